@@ -1,0 +1,183 @@
+package marathon
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Info is what a Marathon says of itself.
+type Info struct {
+	// Name is "marathon".
+	Name string
+	// Version is like "1.7.174" or "0.11.1".
+	Version string
+	// FrameworkID is "" while Marathon is not registered with Mesos.
+	FrameworkID string
+	// Features are those switched on, such as "task_killing".
+	Features []string
+}
+
+const (
+	// maxRefusal is how much is read of an answer that is an error.
+	maxRefusal = 4 << 10
+	// maxMessage is how much of Marathon's own message is shown.
+	maxMessage = 200
+)
+
+// refused returns why resp is not an answer of Marathon to read on. For a 404
+// about appID in Marathon's own words that is ErrNotFound; proxies have other
+// words for a URL they do not know.
+func refused(resp *http.Response, appID string) error {
+	mediaType := mediaTypeOf(resp)
+	if resp.StatusCode == http.StatusOK {
+		if mediaType != "application/json" {
+			return fmt.Errorf("answered %s with %s instead of application/json", resp.Status, orNothing(mediaType))
+		}
+		return nil
+	}
+	message := messageOf(resp, mediaType)
+	switch {
+	case resp.StatusCode == http.StatusNotFound && saysMissing(message, appID):
+		return ErrNotFound
+	case message != "":
+		return fmt.Errorf("answered %s: %q", resp.Status, message)
+	case resp.StatusCode >= 300 && resp.StatusCode < 400:
+		return fmt.Errorf("answered %s to %s, which is not followed", resp.Status, locationOf(resp))
+	default:
+		return fmt.Errorf("answered %s with %s", resp.Status, orNothing(mediaType))
+	}
+}
+
+// saysMissing reports whether message is the one that Marathon has for an app,
+// or a version of it, that does not exist.
+func saysMissing(message, appID string) bool {
+	return appID != "" && strings.Contains(message, "'"+appID+"' does not exist")
+}
+
+func mediaTypeOf(resp *http.Response) string {
+	mediaType, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if err != nil {
+		return ""
+	}
+	return mediaType
+}
+
+func orNothing(mediaType string) string {
+	if mediaType == "" {
+		return "no media type"
+	}
+	return mediaType
+}
+
+// messageOf returns the beginning of the message within a JSON error, "" if
+// there is none. It reads the body, so that the connection can be used again.
+func messageOf(resp *http.Response, mediaType string) string {
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
+	var answer struct {
+		Message string `json:"message"`
+	}
+	if err != nil || mediaType != "application/json" || json.Unmarshal(data, &answer) != nil {
+		return ""
+	}
+	if len(answer.Message) > maxMessage {
+		return strings.ToValidUTF8(answer.Message[:maxMessage], "") + "…"
+	}
+	return answer.Message
+}
+
+// locationOf says where a redirect leads, without what may be secret in it.
+func locationOf(resp *http.Response) string {
+	location, err := resp.Location()
+	if err != nil {
+		return "nowhere"
+	}
+	shown := url.URL{Scheme: location.Scheme, Host: location.Host, Path: location.Path}
+	return shown.String()
+}
+
+// tooLarge puts the error of a MaxBytesReader into words; others stay as they are.
+func tooLarge(err error) error {
+	if limit, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return fmt.Errorf("answer is larger than %d bytes", limit.Limit)
+	}
+	return err
+}
+
+// readJSON reads exactly one JSON value.
+func readJSON(r io.Reader, value any) error {
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, value); err != nil {
+		return fmt.Errorf("answer is not usable: %w", plain(err))
+	}
+	return nil
+}
+
+// readApp reads the answer to GET /v2/apps/{id}.
+func readApp(r io.Reader, id string) (App, error) {
+	var answer struct {
+		App *appJSON `json:"app"`
+	}
+	if err := readJSON(r, &answer); err != nil {
+		return App{}, err
+	}
+	if answer.App == nil {
+		return App{}, errors.New(`answer is not usable: field "app" is missing`)
+	}
+	if err := sameApp(answer.App.ID, id); err != nil {
+		return App{}, err
+	}
+	return answer.App.app()
+}
+
+// readVersion reads the answer to GET /v2/apps/{id}/versions/{version}, which
+// is an app that is not wrapped in anything.
+func readVersion(r io.Reader, id string) (Definition, error) {
+	var answer appJSON
+	if err := readJSON(r, &answer); err != nil {
+		return Definition{}, err
+	}
+	if err := sameApp(answer.ID, id); err != nil {
+		return Definition{}, err
+	}
+	return answer.definition()
+}
+
+func sameApp(got, asked string) error {
+	if got != asked {
+		return fmt.Errorf("answer is about app %q", got)
+	}
+	return nil
+}
+
+// readInfo reads the answer to GET /v2/info.
+func readInfo(r io.Reader) (Info, error) {
+	var answer struct {
+		Name        string `json:"name"`
+		Version     string `json:"version"`
+		FrameworkID string `json:"frameworkId"`
+		Config      struct {
+			Features []string `json:"features"`
+		} `json:"marathon_config"`
+	}
+	if err := readJSON(r, &answer); err != nil {
+		return Info{}, err
+	}
+	if answer.Version == "" {
+		return Info{}, errors.New(`answer is not usable: field "version" is missing`)
+	}
+	return Info{
+		Name:        answer.Name,
+		Version:     answer.Version,
+		FrameworkID: answer.FrameworkID,
+		Features:    answer.Config.Features,
+	}, nil
+}

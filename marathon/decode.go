@@ -1,0 +1,251 @@
+package marathon
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The events that are used. Source: mesosphere.marathon.core.event.Events.
+const (
+	statusUpdate      = "status_update_event"
+	deploymentInfo    = "deployment_info"
+	deploymentSuccess = "deployment_success"
+	deploymentFailed  = "deployment_failed"
+	groupChanged      = "group_change_success"
+	appTerminated     = "app_terminated_event"
+	streamAttached    = "event_stream_attached"
+)
+
+// EventTypes returns the types that Decode makes more of than Ignored: what to
+// ask GET /v2/events for, with event_type. Marathon before 1.3.7 sends all
+// types whatever it was asked for.
+func EventTypes() []string {
+	return []string{
+		statusUpdate, deploymentInfo, deploymentSuccess, deploymentFailed,
+		groupChanged, appTerminated, streamAttached,
+	}
+}
+
+// Decode reads one event of GET /v2/events, of any version of Marathon. name is
+// the text of its "event:" line, data that of its "data:" line. Without a name
+// (Marathon before 0.11) the type is the eventType within data; a name that is
+// there counts, whatever eventType says.
+//
+// An event whose type is not used is Ignored, whatever its fields hold. An event
+// that is not JSON, or lacks or distorts a field that is used, is an error that
+// names type and field. A timestamp in an unknown form is not: it becomes zero.
+func Decode(name string, data []byte) (Event, error) {
+	if name == "" {
+		var err error
+		if name, err = eventType(data); err != nil {
+			return nil, fmt.Errorf("decode event without a name: %w", plain(err))
+		}
+	}
+	event, err := decodeAs(name, data)
+	if err != nil {
+		return nil, fmt.Errorf("decode %s: %w", name, plain(err))
+	}
+	return event, nil
+}
+
+// eventType reads the type from the JSON.
+func eventType(data []byte) (string, error) {
+	var event struct {
+		Type string `json:"eventType"`
+	}
+	if err := json.Unmarshal(data, &event); err != nil {
+		return "", err
+	}
+	if event.Type == "" {
+		return "", missing("eventType")
+	}
+	return event.Type, nil
+}
+
+func decodeAs(name string, data []byte) (Event, error) {
+	switch name {
+	case statusUpdate:
+		return decodeTaskChanged(data)
+	case deploymentInfo:
+		return decodeDeploymentPlanned(data)
+	case deploymentSuccess, deploymentFailed:
+		return decodeDeploymentEnded(name, data)
+	case groupChanged:
+		return decodeGroupChanged(data)
+	case appTerminated:
+		return decodeAppTerminated(data)
+	case streamAttached:
+		return decodeAttached(data)
+	default:
+		return decodeIgnored(name, data)
+	}
+}
+
+func decodeTaskChanged(data []byte) (Event, error) {
+	// A struct as flat and small as this is what makes 100,000 of these per second possible.
+	var event struct {
+		Timestamp   string        `json:"timestamp"`
+		TaskID      string        `json:"taskId"`
+		AppID       string        `json:"appId"`
+		TaskStatus  State         `json:"taskStatus"`
+		Host        string        `json:"host"`
+		IPAddresses []addressJSON `json:"ipAddresses"`
+		Ports       []int         `json:"ports"`
+		Version     string        `json:"version"`
+	}
+	if err := json.Unmarshal(data, &event); err != nil {
+		return nil, err
+	}
+	switch {
+	case event.TaskID == "":
+		return nil, missing("taskId")
+	case event.AppID == "":
+		return nil, missing("appId")
+	case event.TaskStatus == "":
+		return nil, missing("taskStatus")
+	}
+	if err := checkPorts("ports", event.Ports); err != nil {
+		return nil, err
+	}
+	return TaskChanged{Meta: meta(statusUpdate, event.Timestamp), Task: Task{
+		ID:        event.TaskID,
+		AppID:     event.AppID,
+		Host:      event.Host,
+		State:     event.TaskStatus,
+		Addresses: addressesOf(event.IPAddresses),
+		Ports:     event.Ports,
+		Version:   event.Version,
+	}}, nil
+}
+
+// planJSON is a deployment plan in either form. The heavy one (the default
+// before 1.7) also has the whole cluster twice, as "original" and "target";
+// having no field for them makes the decoder skip them without an allocation.
+type planJSON struct {
+	Version string `json:"version"`
+	Steps   []struct {
+		Actions []struct {
+			Action string `json:"action"`
+			// Type is what Action was called before 1.1.2.
+			Type string `json:"type"`
+			// App is absent when the action is about a pod.
+			App string `json:"app"`
+		} `json:"actions"`
+	} `json:"steps"`
+}
+
+// apps returns the IDs of the apps in the plan and of those that it stops for
+// good, each sorted and without duplicates.
+func (p planJSON) apps() (all, stopped []string) {
+	for _, step := range p.Steps {
+		for _, action := range step.Actions {
+			if action.App == "" {
+				continue
+			}
+			all = append(all, action.App)
+			if action.Action == "StopApplication" || action.Type == "StopApplication" {
+				stopped = append(stopped, action.App)
+			}
+		}
+	}
+	slices.Sort(all)
+	slices.Sort(stopped)
+	return slices.Compact(all), slices.Compact(stopped)
+}
+
+func decodeDeploymentPlanned(data []byte) (Event, error) {
+	timestamp, plan, err := decodeDeployment(data)
+	if err != nil {
+		return nil, err
+	}
+	all, stopped := plan.apps()
+	return DeploymentPlanned{
+		Meta: meta(deploymentInfo, timestamp), Version: plan.Version, Apps: all, Stopped: stopped,
+	}, nil
+}
+
+func decodeDeploymentEnded(name string, data []byte) (Event, error) {
+	timestamp, plan, err := decodeDeployment(data)
+	if err != nil {
+		return nil, err
+	}
+	all, stopped := plan.apps()
+	return DeploymentEnded{
+		Meta: meta(name, timestamp), Version: plan.Version, Apps: all, Stopped: stopped,
+		Failed: name == deploymentFailed,
+	}, nil
+}
+
+// decodeDeployment reads what all deployment events have in common. Those of
+// Marathon 0.9 had no plan: it is empty then.
+func decodeDeployment(data []byte) (timestamp string, plan planJSON, err error) {
+	var event struct {
+		Timestamp string   `json:"timestamp"`
+		Plan      planJSON `json:"plan"`
+	}
+	err = json.Unmarshal(data, &event)
+	return event.Timestamp, event.Plan, err
+}
+
+func decodeGroupChanged(data []byte) (Event, error) {
+	var event struct {
+		Timestamp string `json:"timestamp"`
+		Version   string `json:"version"`
+	}
+	if err := json.Unmarshal(data, &event); err != nil {
+		return nil, err
+	}
+	if event.Version == "" {
+		return nil, missing("version")
+	}
+	return GroupChanged{Meta: meta(groupChanged, event.Timestamp), Version: event.Version}, nil
+}
+
+func decodeAppTerminated(data []byte) (Event, error) {
+	var event struct {
+		Timestamp string `json:"timestamp"`
+		AppID     string `json:"appId"`
+	}
+	if err := json.Unmarshal(data, &event); err != nil {
+		return nil, err
+	}
+	if event.AppID == "" {
+		return nil, missing("appId")
+	}
+	return AppTerminated{Meta: meta(appTerminated, event.Timestamp), AppID: event.AppID}, nil
+}
+
+func decodeAttached(data []byte) (Event, error) {
+	var event struct {
+		Timestamp     string `json:"timestamp"`
+		RemoteAddress string `json:"remoteAddress"`
+	}
+	if err := json.Unmarshal(data, &event); err != nil {
+		return nil, err
+	}
+	return Attached{Meta: meta(streamAttached, event.Timestamp), RemoteAddress: event.RemoteAddress}, nil
+}
+
+// decodeIgnored accepts any JSON: an event that nobody uses is never a gap.
+func decodeIgnored(name string, data []byte) (Event, error) {
+	var event struct {
+		Timestamp string `json:"timestamp"`
+	}
+	err := json.Unmarshal(data, &event)
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); err != nil && !ok {
+		return nil, err
+	}
+	return Ignored{meta(name, event.Timestamp)}, nil
+}
+
+func meta(name, timestamp string) Meta {
+	t, err := time.Parse(time.RFC3339, timestamp)
+	if err != nil {
+		// It is shown, and orders nothing: no reason to lose the event.
+		t = time.Time{}
+	}
+	return Meta{Type: name, Time: t}
+}

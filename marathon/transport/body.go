@@ -1,0 +1,47 @@
+package transport
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// body is the body of an answer. It gives up on a peer that falls silent.
+type body struct {
+	inner   io.ReadCloser
+	silence time.Duration
+	// watch runs during a Read only.
+	watch watch
+	// cause is why the exchange was cancelled; nil while it was not.
+	cause  func() error
+	cancel context.CancelCauseFunc
+}
+
+// newBody takes over an exchange whose head has arrived. Closing the body ends ctx.
+func newBody(ctx context.Context, cancel context.CancelCauseFunc, inner io.ReadCloser, silence time.Duration) *body {
+	b := &body{inner: inner, silence: silence, cancel: cancel}
+	b.cause = func() error { return context.Cause(ctx) }
+	b.watch = startWatch(cancel, "byte of the answer", silence)
+	b.watch.stop()
+	return b
+}
+
+// Read waits for at least one byte, but not longer than the silence allowed.
+// A byte is one of the unpacked body, so of gzip several must arrive for one.
+func (b *body) Read(p []byte) (int, error) {
+	b.watch.resume(b.silence)
+	n, err := b.inner.Read(p)
+	b.watch.stop()
+	if timeout, ok := b.cause().(*TimeoutError); ok && err != nil && err != io.EOF {
+		err = timeout
+	}
+	return n, err
+}
+
+// Close gives the connection back, or closes it when the body was not read to its end.
+func (b *body) Close() error {
+	err := b.inner.Close()
+	b.watch.stop()
+	b.cancel(nil)
+	return err
+}

@@ -1,0 +1,121 @@
+// Package transport makes HTTP requests that never wait for ever. Marathon's
+// REST API, its event stream and Consul are all reached through it.
+//
+// Every wait has a limit of its own, rather than one for the whole exchange: a
+// snapshot of a large cluster may well take minutes, as long as it keeps coming.
+package transport
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// idleConnLimit is how many idle connections are kept for each host.
+const idleConnLimit = 4
+
+// Config says how long to wait for what.
+type Config struct {
+	// Connect limits the dial, name lookup included, and, apart from that, the TLS handshake.
+	Connect time.Duration
+	// Head limits the time from the start of a request, connecting included,
+	// to the head of its answer. WithHead overrides it for one request.
+	Head time.Duration
+	// Silence limits how long one read of a body waits for a byte; 0 is no
+	// limit. A reader that takes its time between two reads is not silence.
+	Silence time.Duration
+	// MaxConnsPerHost limits the connections to one host and port; 0 is no limit.
+	// Waiting for one of them counts towards Head.
+	MaxConnsPerHost int
+}
+
+// Check reports what is wrong with c, naming the field.
+func (c Config) Check() error {
+	switch {
+	case c.Connect <= 0:
+		return fmt.Errorf("connect timeout %v: must be more than 0", c.Connect)
+	case c.Head <= 0:
+		return fmt.Errorf("head timeout %v: must be more than 0", c.Head)
+	case c.Silence < 0:
+		return fmt.Errorf("silence timeout %v: must not be less than 0", c.Silence)
+	case c.MaxConnsPerHost < 0:
+		return fmt.Errorf("connections per host %d: must not be less than 0", c.MaxConnsPerHost)
+	}
+	return nil
+}
+
+// Transport is an http.RoundTripper with the limits of its Config. It honours
+// HTTP_PROXY, HTTPS_PROXY and NO_PROXY, and unpacks gzip. It speaks HTTP/1.1
+// only, so that one stalled answer never shares its connection with others.
+// It is safe for concurrent use.
+//
+// A limit that was exceeded is a *TimeoutError.
+type Transport struct {
+	config Config
+	base   *http.Transport
+}
+
+// New returns a Transport, or an error if c is not usable.
+func New(c Config) (*Transport, error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	dialer := &net.Dialer{KeepAlive: 30 * time.Second}
+	return newTransport(c, dialer.DialContext), nil
+}
+
+// dialFunc opens a connection, as net.Dialer.DialContext does.
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+func newTransport(c Config, dial dialFunc) *Transport {
+	return &Transport{config: c, base: &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         limitDial(dial, c.Connect),
+		TLSHandshakeTimeout: c.Connect,
+		MaxConnsPerHost:     c.MaxConnsPerHost,
+		MaxIdleConnsPerHost: cmp.Or(c.MaxConnsPerHost, idleConnLimit),
+		IdleConnTimeout:     90 * time.Second,
+	}}
+}
+
+// CloseIdleConnections closes the connections that no request is using.
+func (t *Transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
+
+// RoundTrip sends one request. The body of its answer must be closed, as
+// net/http demands: that stops its timer.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(req.Context())
+	limit := headLimit(req.Context(), t.config.Head)
+	head := startWatch(cancel, "the head of the answer", limit)
+	resp, err := t.base.RoundTrip(req.WithContext(ctx))
+	if !head.stop() && err == nil {
+		// The head came just as the time was over, and the body is cancelled already.
+		resp.Body.Close()
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		err = t.explain(ctx, err)
+		cancel(nil)
+		return nil, err
+	}
+	resp.Body = newBody(ctx, cancel, resp.Body, t.config.Silence)
+	return resp, nil
+}
+
+type headKey struct{}
+
+// WithHead returns a context whose requests wait d for the head of their answer
+// instead of Config.Head; 0 is no limit.
+func WithHead(ctx context.Context, d time.Duration) context.Context {
+	return context.WithValue(ctx, headKey{}, d)
+}
+
+func headLimit(ctx context.Context, usual time.Duration) time.Duration {
+	if d, ok := ctx.Value(headKey{}).(time.Duration); ok {
+		return d
+	}
+	return usual
+}
