@@ -1,0 +1,113 @@
+package consul
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/hashicorp/consul/api"
+)
+
+// Agent is the Consul agent on one host. It alone decides which services are
+// registered there; the catalog is a copy, and what is written to the catalog
+// behind its back is undone within minutes.
+type Agent struct {
+	address string
+	client  *api.Client
+}
+
+// Address returns "host:port", for logs.
+func (a *Agent) Address() string { return a.address }
+
+// Self returns what the agent says of itself. Source: GET /v1/agent/self, which
+// needs agent:read.
+func (a *Agent) Self(ctx context.Context) (Node, error) {
+	var self struct {
+		Config struct{ NodeID, NodeName string }
+	}
+	_, err := a.client.Raw().Query("/v1/agent/self", &self, query(ctx))
+	if err == nil && self.Config.NodeID == "" {
+		err = errors.New("the answer names no node id")
+	}
+	if err != nil {
+		return Node{}, a.failed("read node id", err, "agent:read")
+	}
+	return Node{ID: self.Config.NodeID, Name: self.Config.NodeName}, nil
+}
+
+// Services returns everything registered on the agent, whosever it is, in order
+// of the IDs. Source: GET /v1/agent/services, which needs service:read for all
+// of them: with less Consul leaves services out, and that is ErrFiltered.
+func (a *Agent) Services(ctx context.Context) ([]Service, error) {
+	var answer map[string]*struct {
+		ID, Service, Address string
+		Port                 int
+		Tags                 []string
+		Meta                 map[string]string
+	}
+	_, err := a.client.Raw().Query("/v1/agent/services", &answer, query(ctx))
+	if err == nil && answer == nil {
+		err = errors.New("the answer is null")
+	}
+	if err != nil {
+		return nil, a.failed("list services", err, "service:read")
+	}
+	services := make([]Service, 0, len(answer))
+	for id, s := range answer {
+		if s == nil {
+			return nil, a.failed("list services", fmt.Errorf("service %q is null", id), "")
+		}
+		services = append(services, Service{ID: s.ID, Name: s.Service,
+			Address: s.Address, Port: s.Port, Tags: s.Tags, Meta: s.Meta})
+	}
+	slices.SortFunc(services, func(a, b Service) int { return cmp.Compare(a.ID, b.ID) })
+	return services, nil
+}
+
+// Register registers the service, or replaces the one of the same ID. It is in
+// the catalog when Register returns. Source: PUT /v1/agent/service/register,
+// which needs service:write for its name.
+func (a *Agent) Register(ctx context.Context, s Service) error {
+	err := s.Check()
+	if err == nil {
+		err = a.client.Agent().ServiceRegisterOpts(&api.AgentServiceRegistration{
+			ID: s.ID, Name: s.Name, Address: s.Address, Port: s.Port, Tags: s.Tags, Meta: s.Meta,
+		}, api.ServiceRegisterOpts{}.WithContext(ctx))
+	}
+	if err != nil {
+		return a.failed("register "+s.ID, err, "service:write")
+	}
+	return nil
+}
+
+// Deregister removes the service. One that is not there is no error. Source:
+// PUT /v1/agent/service/deregister/{id}, which needs service:write for its name.
+func (a *Agent) Deregister(ctx context.Context, id string) error {
+	// Not as strict as Register: whatever reaches Consul as the ID it is may be removed.
+	err := checkPath(id)
+	if err == nil {
+		err = a.client.Agent().ServiceDeregisterOpts(id, query(ctx))
+	}
+	if err != nil && !unknownService(err) {
+		return a.failed("deregister "+id, err, "service:write")
+	}
+	return nil
+}
+
+// unknownService tells Consul's 404 from that of a proxy, or of another server
+// that has the port now.
+func unknownService(err error) bool {
+	status, ok := errors.AsType[api.StatusError](err)
+	return ok && status.Code == http.StatusNotFound && isConsulUnknown(status.Body)
+}
+
+func query(ctx context.Context) *api.QueryOptions {
+	return (&api.QueryOptions{}).WithContext(ctx)
+}
+
+func (a *Agent) failed(what string, err error, permission string) error {
+	return fmt.Errorf("%s on %s: %w", what, a.address, explain(err, permission))
+}

@@ -1,0 +1,150 @@
+package consul
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// What Consul 1.13 to 1.22 refuse or, worse, accept and cannot undo.
+const (
+	maxServiceID = 1024 // ours: Consul knows none, but the ID becomes part of a URL
+	maxMetaPairs = 64
+	maxMetaKey   = 128
+	maxMetaValue = 512 // bytes
+	maxKey       = 64 << 10
+	maxKeyValue  = 512 << 10 // limits.kv_max_value_size, Consul's default
+)
+
+var (
+	serviceID = regexp.MustCompile(`^[A-Za-z0-9._:-]+$`)
+	metaKey   = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+	hostName  = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?` +
+		`(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$`)
+)
+
+// Check reports why Consul would refuse the service, or take it and choke on
+// it: it registers any port and any ID, and an ID with a tab can then never be
+// deregistered. The error names the field.
+func (s Service) Check() error {
+	if err := checkServiceID(s.ID); err != nil {
+		return err
+	}
+	if err := checkSegment(s.Name); err != nil {
+		return fmt.Errorf("service name %q: %w", s.Name, err)
+	}
+	if err := CheckHost(s.Address); err != nil {
+		return fmt.Errorf("service address: %w", err)
+	}
+	if s.Port < 0 || s.Port > 65535 {
+		return fmt.Errorf("service port %d: want 0 to 65535", s.Port)
+	}
+	return checkMeta(s.Meta)
+}
+
+// CheckHost reports why host is not what a task's host must be: a host name or
+// a bare IP address (IPv6 without brackets or zone), and nothing else, for it
+// becomes part of a URL.
+func CheckHost(host string) error {
+	if len(host) > 253 {
+		return fmt.Errorf("host %.40q...: longer than 253 characters", host)
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return checkIP(ip)
+	}
+	if !hostName.MatchString(host) {
+		return fmt.Errorf("host %q: neither a host name nor an IP address", host)
+	}
+	return nil
+}
+
+// CheckLabel reports why the label of a service cannot be a key in Consul's KV
+// store. The value is the text that would be stored, encoded that is. Labels
+// may contain "/"; Consul would silently write "a//b" and "x/../a/b" to a/b,
+// and store other misfits where no URL reaches them.
+func CheckLabel(name, label, value string) error {
+	if err := checkSegment(name); err != nil {
+		return fmt.Errorf("service name %q: %w", name, err)
+	}
+	if err := checkPath(label); err != nil {
+		return fmt.Errorf("label %.200q: %w", label, err)
+	}
+	if len(name)+len(label) > maxKey {
+		return fmt.Errorf("label %.200q...: longer than %d bytes with its service's name", label, maxKey)
+	}
+	if len(value) > maxKeyValue {
+		return fmt.Errorf("label %.200q: value of %d bytes, Consul takes %d", label, len(value), maxKeyValue)
+	}
+	return nil
+}
+
+func checkServiceID(id string) error {
+	switch {
+	case len(id) > maxServiceID:
+		return fmt.Errorf("service id %.40q...: longer than %d characters", id, maxServiceID)
+	case !serviceID.MatchString(id) || id == "." || id == "..":
+		return fmt.Errorf("service id %q: want only A-Z a-z 0-9 . _ : -, and not . or ..", id)
+	}
+	return nil
+}
+
+func checkIP(ip netip.Addr) error {
+	switch {
+	case ip.Zone() != "":
+		return fmt.Errorf("host %q: an address with a zone", ip)
+	case ip.Unmap().IsUnspecified():
+		return fmt.Errorf("host %q: no host's address", ip)
+	}
+	return nil
+}
+
+func checkMeta(meta map[string]string) error {
+	if len(meta) > maxMetaPairs {
+		return fmt.Errorf("service meta: %d pairs, Consul takes %d", len(meta), maxMetaPairs)
+	}
+	for _, key := range slices.Sorted(maps.Keys(meta)) {
+		value := meta[key]
+		switch {
+		case len(key) > maxMetaKey || !metaKey.MatchString(key) || strings.HasPrefix(key, "consul-"):
+			return fmt.Errorf("service meta key %.200q: want 1 to %d of A-Z a-z 0-9 _ -, not beginning with consul-", key, maxMetaKey)
+		case len(value) > maxMetaValue:
+			return fmt.Errorf("service meta %s: %d bytes, Consul takes %d", key, len(value), maxMetaValue)
+		case !utf8.ValidString(value):
+			return fmt.Errorf("service meta %s: not UTF-8", key)
+		}
+	}
+	return nil
+}
+
+// checkPath reports why a path of segments cannot be part of a URL of Consul's,
+// which cleans the paths it is asked for.
+func checkPath(path string) error {
+	for segment := range strings.SplitSeq(path, "/") {
+		if err := checkSegment(segment); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkSegment(segment string) error {
+	switch {
+	case segment == "":
+		return errors.New("empty, or with an empty segment")
+	case segment == "." || segment == "..":
+		return errors.New("a segment that is . or ..")
+	case strings.Contains(segment, "/"):
+		return errors.New("contains a slash")
+	case !utf8.ValidString(segment):
+		return errors.New("not UTF-8")
+	case strings.ContainsFunc(segment, unicode.IsControl):
+		return errors.New("contains control characters")
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package consul
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/hashicorp/consul/api"
+)
+
+// Cluster is the agents of one Consul cluster, and its KV store. It is safe for
+// concurrent use.
+type Cluster struct {
+	config Config
+	http   *http.Client
+	main   *Agent
+
+	mu sync.Mutex
+	// agents has one for each host ever asked for: they are small, and a
+	// Marathon has only so many hosts.
+	agents map[string]*Agent
+}
+
+// NewCluster returns the cluster of the agent at config.Address. It sends nothing.
+func NewCluster(config Config) (*Cluster, error) {
+	if err := config.Check(); err != nil {
+		return nil, err
+	}
+	c := &Cluster{config: config, http: newHTTPClient(config), agents: map[string]*Agent{}}
+	main, err := c.newAgent(config.Address.Hostname(), strings.TrimSuffix(config.Address.Path, "/"))
+	if err != nil {
+		return nil, err
+	}
+	c.main = main
+	c.agents[config.Address.Hostname()] = main
+	return c, nil
+}
+
+// Main returns the agent at the configured address. Catalog and KV store are
+// reached through it.
+func (c *Cluster) Main() *Agent { return c.main }
+
+// Agent returns the agent on a host, a host name or a bare IP address: the same
+// one each time. Two names of one host give two; Self tells that they are one.
+func (c *Cluster) Agent(host string) (*Agent, error) {
+	if err := CheckHost(host); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if agent, ok := c.agents[host]; ok {
+		return agent, nil
+	}
+	agent, err := c.newAgent(host, "")
+	if err != nil {
+		return nil, err
+	}
+	c.agents[host] = agent
+	return agent, nil
+}
+
+// Labels returns the labels under the configured prefix of the KV store.
+func (c *Cluster) Labels() *Labels {
+	return &Labels{agent: c.main, prefix: c.config.Prefix, format: c.config.Format}
+}
+
+func (c *Cluster) newAgent(host, path string) (*Agent, error) {
+	address := hostPort(c.config.Address, host)
+	client, err := api.NewClient(&api.Config{
+		Scheme:     c.config.Address.Scheme,
+		Address:    address,
+		PathPrefix: path,
+		HttpClient: c.http,
+		// Without a token here the library takes CONSUL_HTTP_TOKEN or reads
+		// CONSUL_HTTP_TOKEN_FILE, once. Config.Token replaces it in every
+		// request. (CONSUL_NAMESPACE and CONSUL_PARTITION, which Consul
+		// Enterprise knows, are left to work as in any Go client.)
+		Token: "replaced",
+	})
+	if err != nil {
+		return nil, fmt.Errorf("consul client for %s: %w", address, err)
+	}
+	return &Agent{address: address, client: client}, nil
+}
+
+// hostPort returns host with the address's port, or with its scheme's.
+func hostPort(address *url.URL, host string) string {
+	port := address.Port()
+	switch {
+	case port != "":
+	case address.Scheme == "https":
+		port = "443"
+	default:
+		port = "80"
+	}
+	return net.JoinHostPort(host, port)
+}

@@ -1,0 +1,108 @@
+package consul
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Format is how a label's text is stored in a key.
+type Format string
+
+const (
+	// FormatRaw stores the text as it is.
+	FormatRaw Format = "raw"
+	// FormatJSON stores it as a JSON string, as the Python consular did, for
+	// templates that use parseJSON.
+	FormatJSON Format = "json"
+)
+
+// Config says how to reach a cluster of Consul, and where its labels are.
+type Config struct {
+	// Address is the main agent's. Its scheme and port serve for all others too;
+	// its path, a reverse proxy's, does not. A user in it is sent to every
+	// agent by HTTP Basic authentication.
+	Address *url.URL
+	// Token returns the ACL token, "" for none. It is asked before every
+	// request, so that a token can be rotated. Nil is no token.
+	Token func() string
+	// Transport serves all agents. Nil is NewTransport(Timeout). Whatever it
+	// is, it decides how long a connection may take.
+	Transport http.RoundTripper
+	// Timeout limits any silence within an answer. Its head may take four times
+	// as long, connecting included: without a leader Consul answers after 7 to 11 s.
+	Timeout time.Duration
+	// MaxAnswer limits the bytes of one answer; 0 is 256 MiB.
+	MaxAnswer int64
+	// Prefix of all keys, without slashes around it: "consular".
+	Prefix string
+	Format Format
+}
+
+const defaultMaxAnswer = 256 << 20
+
+// Check reports the first thing that is wrong, in one line that names it.
+func (c Config) Check() error {
+	switch {
+	case c.Address == nil:
+		return errors.New("consul address: missing")
+	case c.Timeout <= 0:
+		return fmt.Errorf("consul timeout %s: want more than 0", c.Timeout)
+	case c.MaxAnswer < 0:
+		return fmt.Errorf("consul answer limit %d: want 0 or more bytes", c.MaxAnswer)
+	case c.Format != FormatRaw && c.Format != FormatJSON:
+		return fmt.Errorf("kv format %q: want raw or json", c.Format)
+	}
+	if err := checkAddress(c.Address); err != nil {
+		return fmt.Errorf("consul address %q: %w", c.Address.Redacted(), err)
+	}
+	if err := checkPath(c.Prefix); err != nil {
+		return fmt.Errorf("kv prefix %q: %w", c.Prefix, err)
+	}
+	return nil
+}
+
+// ParseAddress reads the address of an agent, such as "http://localhost:8500".
+// Without a scheme it is http, as in CONSUL_HTTP_ADDR. Errors hide a password.
+func ParseAddress(s string) (*url.URL, error) {
+	whole := s
+	if !strings.Contains(s, "://") {
+		whole = "http://" + s
+	}
+	u, err := url.Parse(whole)
+	if err != nil {
+		// url.Parse's error repeats its input, and with it the password.
+		return nil, fmt.Errorf("consul address %q: not a URL", maskUser(s))
+	}
+	if err := checkAddress(u); err != nil {
+		return nil, fmt.Errorf("consul address %q: %w", maskUser(s), err)
+	}
+	return u, nil
+}
+
+func checkAddress(u *url.URL) error {
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Errorf("scheme %q: want http or https", u.Scheme)
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return errors.New("has a query or a fragment")
+	case strings.Contains(u.Host, "%"):
+		return errors.New("a host with a zone")
+	}
+	return CheckHost(u.Hostname())
+}
+
+// maskUser hides what may be a password in something that may not be a URL.
+func maskUser(s string) string {
+	at := strings.LastIndex(s, "@")
+	if at < 0 {
+		return s
+	}
+	if scheme, _, ok := strings.Cut(s[:at], "://"); ok {
+		return scheme + "://***" + s[at:]
+	}
+	return "***" + s[at:]
+}

@@ -1,0 +1,83 @@
+package consul
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+
+	"github.com/hashicorp/consul/api"
+)
+
+var (
+	// ErrFiltered means that ACLs have, or may have, left something out of an
+	// answer. It proves nothing about what is missing in it.
+	ErrFiltered = errors.New("acl: the answer is not complete")
+	// ErrStale means that a key is no longer as it was when it was read.
+	ErrStale = errors.New("a key has changed meanwhile")
+)
+
+// maxErrorText is how much of an answer's text an error repeats.
+const maxErrorText = 300
+
+// Unreachable reports whether there is no way to the agent: the connection was
+// refused, did not come about in time, or the host's name means nothing. An agent that is
+// slow, or answers with an error, is not unreachable.
+func Unreachable(err error) bool {
+	if errors.Is(err, context.Canceled) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		return false // we gave up, or have no more sockets: that says nothing of the agent
+	}
+	failed, ok := errors.AsType[*net.OpError](err)
+	return ok && failed.Op == "dial"
+}
+
+// explain makes one line of what the client library returned, which a user can
+// act on. What was returned stays reachable for errors.As.
+func explain(err error, permission string) error {
+	if request, ok := errors.AsType[*url.Error](err); ok {
+		err = request.Err // the URL says nothing that our own text does not
+	}
+	if status, ok := errors.AsType[api.StatusError](err); ok {
+		return &answerError{status: status, permission: permission}
+	}
+	switch {
+	case errors.Is(err, ErrFiltered):
+		return fmt.Errorf("%w: the token needs %s for all there is", err, permission)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w: does the agent listen beyond loopback? (client_addr)", err)
+	}
+	return err
+}
+
+// answerError is an answer that is no success. Consul's text goes on one line,
+// and a proxy's page does not fill the log.
+type answerError struct {
+	status     api.StatusError
+	permission string
+}
+
+func (e *answerError) Error() string {
+	text := strings.Join(strings.Fields(e.status.Body), " ")
+	if len(text) > maxErrorText {
+		text = strings.ToValidUTF8(text[:maxErrorText], "") + "..."
+	}
+	if text == "" {
+		text = http.StatusText(e.status.Code)
+	}
+	if e.status.Code == http.StatusForbidden && e.permission != "" && !strings.Contains(text, e.permission) {
+		text += "; needs " + e.permission
+	}
+	return fmt.Sprintf("answered %d (%s)", e.status.Code, text)
+}
+
+func (e *answerError) Unwrap() error { return e.status }
+
+// isConsulUnknown knows the text of agent/service/deregister's 404, in all of
+// Consul 1.13 to 1.22.
+func isConsulUnknown(body string) bool {
+	return strings.HasPrefix(body, "Unknown service ID") || strings.HasPrefix(body, "unknown service ID")
+}
