@@ -142,7 +142,7 @@ func (s *snapshotReader) expect(want json.Delim) error {
 // end makes sure that the answer is over.
 func (s *snapshotReader) end() error {
 	switch token, err := s.json.Token(); {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return nil
 	case err != nil:
 		return err
@@ -153,7 +153,7 @@ func (s *snapshotReader) end() error {
 
 // describe says where an error happened, and calls a cut answer by its name.
 func (s *snapshotReader) describe(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return fmt.Errorf("answer is not usable after %d bytes: %w", s.json.InputOffset(), plain(err))

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 )
@@ -32,7 +33,7 @@ func (b *body) Read(p []byte) (int, error) {
 	b.watch.resume(b.silence)
 	n, err := b.inner.Read(p)
 	b.watch.stop()
-	if timeout, ok := b.cause().(*TimeoutError); ok && err != nil && err != io.EOF {
+	if timeout, ok := errors.AsType[*TimeoutError](b.cause()); ok && err != nil && !errors.Is(err, io.EOF) {
 		err = timeout
 	}
 	return n, err

@@ -11,7 +11,7 @@ import (
 // TimeoutError says what was waited for, and how long. It is a net.Error whose
 // Timeout is true, and errors.Is(err, context.DeadlineExceeded) holds.
 type TimeoutError struct {
-	// For is what did not come, such as "the head of the answer".
+	// For is what did not come, such as "head of the answer".
 	For string
 	// After is how long it was waited for.
 	After time.Duration
@@ -74,7 +74,7 @@ const tlsTimeout = "net/http: TLS handshake timeout"
 
 // explain returns the limit that was exceeded, if that is why err happened.
 func (t *Transport) explain(ctx context.Context, err error) error {
-	if timeout, ok := context.Cause(ctx).(*TimeoutError); ok {
+	if timeout, ok := errors.AsType[*TimeoutError](context.Cause(ctx)); ok {
 		return timeout
 	}
 	if err.Error() == tlsTimeout {

@@ -89,7 +89,7 @@ func (t *Transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	limit := headLimit(req.Context(), t.config.Head)
-	head := startWatch(cancel, "the head of the answer", limit)
+	head := startWatch(cancel, "head of the answer", limit)
 	resp, err := t.base.RoundTrip(req.WithContext(ctx))
 	if !head.stop() && err == nil {
 		// The head came just as the time was over, and the body is cancelled already.
