@@ -1,0 +1,126 @@
+package stream
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+const (
+	// thinning is how many failures of a kind share one line of the log, after
+	// the first, which has its own.
+	thinning = 10
+	// ignoredThinning is the same for events that are not used.
+	ignoredThinning = 100
+	// ignoredTypes is how many types are counted apart; they come from outside.
+	ignoredTypes = 100
+)
+
+// report tells Handler and log what happens to the subscription.
+type report struct {
+	log     zerolog.Logger
+	handler Handler
+	// deafSince is when the outage began; told whether the Handler knows of it.
+	deafSince time.Time
+	told      bool
+	// attempts have failed in this outage.
+	attempts int
+	// leader is the last one known.
+	leader string
+	// misses and ignores count events.
+	misses  map[Cause]int
+	ignores map[string]int
+}
+
+func newReport(log zerolog.Logger, handler Handler) *report {
+	return &report{
+		log: log, handler: handler, deafSince: time.Now(),
+		misses: map[Cause]int{}, ignores: map[string]int{},
+	}
+}
+
+// connected tells of the first event of a connection.
+func (r *report) connected(c *connection) {
+	message := "connected"
+	if r.told {
+		message = fmt.Sprintf("connected, deaf for %.1fs", c.connected.Sub(r.deafSince).Seconds())
+	}
+	r.log.Info().Str("master", c.master.name).Str("leader", c.leader).
+		Int64("took_ms", c.connected.Sub(c.began).Milliseconds()).
+		Int("failed_attempts", r.attempts).Msg(message)
+	r.told, r.attempts = false, 0
+	r.handler.Connected(c.master.name)
+	r.leads(c)
+}
+
+// leads tells when another leader answers than before. Who leads is not always
+// known: behind a proxy that drops headers it never is.
+func (r *report) leads(c *connection) {
+	before := r.leader
+	if c.leader == "" || c.leader == before {
+		return
+	}
+	r.leader = c.leader
+	if before == "" {
+		return
+	}
+	r.log.Warn().Str("master", c.master.name).Str("leader", c.leader).
+		Str("before", before).Str("cause", string(LeaderChanged)).Msg("leader changed")
+	r.handler.Missed(Gap{
+		Cause: LeaderChanged, Master: c.master.name,
+		Err: fmt.Errorf("%s leads, %s did", c.leader, before),
+	})
+}
+
+// disconnected tells of the end of a subscription.
+func (r *report) disconnected(c *connection, gap Gap) {
+	now := time.Now()
+	r.log.Warn().Str("master", gap.Master).Str("cause", string(gap.Cause)).AnErr("error", gap.Err).
+		Int64("connected_ms", now.Sub(c.connected).Milliseconds()).Msg("disconnected")
+	r.deafSince = now
+	r.tell(gap)
+}
+
+// failed tells of an attempt that led to no subscription.
+func (r *report) failed(c *connection, gap Gap) {
+	r.attempts++
+	if loud(r.attempts, thinning) {
+		r.log.Warn().Str("master", gap.Master).Str("cause", string(gap.Cause)).AnErr("error", gap.Err).
+			Int64("took_ms", time.Since(c.began).Milliseconds()).
+			Int("attempt", r.attempts).Msg("connect failed")
+	}
+	if !r.told {
+		r.tell(gap)
+	}
+}
+
+func (r *report) tell(gap Gap) {
+	r.told = true
+	r.handler.Disconnected(gap)
+}
+
+// missed tells of an event that was not read.
+func (r *report) missed(gap Gap) {
+	r.misses[gap.Cause]++
+	if n := r.misses[gap.Cause]; loud(n, thinning) {
+		r.log.Warn().Str("master", gap.Master).Str("cause", string(gap.Cause)).AnErr("error", gap.Err).
+			Str("event", gap.Event).Int("bytes", gap.Size).Int("count", n).Msg("event not read")
+	}
+	r.handler.Missed(gap)
+}
+
+// ignored counts an event of a type that is not wanted.
+func (r *report) ignored(kind string) {
+	kind = clip(kind)
+	if _, known := r.ignores[kind]; !known && len(r.ignores) >= ignoredTypes {
+		kind = "other"
+	}
+	r.ignores[kind]++
+	if n := r.ignores[kind]; loud(n, ignoredThinning) {
+		r.log.Debug().Str("event", kind).Int("count", n).Msg("event ignored")
+	}
+}
+
+// loud reports whether the nth of a kind has a line of its own in the log.
+func loud(n, thinning int) bool { return n == 1 || n%thinning == 0 }

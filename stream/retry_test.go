@@ -1,0 +1,70 @@
+package stream
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestAttemptsComeOftenAtFirstAndRarelyLater(t *testing.T) {
+	l := listen(t, time.Hour, one, map[string][]answer{}, nil, nil)
+	dials := l.dialled()
+	start, longest, late := dials[0].at, time.Duration(0), time.Duration(0)
+	gaps := map[time.Duration]bool{}
+	for i := range dials[1:] {
+		wait, since := dials[i+1].at.Sub(dials[i].at), dials[i+1].at.Sub(start)
+		gaps[wait] = true
+		switch {
+		case since <= time.Minute:
+			longest = max(longest, wait)
+		case since > 10*time.Minute:
+			late += wait
+		}
+		if wait > 30*time.Second {
+			t.Errorf("waited %v, %v into the outage", wait, since)
+		}
+	}
+	if longest > 1500*time.Millisecond {
+		t.Errorf("waited %v in the first minute", longest)
+	}
+	if n := len(dials); n > 300 || n < 120 {
+		t.Errorf("%d attempts in an hour, want fewer in the long run", n)
+	}
+	if late < 45*time.Minute {
+		t.Errorf("attempts ended after %v", late)
+	}
+	if len(gaps) < len(dials)/2 {
+		t.Errorf("%d attempts with %d different waits: no jitter", len(dials), len(gaps))
+	}
+}
+
+func TestAConnectionThatDropsAtOnceIsNotMadeForEver(t *testing.T) {
+	l := listen(t, time.Hour, one, map[string][]answer{"one.test:8080": {says(head, attached("a"))}}, nil, nil)
+	if n := len(l.dialled()); n > 300 || n < 120 {
+		t.Errorf("%d connections in an hour", n)
+	}
+}
+
+func TestAMinuteOfHealthEndsAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		r := newRetry(start)
+		longest := func(since time.Duration) (wait time.Duration) {
+			for range 100 {
+				wait = max(wait, r.next(start.Add(since)))
+			}
+			return wait
+		}
+		if got := longest(2 * time.Minute); got < 15*time.Second {
+			t.Fatalf("waits at most %v after two minutes", got)
+		}
+		r.lost(start.Add(2*time.Minute), start.Add(2*time.Minute+59*time.Second))
+		if got := longest(3 * time.Minute); got < 15*time.Second {
+			t.Errorf("waits at most %v after 59 s of health, want the outage to go on", got)
+		}
+		r.lost(start.Add(3*time.Minute), start.Add(4*time.Minute))
+		if got := longest(4*time.Minute + time.Second); got > 1500*time.Millisecond {
+			t.Errorf("waits %v after a minute of health, want to begin anew", got)
+		}
+	})
+}

@@ -1,0 +1,92 @@
+package stream
+
+import (
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// sse.md, row 5: a half-open connection looks healthy for ever.
+func TestSilenceEndsAConnection(t *testing.T) {
+	l := listen(t, 2*time.Minute, one, map[string][]answer{
+		"one.test:8080": {beats(5*time.Minute, head, attached("a"))},
+	}, nil, nil)
+	l.wantTold(t, "connected "+one, "event_stream_attached") // Heartbeats are enough.
+
+	l = listen(t, time.Minute, one, map[string][]answer{
+		"one.test:8080": {stays(head, attached("a")), stays(head, attached("b"))},
+	}, nil, nil)
+	l.wantTold(t, "connected "+one, "event_stream_attached", "disconnected idle", "connected "+one, "event_stream_attached")
+	if after := l.dialled()[1].at.Sub(l.dialled()[0].at); after < 45*time.Second || after > 48*time.Second {
+		t.Errorf("came back after %v, want the idle timeout and little more", after)
+	}
+	l.wantLogged(t, `"cause":"idle"`, `"connected_ms":45000`, "no byte for 45s")
+}
+
+func TestSilenceBeforeTheFirstEventEndsAnAttempt(t *testing.T) {
+	l := listen(t, time.Minute, one, map[string][]answer{"one.test:8080": {stays(head)}}, nil, nil)
+	l.wantTold(t, "disconnected idle")
+	if n := len(l.dialled()); n != 2 {
+		t.Errorf("%d connections in a minute, want two", n)
+	}
+}
+
+// jump is a wall clock that jumps forward, as it does over a suspend.
+func jump(at time.Duration, by time.Duration) func(*Subscriber) {
+	return func(s *Subscriber) {
+		start := time.Now()
+		s.wall = func() time.Time {
+			if now := time.Now(); now.Sub(start) > at {
+				return now.Add(by)
+			}
+			return time.Now()
+		}
+	}
+}
+
+func TestPauseOfOurOwnEndsAConnection(t *testing.T) {
+	hosts := func() map[string][]answer {
+		return map[string][]answer{"one.test:8080": {beats(time.Minute, head, attached("a"))}}
+	}
+	l := listen(t, 22*time.Second, one, hosts(), nil, jump(20*time.Second, 15*time.Second))
+	l.wantTold(t, "connected "+one, "event_stream_attached", "disconnected paused", "connected "+one, "event_stream_attached")
+
+	l = listen(t, 22*time.Second, one, hosts(), nil, jump(20*time.Second, 9*time.Second))
+	l.wantTold(t, "connected "+one, "event_stream_attached") // Just slow.
+}
+
+// The bytes that waited during the pause may be read before the late tick.
+func TestWhatWaitedDuringAPauseIsNotDelivered(t *testing.T) {
+	old, _ := numbered(500)
+	l := listen(t, 11*time.Second, one, map[string][]answer{"one.test:8080": {
+		func(conn net.Conn) {
+			says(head, attached("a"))(conn)
+			time.Sleep(10*time.Second + 300*time.Millisecond) // Between two ticks.
+			_, _ = io.WriteString(conn, old)
+		},
+		stays(head, attached("b")),
+	}}, nil, jump(10*time.Second+100*time.Millisecond, time.Minute))
+	l.wantTold(t, "connected "+one, "event_stream_attached", "disconnected paused")
+	if strings.Contains(l.log.String(), "app.") {
+		t.Error("an old event was heard")
+	}
+}
+
+func TestMomentSince(t *testing.T) {
+	start := time.Now()
+	for name, c := range map[string]struct{ monotonic, wall, want time.Duration }{
+		"both run":           {time.Second, time.Second, time.Second},
+		"process stopped":    {time.Minute, time.Minute, time.Minute},
+		"machine suspended":  {time.Second, time.Hour, time.Hour},
+		"wall clock set":     {time.Second, -time.Hour, time.Second},
+		"monotonic only":     {time.Minute, 0, time.Minute},
+		"nothing has passed": {0, 0, 0},
+	} {
+		before := moment{start, start}
+		if got := (moment{start.Add(c.monotonic), start.Add(c.wall)}).since(before); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
