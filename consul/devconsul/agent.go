@@ -57,8 +57,10 @@ func (a *Agent) URL() *url.URL { return &url.URL{Scheme: "http", Host: a.Address
 // catalog. Killing a dead agent is no error.
 func (a *Agent) Kill() error { return a.end(syscall.SIGKILL) }
 
-// Stop asks the agent to leave and waits until it has, some 4 s; its services
-// leave the catalog with it, within a second. The data is kept.
+// Stop asks the agent to leave and waits until it has, some 4 s; its node and
+// services leave the catalog with it. The data is kept. An agent that has not
+// run for long may, while it leaves, sync once more: then its node and services
+// are in the catalog again, though without a serfHealth check (seen with 1.22.7).
 func (a *Agent) Stop() error { return a.end(syscall.SIGTERM) }
 
 // Restart starts the agent again after Kill or Stop, with the services it knew. It does

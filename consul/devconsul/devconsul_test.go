@@ -57,7 +57,7 @@ func TestClusterLosesAndRegainsAgents(t *testing.T) {
 	if err := client.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "an agent that left to leave the catalog", func() bool { return !inCatalog(t, c, "web") })
+	waitFor(t, "an agent that left to count as gone", func() bool { return !passing(t, c, client) })
 	restart(t, c, client)
 }
 
@@ -222,6 +222,15 @@ func inCatalog(t *testing.T, c *Cluster, name string) bool {
 	}
 	_, ok := names[name]
 	return ok
+}
+
+func passing(t *testing.T, c *Cluster, agent *Agent) bool {
+	t.Helper()
+	answer, err := c.get(t.Context(), c.Server(), "/v1/health/state/passing")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Contains(string(answer), `"`+agent.Name+`"`)
 }
 
 func waitFor(t *testing.T, what string, done func() bool) {
