@@ -192,11 +192,13 @@ func TestDecodeErrorsNameTypeAndField(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, frame := range allFrames(f) {
-		if len(frame.data) < 10_000 {
-			f.Add(frame.name, []byte(frame.data))
+	for _, path := range fixtures(f, "events", ".json") {
+		if data := fixture(f, path); len(data) < 10_000 {
+			f.Add("", data)
 		}
 	}
+	f.Add("status_update_event", []byte(`{"taskId":"a.1","appId":"/a","taskStatus":"TASK_RUNNING","ports":[1]}`))
+	f.Add("deployment_info", []byte(`{"plan":{"steps":[{"actions":[{"type":"StopApplication","app":"/a"}]}]}}`))
 	f.Fuzz(func(t *testing.T, name string, data []byte) {
 		event, err := Decode(name, data)
 		if (event == nil) == (err == nil) {

@@ -97,16 +97,17 @@ func (s *snapshotReader) app() error {
 	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); err != nil && !ok {
 		return err
 	}
-	if checkID(a.ID) != nil {
-		a.ID = ""
+	id := a.ID
+	if checkID(id) != nil {
+		id = ""
 	}
-	s.listed[a.ID]++
+	s.listed[id]++
 	var app App
 	if err == nil {
 		app, err = a.app()
 	}
 	if err != nil {
-		s.unreadable = append(s.unreadable, Unreadable{ID: a.ID, Err: plain(err)})
+		s.unreadable = append(s.unreadable, Unreadable{ID: id, Err: plain(err)})
 		return nil
 	}
 	s.apps = append(s.apps, app)

@@ -1,0 +1,270 @@
+package marathon
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+// readFixture reads a recorded answer about all apps, or about one.
+func readFixture(t testing.TB, path string) []App {
+	t.Helper()
+	data := fixture(t, path)
+	snapshot, err := ReadSnapshot(bytes.NewReader(data))
+	if err == nil {
+		for _, u := range snapshot.Unreadable {
+			t.Errorf("%s: %q is unreadable: %v", path, u.ID, u.Err)
+		}
+		return snapshot.Apps
+	}
+	var answer struct{ App *appJSON }
+	if err := readJSON(bytes.NewReader(data), &answer); err != nil || answer.App == nil {
+		t.Fatalf("%s holds neither apps nor an app: %v", path, err)
+	}
+	app, err := answer.App.app()
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return []App{app}
+}
+
+func TestReadEveryFixture(t *testing.T) {
+	paths := append(fixtures(t, "rest", ".json"), fixtures(t, "live", ".json")...)
+	apps, tasks := 0, 0
+	for _, path := range paths {
+		text := string(fixture(t, path))
+		// The former has no IDs, and is no answer to what is asked here.
+		if strings.Contains(path, "taskstats") || !isAboutApps(text) {
+			continue
+		}
+		for _, app := range readFixture(t, path) {
+			apps++
+			for _, task := range app.Tasks {
+				tasks++
+				if task.ID == "" || task.AppID != app.ID || task.State.Phase() == Unrecognised {
+					t.Errorf("%s: incomplete %+v", path, task)
+				}
+			}
+		}
+	}
+	if apps != 74 || tasks != 114 {
+		t.Errorf("read %d apps and %d tasks, want the 74 and 114 that the files have", apps, tasks)
+	}
+}
+
+func isAboutApps(text string) bool {
+	flat := strings.Join(strings.Fields(text), "")
+	return strings.HasPrefix(flat, `{"apps":`) && !strings.Contains(flat, `"groups":`) || strings.HasPrefix(flat, `{"app":`)
+}
+
+func TestReadSnapshotOfAllModes(t *testing.T) {
+	for _, app := range readFixture(t, "rest/apps-1.9-all-network-modes.json") {
+		if app.ID != "/modes/container-mixed-hostport" {
+			continue
+		}
+		want := App{
+			ID: "/modes/container-mixed-hostport", Version: "2020-06-02T08:15:30.120Z",
+			LastScalingAt: "2020-06-02T08:15:30.120Z", LastConfigChangeAt: "2020-06-02T08:15:30.120Z",
+			Instances: 1, Labels: map[string]string{},
+			Definition: Definition{Network: ContainerNetwork, Ports: []Port{
+				{Name: "http", Container: 8080},
+				{Name: "metrics", Container: 9090, OnHost: true},
+				{Name: "gossip", Container: 7000},
+				{Name: "admin", Container: 7001, OnHost: true},
+			}},
+			Tasks: []Task{{
+				ID:    "modes_container-mixed-hostport.instance-a94c77d3-a4ae-11ea-9f3c-02424a8c5a01._app.1",
+				AppID: "/modes/container-mixed-hostport", Host: "10.20.0.12", State: TaskRunning,
+				Addresses: []string{"9.0.3.18"}, Ports: []int{31800, 31801}, Version: "2020-06-02T08:15:30.120Z",
+			}},
+		}
+		if !reflect.DeepEqual(app, want) {
+			t.Errorf("got  %+v\nwant %+v", app, want)
+		}
+		return
+	}
+	t.Error("app is missing")
+}
+
+func TestReadStateOfOldTasks(t *testing.T) {
+	for state, task := range map[State]string{
+		TaskRunning: `{"id":"a.1","startedAt":"2015-12-01T10:03:40.966Z"}`,
+		TaskStaging: `{"id":"a.1","startedAt":null,"stagedAt":"2015-12-01T10:03:40.966Z"}`,
+		TaskKilling: `{"id":"a.1","startedAt":"2015-12-01T10:03:40.966Z","state":"TASK_KILLING"}`,
+	} {
+		snapshot, err := ReadSnapshot(strings.NewReader(`{"apps":[{"id":"/a","tasks":[` + task + `]}]}`))
+		if err != nil || len(snapshot.Apps) != 1 {
+			t.Fatalf("%+v, %v", snapshot, err)
+		}
+		if got := snapshot.Apps[0].Tasks[0].State; got != state {
+			t.Errorf("state of %s is %s, want %s", task, got, state)
+		}
+	}
+}
+
+func TestReadDefinition(t *testing.T) {
+	host := []Port{{OnHost: true}}
+	for _, test := range []struct {
+		name, app string
+		want      Definition
+	}{
+		{"0.7 host", `"ports":[10000]`, Definition{HostNetwork, host}},
+		{"0.7 without ports", `"ports":[]`, Definition{Network: HostNetwork}},
+		{"1.x declarations count, not service ports", `"ports":[10000,10001],"portDefinitions":[{"port":10000,"name":"http"}]`, Definition{HostNetwork, []Port{{Name: "http", OnHost: true}}}},
+		{"1.x no declarations", `"ports":[10000],"portDefinitions":[]`, Definition{Network: HostNetwork}},
+		{"1.x docker host", `"ports":[10000],"container":{"docker":{"network":"HOST","portMappings":[]}}`, Definition{HostNetwork, host}},
+		{"1.x docker without network", `"ports":[10000],"container":{"docker":{"network":null,"portMappings":null}},"ipAddress":null`, Definition{HostNetwork, host}},
+		{"1.x bridge", `"ports":[10000],"container":{"docker":{"network":"BRIDGE","portMappings":[{"containerPort":80,"hostPort":null}]}}`, Definition{BridgeNetwork, []Port{{Container: 80, OnHost: true}}}},
+		{"1.x bridge, null mappings", `"ports":[10000],"container":{"docker":{"network":"BRIDGE","portMappings":null}}`, Definition{BridgeNetwork, host}},
+		{"1.x bridge, no mappings", `"ports":[],"container":{"docker":{"network":"BRIDGE","portMappings":[]}}`, Definition{Network: BridgeNetwork}},
+		{"1.x user network", `"ipAddress":{"networkName":"n"},"container":{"docker":{"network":"USER","portMappings":[{"containerPort":80,"hostPort":null},{"containerPort":81,"hostPort":0}]}}`, Definition{ContainerNetwork, []Port{{Container: 80}, {Container: 81, OnHost: true}}}},
+		{"1.x docker none", `"ports":[10000],"container":{"docker":{"network":"NONE"}}`, Definition{Network: HostNetwork}},
+		{"1.x ip-per-task", `"ports":[],"ipAddress":{"discovery":{"ports":[{"number":8080,"name":"web"}]}}`, Definition{ContainerNetwork, []Port{{Name: "web", Container: 8080}}}},
+		{"1.x ip-per-task without ports", `"ipAddress":{"discovery":{"ports":null}}`, Definition{Network: ContainerNetwork}},
+		{"1.5 default mode", `"networks":[{"name":"n"}],"container":{"portMappings":[{"containerPort":80}]}`, Definition{ContainerNetwork, []Port{{Container: 80}}}},
+		{"1.5 container without mappings", `"networks":[{"name":"n","mode":"container"}]`, Definition{Network: ContainerNetwork}},
+		{"1.5 bridge", `"networks":[{"mode":"container/bridge"}],"container":{"portMappings":[{"containerPort":0}]}`, Definition{BridgeNetwork, []Port{{OnHost: true}}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := readVersion(strings.NewReader(`{"id":"/a",`+test.app+`}`), "/a")
+			if err != nil || !reflect.DeepEqual(got, test.want) {
+				t.Errorf("got %+v, %v\nwant %+v", got, err, test.want)
+			}
+		})
+	}
+}
+
+func TestUnreadableAppsAreListed(t *testing.T) {
+	for _, test := range []struct{ app, id, err string }{
+		{`{"id":"/a","instances":"2"}`, "/a", "field instances: unexpected string"},
+		{`{"id":"/a","instances":1e400}`, "/a", "field instances: unexpected number"},
+		{`{"id":"/a","labels":{"k":["v"]}}`, "/a", "field labels: unexpected array"},
+		{`{"labels":[],"id":"/a"}`, "/a", "field labels: unexpected array"},
+		{`{"id":"/a","tasks":[{"id":"a.1","ports":[70000]}]}`, "/a", "task a.1: field tasks.ports: 70000 is no port"},
+		{`{"id":"/a","tasks":[{"id":"a.1","ports":[-1]}]}`, "/a", "task a.1: field tasks.ports: -1 is no port"},
+		{`{"id":"/a","tasks":[{"host":"h"}]}`, "/a", "field tasks.id: missing or empty"},
+		{`{"id":"/a","networks":[{"mode":"container"}],"container":{"portMappings":[{"containerPort":-1}]}}`, "/a", "field containerPort: -1 is no port"},
+		{`{"id":7}`, "", "field id: unexpected number"},
+		{`{"instances":1}`, "", `app ID "": does not start with /`},
+		{`{"id":"a"}`, "", `app ID "a": does not start with /`},
+		{`{"id":"/a//b"}`, "", `app ID "/a//b": has a segment ""`},
+		{`{"id":"/a/../b"}`, "", `app ID "/a/../b": has a segment ".."`},
+		{`{"id":"/a\n"}`, "", `app ID "/a\n": has control characters`},
+		{`null`, "", `app ID "": does not start with /`},
+		{`"text"`, "", "unexpected string"},
+	} {
+		answer := fmt.Sprintf(`{"apps":[{"id":"/first"},%s,{"id":"/last"}]}`, test.app)
+		snapshot, err := ReadSnapshot(strings.NewReader(answer))
+		if err != nil {
+			t.Errorf("%s: %v", test.app, err)
+			continue
+		}
+		if len(snapshot.Apps) != 2 || snapshot.Apps[0].ID != "/first" || snapshot.Apps[1].ID != "/last" {
+			t.Errorf("%s: other apps are %+v", test.app, snapshot.Apps)
+		}
+		if len(snapshot.Unreadable) != 1 {
+			t.Errorf("%s: unreadable are %v", test.app, snapshot.Unreadable)
+			continue
+		}
+		if u := snapshot.Unreadable[0]; u.ID != test.id || u.Err.Error() != test.err {
+			t.Errorf("%s: unreadable is %q: %v, want %q: %s", test.app, u.ID, u.Err, test.id, test.err)
+		}
+	}
+}
+
+func TestAppsListedTwiceAreUnreadable(t *testing.T) {
+	const answer = `{"apps":[{"id":"/a","instances":1},{"id":"/b"},{"id":"/a","instances":2},{"id":"/c"},{"id":"/c","instances":"x"}]}`
+	snapshot, err := ReadSnapshot(strings.NewReader(answer))
+	if err != nil || len(snapshot.Apps) != 1 || snapshot.Apps[0].ID != "/b" {
+		t.Errorf("apps are %+v, %v; want just /b", snapshot.Apps, err)
+	}
+	unreadable := map[string]bool{}
+	for _, u := range snapshot.Unreadable {
+		unreadable[u.ID] = true
+	}
+	if !unreadable["/a"] || !unreadable["/c"] || len(unreadable) != 2 {
+		t.Errorf("unreadable are %v, want /a and /c", snapshot.Unreadable)
+	}
+}
+
+func TestReadSnapshotIsAllOrAnError(t *testing.T) {
+	for answer, want := range map[string]string{
+		``:                          "answer is not usable after 0 bytes: unexpected EOF",
+		`{`:                         "answer is not usable after 1 bytes: unexpected EOF",
+		`{"apps":[{"id":"/a"}`:      "answer is not usable after 20 bytes: unexpected EOF",
+		`{"apps":[{"id":"/a"},`:     "unexpected EOF",
+		`{"apps":[{"id":"/a"}]`:     "answer is not usable after 21 bytes: unexpected EOF",
+		`{"apps":[{"id":"/a"}],"x"`: "unexpected EOF",
+		`{}`:                        `field "apps" is missing`,
+		`{"tasks":[]}`:              `field "apps" is missing`,
+		`{"apps":null}`:             "unexpected null where [ should be",
+		`{"apps":{}}`:               "unexpected { where [ should be",
+		`{"apps":"none"}`:           "unexpected text where [ should be",
+		`[]`:                        "unexpected [ where { should be",
+		`null`:                      "unexpected null where { should be",
+		`<html>`:                    "invalid character '<' looking for beginning of value",
+		`{"apps":[]}{"apps":[]}`:    "unexpected { after its end",
+		`{"apps":[]} garbage`:       "invalid character 'g'",
+		`{"apps":[],"apps":[]}`:     `field "apps" is there twice`,
+		`{"apps":[{"id":"/a",}]}`:   "invalid character '}'",
+		`{"apps":[{"id":"/a"},]}`:   "invalid character ']'",
+		`{"apps":[` + strings.Repeat("[", 20_000): "exceeded max depth",
+	} {
+		snapshot, err := ReadSnapshot(strings.NewReader(answer))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error of %.40s is %v, want one with %s", answer, err, want)
+		}
+		if snapshot.Apps != nil || snapshot.Unreadable != nil {
+			t.Errorf("%.40s gives %+v beside its error", answer, snapshot)
+		}
+	}
+}
+
+func TestReadSnapshotSkipsOtherFields(t *testing.T) {
+	const answer = `{"before":{"apps":[1]},"apps":[{"id":"/a","deep":[[{"id":"/b"}]]}],"after":[null]}` + "\n"
+	snapshot, err := ReadSnapshot(strings.NewReader(answer))
+	if err != nil || len(snapshot.Apps) != 1 || snapshot.Apps[0].ID != "/a" {
+		t.Errorf("read %+v, %v", snapshot, err)
+	}
+}
+
+// FuzzSnapshot checks that no answer is taken for more or less than it says,
+// however it arrives.
+func FuzzSnapshot(f *testing.F) {
+	for _, path := range fixtures(f, "rest", ".json") {
+		f.Add(fixture(f, path))
+	}
+	f.Add([]byte(`{"apps":[{"id":"/a"},{"id":"/a"},{"id":7},null]}`))
+	f.Add([]byte(`{"apps":[{"id":"/a"}]} `))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		snapshot, err := ReadSnapshot(bytes.NewReader(data))
+		slow, slowErr := ReadSnapshot(iotest.OneByteReader(bytes.NewReader(data)))
+		if (err == nil) != (slowErr == nil) || !reflect.DeepEqual(snapshot.Apps, slow.Apps) {
+			t.Errorf("read %+v, %v at once\nbut %+v, %v in bytes", snapshot, err, slow, slowErr)
+		}
+		if err != nil && (snapshot.Apps != nil || snapshot.Unreadable != nil) {
+			t.Errorf("%+v beside error %v", snapshot, err)
+		}
+		seen := map[string]bool{}
+		for _, app := range snapshot.Apps {
+			if checkID(app.ID) != nil || seen[app.ID] {
+				t.Errorf("app %q", app.ID)
+			}
+			seen[app.ID] = true
+			for _, task := range app.Tasks {
+				if err := checkPorts("ports", task.Ports); task.ID == "" || err != nil {
+					t.Errorf("task %+v: %v", task, err)
+				}
+				app.Definition.Endpoint(task)
+			}
+		}
+		for _, u := range snapshot.Unreadable {
+			if u.Err == nil || seen[u.ID] {
+				t.Errorf("unreadable %+v", u)
+			}
+		}
+	})
+}
