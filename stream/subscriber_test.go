@@ -306,11 +306,11 @@ func TestReadsRecordedStreams(t *testing.T) {
 		events int
 		end    string
 	}{
-		"framed-1.3-rolling-upgrade.crlf.sse":       {23, "disconnected closed"},
-		"recorded-1.3-rolling-upgrade.lf.sse":       {22, "disconnected closed"},
+		"framed-1.3-rolling-upgrade.crlf.sse":       {27, "disconnected closed"},
+		"recorded-1.3-rolling-upgrade.lf.sse":       {25, "disconnected cut off"},
 		"recorded-1.4-extra-blank-lines.lf.sse":     {4, "disconnected closed"},
 		"framed-1.6-heavy-deployment-info.crlf.sse": {2, "disconnected closed"},
-		"framed-edge-cases.crlf.sse":                {3, "disconnected cut off"},
+		"framed-edge-cases.crlf.sse":                {4, "disconnected cut off"},
 	} {
 		t.Run(file, func(t *testing.T) {
 			body, err := os.ReadFile("../testdata/sse/" + file)
