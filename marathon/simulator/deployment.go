@@ -65,8 +65,11 @@ type deployment struct {
 func (m *Marathon) deploy(c change) (*deployment, error) {
 	d := &deployment{change: c, before: map[string]*runSpec{}, shown: make(chan struct{})}
 	version := cmp.Or(c.version, m.newVersion())
-	for id := range c.after {
+	for id, spec := range c.after {
 		d.before[id] = m.root[id]
+		if spec != nil && d.before[id] != nil {
+			spec.keepServicePorts(d.before[id])
+		}
 	}
 	d.plan = plan{ID: m.deploymentID(), Steps: steps(d.before, c.after, c.restart), Version: version}
 	if err := m.makeWay(d); err != nil {

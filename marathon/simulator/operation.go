@@ -24,6 +24,19 @@ func (m *Marathon) create(app App, force bool) (*deployment, error) {
 	return m.deployApp(&runSpec{App: app.normalized()}, "/v2/apps", force)
 }
 
+// Put gives an app this definition, as PUT /v2/apps/{id}: a new one if there is
+// none of its ID.
+func (m *Marathon) Put(app App) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, err := m.put(app, false)
+	return err
+}
+
+func (m *Marathon) put(app App, force bool) (*deployment, error) {
+	return m.deployApp(&runSpec{App: app.normalized()}, "/v2/apps"+app.ID, force)
+}
+
 // Update changes an app's definition, as PUT /v2/apps/{id}. A change of
 // anything but Instances replaces all tasks; one that changes nothing is a
 // deployment without steps.
@@ -46,7 +59,7 @@ func (m *Marathon) edit(id string, edit func(*App), force bool) error {
 	app := old.App.clone()
 	edit(&app)
 	app.ID = id
-	_, err = m.deployApp(&runSpec{App: app.normalized()}, "/v2/apps"+id, force)
+	_, err = m.put(app, force)
 	return err
 }
 

@@ -57,6 +57,15 @@ func (s *runSpec) stamped(version string, before *runSpec) *runSpec {
 	return s
 }
 
+// keepServicePorts gives ports that name no service port the one they had.
+func (s *runSpec) keepServicePorts(before *runSpec) {
+	for i := range min(len(s.Ports), len(before.Ports)) {
+		if s.Ports[i].Service == 0 {
+			s.Ports[i].Service = before.Ports[i].Service
+		}
+	}
+}
+
 // withServicePorts returns s with the ports that Marathon assigns: it does so
 // when the definition becomes visible, so an api_post_event still shows 0.
 func (s *runSpec) withServicePorts(assign func() int) *runSpec {

@@ -48,7 +48,7 @@ func (m *Marathon) putApp(w http.ResponseWriter, r *http.Request) {
 		status = http.StatusCreated
 	}
 	m.mu.Lock()
-	d, err := m.deployApp(&runSpec{App: app.normalized()}, r.URL.Path, force(r))
+	d, err := m.put(app, force(r))
 	m.mu.Unlock()
 	m.answer(w, r, d, err, status, "")
 }
