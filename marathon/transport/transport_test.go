@@ -211,6 +211,7 @@ func TestClosingInTheMiddle(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer resp.Body.Close()
 		reading := make(chan error)
 		go func() {
 			_, err := io.ReadAll(resp.Body)
