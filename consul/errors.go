@@ -81,3 +81,11 @@ func (e *answerError) Unwrap() error { return e.status }
 func isConsulUnknown(body string) bool {
 	return strings.HasPrefix(body, "Unknown service ID") || strings.HasPrefix(body, "unknown service ID")
 }
+
+// Refused reports whether Consul answered that it will not do this one thing:
+// wrong, forbidden or too large. Asking for something else may go well; asking
+// again soon will not.
+func Refused(err error) bool {
+	status, ok := errors.AsType[api.StatusError](err)
+	return ok && status.Code >= 400 && status.Code < 500 && status.Code != http.StatusTooManyRequests
+}

@@ -1,0 +1,51 @@
+package reconcile
+
+import "sync"
+
+// outcome counts what came of jobs.
+type outcome struct {
+	registered, updated, deregistered int
+	keysSet, keysDeleted              int
+	failed                            int
+	// homeFirst counts services that stay where they are until they are
+	// registered at home.
+	homeFirst int
+}
+
+func (o *outcome) add(p outcome) {
+	o.registered += p.registered
+	o.updated += p.updated
+	o.deregistered += p.deregistered
+	o.keysSet += p.keysSet
+	o.keysDeleted += p.keysDeleted
+	o.failed += p.failed
+	o.homeFirst += p.homeFirst
+}
+
+// batch is one resync's share of all workers. When each of its jobs has been
+// done, or has failed for the first time, it calls finish, once.
+type batch struct {
+	mu      sync.Mutex
+	waiting int
+	sum     outcome
+	finish  func(outcome)
+}
+
+// newBatch returns a batch of n jobs.
+func newBatch(n int, finish func(outcome)) *batch {
+	b := &batch{waiting: n + 1, finish: finish}
+	b.done(outcome{})
+	return b
+}
+
+// done takes in what came of one job.
+func (b *batch) done(o outcome) {
+	b.mu.Lock()
+	b.sum.add(o)
+	b.waiting--
+	sum, last := b.sum, b.waiting == 0
+	b.mu.Unlock()
+	if last {
+		b.finish(sum)
+	}
+}

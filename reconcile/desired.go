@@ -1,0 +1,302 @@
+package reconcile
+
+import (
+	"slices"
+	"time"
+
+	"consular/consul"
+	"consular/marathon"
+)
+
+// Desired is the model of what should be in Consul. Events and answers change
+// it, Look and Labels read it. It is pure: no clock, no log, no I/O, and no
+// result depends on map order. It is not safe for concurrent use.
+type Desired struct {
+	tr Translation
+
+	// now orders what was heard and what was asked for; see Ticket.
+	now Ticket
+	// ready is false until the first complete snapshot: nothing is deregistered
+	// before it.
+	ready bool
+	// snapshot is the ticket of the newest snapshot.
+	snapshot Ticket
+	// nameless is set when that snapshot held an app whose ID could not be read:
+	// any service could be its own.
+	nameless bool
+
+	apps map[string]*appEntry
+	// gone are IDs that Marathon said are no apps: deleted ones, and pods.
+	gone  map[string]goneEntry
+	tasks map[string]*taskEntry
+	// ended are the tombstones: no later event or stale answer registers these
+	// tasks again.
+	ended map[string]tombstone
+	// definitions of versions that are not the app's own any more, by app and version.
+	definitions map[Version]definition
+	// names lists the apps of each service name; two are a clash.
+	names      map[string][]string
+	incumbents map[string]string
+
+	plans   plans
+	journal journal
+	// deferred are apps that changed before the first snapshot was in, and when
+	// that was heard.
+	deferred map[string]Ticket
+}
+
+// Ticket orders events and reads: an answer tells nothing about events heard
+// after its read was asked for, and the answer that was asked for later counts.
+// Marathon's versions and timestamps order nothing.
+type Ticket uint64
+
+// Version names an immutable definition.
+type Version struct{ App, Version string }
+
+// appEntry is one app that Marathon has.
+type appEntry struct {
+	app marathon.App // without its tasks
+	// asked is the ticket of the read that told.
+	asked Ticket
+	// since is the ticket of the first read that had it.
+	since Ticket
+	// unreadable apps are there, but could not be decoded: left as they are.
+	unreadable bool
+	// stopped is set when an event announced that the app ends.
+	stopped bool
+	tasks   map[string]struct{}
+}
+
+// goneEntry remembers that an ID is no app, so that a pod's events cost no
+// reads and what a deleted app leaves behind needs no second question.
+type goneEntry struct {
+	asked Ticket
+	at    time.Time
+	// wasApp is false for what was never seen to be an app.
+	wasApp bool
+	// named is set when a deployment has named it since: it may be an app now.
+	named bool
+}
+
+type taskEntry struct {
+	task marathon.Task
+	// away tasks may come back: deregistered, not forgotten.
+	away bool
+}
+
+type tombstone struct {
+	heard Ticket
+	at    time.Time
+}
+
+type definition struct {
+	marathon.Definition
+	// gone versions were deleted in Marathon: what is registered stays.
+	gone bool
+}
+
+// tombstoneLife is how long an ended task is remembered at least.
+const tombstoneLife = 10 * time.Minute
+
+// NewDesired returns an empty model that waits for its first snapshot.
+func NewDesired(tr Translation) *Desired {
+	return &Desired{
+		tr:          tr,
+		apps:        map[string]*appEntry{},
+		gone:        map[string]goneEntry{},
+		tasks:       map[string]*taskEntry{},
+		ended:       map[string]tombstone{},
+		definitions: map[Version]definition{},
+		names:       map[string][]string{},
+		incumbents:  map[string]string{},
+		plans:       plans{},
+		deferred:    map[string]Ticket{},
+	}
+}
+
+// Verdict says what should be done about a service or a name.
+type Verdict int
+
+const (
+	// Absent things are removed where they are ours.
+	Absent Verdict = iota
+	// Present things are written where they are missing or have drifted.
+	Present
+	// Held things are left as they are: not written, and not removed.
+	Held
+)
+
+// Want is what the model says about one task's service.
+type Want struct {
+	Verdict Verdict
+	App     string
+	// Host is where the task runs, and where its service belongs.
+	Host string
+	// Service is what should be there; set when Present.
+	Service consul.Service
+	// Keep is set when Service rests on a definition that is not the task's own
+	// (its version was deleted): what is registered already stays.
+	Keep bool
+	// Announced is set on Absent when an event or the app's own answer said so;
+	// otherwise the task is merely missing.
+	Announced bool
+	// Away is set on Absent when the task's agent was lost: it may come back.
+	Away bool
+	// Unfit says why a task that runs is left out.
+	Unfit error
+}
+
+// Look returns what should be of the task's service. app is the one that the
+// service is tagged with, or "" when only the task is known.
+func (d *Desired) Look(task, app string) Want {
+	t := d.tasks[task]
+	if t == nil {
+		return d.lookMissing(task, app)
+	}
+	w := Want{App: t.task.AppID, Host: t.task.Host}
+	a := d.apps[t.task.AppID]
+	switch {
+	case a == nil || a.unreadable || d.quarantined(t.task.AppID):
+		w.Verdict = Held
+	case t.away:
+		w.Away = true
+	default:
+		d.lookRunning(&w, a, t.task)
+	}
+	return w
+}
+
+// lookMissing answers for a task that the model does not have.
+func (d *Desired) lookMissing(task, app string) Want {
+	w := Want{App: app}
+	if _, ended := d.ended[task]; ended {
+		w.Announced = true
+		return w
+	}
+	a := d.apps[app]
+	_, gone := d.gone[app]
+	switch {
+	case gone:
+		w.Announced = true
+	case !d.ready, a == nil && d.nameless, a != nil && a.unreadable, d.quarantined(app):
+		w.Verdict = Held
+	case a != nil:
+		// Its own answer, later than the snapshot, omits the task too.
+		w.Announced = a.asked > d.snapshot
+	}
+	return w
+}
+
+// lookRunning answers for a task that runs.
+func (d *Desired) lookRunning(w *Want, a *appEntry, t marathon.Task) {
+	w.Verdict = Held
+	def := a.app.Definition
+	if !a.app.Runs(t.Version) {
+		old, known := d.definitions[Version{t.AppID, t.Version}]
+		if !known {
+			return
+		}
+		if w.Keep = old.gone; !old.gone {
+			def = old.Definition
+		}
+	}
+	if w.Unfit = consul.CheckHost(t.Host); w.Unfit != nil {
+		return
+	}
+	for _, s := range d.tr.Translate(t, def) {
+		if w.Unfit = s.Check(); w.Unfit == nil {
+			w.Verdict, w.Service = Present, s
+		}
+	}
+}
+
+// NameWant is what the model says about the keys of one service name.
+type NameWant struct {
+	Verdict Verdict
+	App     string
+	// Labels are the values as stored, by label; set when Present.
+	Labels map[string]string
+	// Unfit are labels that cannot be keys.
+	Unfit []error
+	// Announced is set on Absent when an app of that name is known to be gone.
+	Announced bool
+}
+
+// Labels returns what should be below <prefix>/<name>/.
+func (d *Desired) Labels(name string) NameWant {
+	apps := d.names[name]
+	if len(apps) == 0 {
+		return NameWant{Verdict: d.absentName(), Announced: d.goneName(name)}
+	}
+	app := apps[0]
+	if len(apps) > 1 {
+		if app = d.incumbents[name]; app == "" {
+			return NameWant{Verdict: Held}
+		}
+	}
+	a := d.apps[app]
+	if a.unreadable {
+		return NameWant{Verdict: Held, App: app}
+	}
+	labels, unfit := d.tr.Labels(app, a.app.Labels)
+	return NameWant{Verdict: Present, App: app, Labels: labels, Unfit: unfit}
+}
+
+func (d *Desired) absentName() Verdict {
+	if !d.ready || d.nameless {
+		return Held
+	}
+	return Absent
+}
+
+// goneName reports whether the app of that name is gone: one that was seen, or
+// else every one that it could have been.
+func (d *Desired) goneName(name string) bool {
+	for app, gone := range d.gone {
+		if gone.wasApp && ServiceName(app) == name {
+			return true
+		}
+	}
+	ids := candidates(name)
+	return len(ids) > 0 && !slices.ContainsFunc(ids, func(id string) bool {
+		_, gone := d.gone[id]
+		return !gone
+	})
+}
+
+// Names returns the service names of all apps, in order.
+func (d *Desired) Names() []string { return sortedKeys(d.names) }
+
+// Hosts returns the hosts of all running tasks, in order.
+func (d *Desired) Hosts() []string {
+	seen := map[string]bool{}
+	for _, t := range d.tasks {
+		seen[t.task.Host] = true
+	}
+	return sortedKeys(seen)
+}
+
+// Tasks returns the IDs of all tasks of the model, in order.
+func (d *Desired) Tasks() []string { return sortedKeys(d.tasks) }
+
+// TasksOn returns the IDs of the tasks on any of the hosts, in order.
+func (d *Desired) TasksOn(hosts ...string) []string {
+	var ids []string
+	for id, t := range d.tasks {
+		if slices.Contains(hosts, t.task.Host) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// Count returns how many apps and running tasks there are.
+func (d *Desired) Count() (apps, tasks int) {
+	for _, t := range d.tasks {
+		if !t.away {
+			tasks++
+		}
+	}
+	return len(d.apps), tasks
+}

@@ -1,0 +1,177 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"consular/consul"
+)
+
+// Agent is one Consul agent, as consul.Agent is.
+type Agent interface {
+	Address() string
+	// Self and Services need agent:read and service:read.
+	Self(ctx context.Context) (consul.Node, error)
+	Services(ctx context.Context) ([]consul.Service, error)
+	// Register and Deregister need service:write. Deregistering what is not
+	// there is no error.
+	Register(ctx context.Context, s consul.Service) error
+	Deregister(ctx context.Context, id string) error
+}
+
+// fleet is all agents: one worker for each host that Marathon has named, one
+// node for each agent that they turn out to be.
+type fleet struct {
+	// employ makes the worker for a host.
+	employ func(host string) (*agentWorker, error)
+	// run starts a worker; nil while nothing is to be written.
+	run func(*agentWorker)
+
+	mu      sync.Mutex
+	workers map[string]*agentWorker
+	nodes   map[string]*node
+}
+
+// node is one agent, whatever it is called: what we know is registered there.
+// Who holds its turn may read, write and change have.
+type node struct {
+	turn chan struct{}
+	id   string
+	// have is what was listed, and what we have written since.
+	have map[string]consul.Service
+	// listed is false before the first listing and after a failure.
+	listed bool
+}
+
+// take waits for the node's turn.
+func (n *node) take(ctx context.Context) error {
+	select {
+	case n.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (n *node) release() { <-n.turn }
+
+// worker returns the worker for a host, and starts it at first sight.
+func (f *fleet) worker(host string) (*agentWorker, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if w := f.workers[host]; w != nil {
+		return w, nil
+	}
+	w, err := f.employ(host)
+	if err != nil {
+		return nil, fmt.Errorf("agent of host %s: %w", host, err)
+	}
+	f.workers[host] = w
+	if f.run != nil {
+		f.run(w)
+	}
+	return w, nil
+}
+
+// open starts all workers, those to come included.
+func (f *fleet) open(run func(*agentWorker)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.run = run
+	for _, host := range sortedKeys(f.workers) {
+		run(f.workers[host])
+	}
+}
+
+// close starts no worker any more.
+func (f *fleet) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.run = nil
+}
+
+// node returns the node with an ID.
+func (f *fleet) node(id string) *node {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := f.nodes[id]
+	if n == nil {
+		n = &node{turn: make(chan struct{}, 1), id: id}
+		f.nodes[id] = n
+	}
+	return n
+}
+
+// of returns the node that a host turned out to be; nil while it is not known.
+func (f *fleet) of(host string) *node {
+	f.mu.Lock()
+	w := f.workers[host]
+	f.mu.Unlock()
+	if w == nil {
+		return nil
+	}
+	return w.node.Load()
+}
+
+// hosts returns all hosts that ever had a worker, in order.
+func (f *fleet) hosts() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return sortedKeys(f.workers)
+}
+
+// survey lists the agents of all the hosts, all at once. One that does not
+// answer within patience is left out: it delays nobody else.
+func (f *fleet) survey(ctx context.Context, hosts []string, patience time.Duration) []AgentState {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	states := make([]AgentState, len(hosts))
+	var all sync.WaitGroup
+	for i, host := range hosts {
+		all.Go(func() { states[i] = f.look(ctx, host) })
+	}
+	all.Wait()
+	return oneForEachNode(states)
+}
+
+// look lists one host's agent.
+func (f *fleet) look(ctx context.Context, host string) AgentState {
+	state := AgentState{Hosts: []string{host}, Address: host}
+	w, err := f.worker(host)
+	if err != nil {
+		state.Err = err
+		return state
+	}
+	state.Address = w.agent.Address()
+	if state.Err = w.leftAlone(); state.Err != nil {
+		return state
+	}
+	state.Node, state.Services, state.Err = w.list(ctx)
+	if state.Err != nil {
+		// Its worker finds out when it is back.
+		w.queue.put(job{cause: cause{name: "resync"}})
+	}
+	return state
+}
+
+// oneForEachNode makes one state of those that are the same agent.
+func oneForEachNode(states []AgentState) []AgentState {
+	slices.SortStableFunc(states, func(a, b AgentState) int {
+		return cmp.Or(cmp.Compare(a.Node.ID, b.Node.ID), cmp.Compare(a.Address, b.Address))
+	})
+	var nodes []AgentState
+	for _, s := range states {
+		last := len(nodes) - 1
+		if last >= 0 && s.Err == nil && nodes[last].Err == nil && nodes[last].Node.ID == s.Node.ID {
+			nodes[last].Hosts = append(nodes[last].Hosts, s.Hosts...)
+			continue
+		}
+		nodes = append(nodes, s)
+	}
+	slices.SortFunc(nodes, func(a, b AgentState) int { return cmp.Compare(a.Address, b.Address) })
+	return nodes
+}

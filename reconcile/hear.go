@@ -1,0 +1,247 @@
+package reconcile
+
+import (
+	"slices"
+	"time"
+
+	"consular/marathon"
+)
+
+// Effects are what must be looked at after the model has changed: names of
+// things, never what happened to them.
+type Effects struct {
+	// Tasks are those whose services may have to change.
+	Tasks []Touch
+	// Names are the service names whose keys may have to change.
+	Names []string
+	// Read are apps to read, and Definitions those of old versions.
+	Read        []string
+	Definitions []Version
+	// Resync is set when only a complete snapshot can tell; it says why.
+	Resync string
+}
+
+// Touch is one task's service, on one host.
+type Touch struct{ Task, App, Host string }
+
+func (e *Effects) touch(t marathon.Task) {
+	e.Tasks = append(e.Tasks, Touch{Task: t.ID, App: t.AppID, Host: t.Host})
+}
+
+// heard is one task event that came while something was being read.
+type heard struct {
+	at   Ticket
+	task marathon.Task
+}
+
+func (h heard) running() bool { return h.task.State.Phase() == marathon.Running }
+
+// journal keeps the task events heard since the oldest read in flight.
+type journal struct {
+	open   map[Ticket]bool
+	events []heard
+}
+
+func (j *journal) add(h heard) {
+	if len(j.open) > 0 {
+		j.events = append(j.events, h)
+	}
+}
+
+// after returns what was heard since a read was asked for, by app.
+func (j *journal) after(asked Ticket) map[string][]heard {
+	later := map[string][]heard{}
+	for _, h := range j.events {
+		if h.at > asked {
+			later[h.task.AppID] = append(later[h.task.AppID], h)
+		}
+	}
+	return later
+}
+
+// close ends a read and forgets what no other read will ask for.
+func (j *journal) close(t Ticket) {
+	delete(j.open, t)
+	oldest := Ticket(0)
+	for open := range j.open {
+		if oldest == 0 || open < oldest {
+			oldest = open
+		}
+	}
+	if oldest == 0 {
+		j.events = nil
+		return
+	}
+	j.events = slices.DeleteFunc(j.events, func(h heard) bool { return h.at < oldest })
+}
+
+// plans remembers which apps a deployment's plan named, by the plan's version:
+// the group_change_success of that version names none.
+type plans map[string]plan
+
+type plan struct {
+	heard Ticket
+	apps  []string
+}
+
+// maxPlans bounds the memory of plans; the oldest goes first. A running
+// Marathon has a few at a time.
+const maxPlans = 1000
+
+func (p plans) remember(version string, apps []string, now Ticket) {
+	p[version] = plan{heard: now, apps: apps}
+	if len(p) <= maxPlans {
+		return
+	}
+	oldest := version
+	for v := range p {
+		if p[v].heard < p[oldest].heard {
+			oldest = v
+		}
+	}
+	delete(p, oldest)
+}
+
+// Apply lets an event change the model. at is when it was heard, by our clock.
+// The event table is in doc.go.
+func (d *Desired) Apply(e marathon.Event, at time.Time) Effects {
+	d.now++
+	var out Effects
+	switch e := e.(type) {
+	case marathon.TaskChanged:
+		d.journal.add(heard{at: d.now, task: e.Task})
+		d.applyTask(e.Task, at, &out)
+	case marathon.DeploymentPlanned:
+		d.plans.remember(e.Version, e.Apps, d.now)
+		d.announce(e.Apps, e.Stopped)
+	case marathon.DeploymentEnded:
+		d.plans.remember(e.Version, e.Apps, d.now)
+		d.announce(e.Apps, nil)
+		d.read(e.Apps, &out)
+	case marathon.GroupChanged:
+		d.applyGroup(e.Version, &out)
+	case marathon.AppTerminated:
+		if a := d.apps[e.AppID]; a != nil {
+			a.stopped = true
+			d.read([]string{e.AppID}, &out)
+		}
+	}
+	return out
+}
+
+// announce notes what a plan says of its apps: those it stops, and that an ID
+// which was none may be an app now.
+func (d *Desired) announce(apps, stopped []string) {
+	for _, app := range apps {
+		if gone, known := d.gone[app]; known {
+			gone.named = true
+			d.gone[app] = gone
+		}
+	}
+	for _, app := range stopped {
+		if a := d.apps[app]; a != nil {
+			a.stopped = true
+		}
+	}
+}
+
+// applyGroup reads the apps that the plan of this version named: only now does
+// REST show the change.
+func (d *Desired) applyGroup(version string, out *Effects) {
+	p, known := d.plans[version]
+	if !known {
+		out.Resync = "a change of unknown apps"
+		return
+	}
+	d.read(p.apps, out)
+}
+
+// read asks for apps; before the first snapshot is in, it waits for that.
+func (d *Desired) read(apps []string, out *Effects) {
+	if d.ready {
+		out.Read = append(out.Read, apps...)
+		return
+	}
+	for _, app := range apps {
+		d.deferred[app] = d.now
+	}
+}
+
+// applyTask takes one task event into the model. Final states always win, in
+// whatever order one task's events arrive.
+func (d *Desired) applyTask(t marathon.Task, at time.Time, out *Effects) {
+	phase := t.State.Phase()
+	if phase == marathon.Ended {
+		d.end(t, at, out)
+		return
+	}
+	if _, ended := d.ended[t.ID]; ended || !d.ready || phase == marathon.Pending || phase == marathon.Unrecognised {
+		return
+	}
+	a := d.apps[t.AppID]
+	switch gone, known := d.gone[t.AppID]; {
+	case known && !gone.named:
+		return // a pod, or a late event of an app that is gone
+	case a == nil:
+		d.read([]string{t.AppID}, out)
+		return // the answer has the task: REST is never behind a status
+	case phase == marathon.Away:
+		d.leave(t, out)
+	default:
+		d.runs(a, t, out)
+	}
+}
+
+// end remembers that a task never runs again.
+func (d *Desired) end(t marathon.Task, at time.Time, out *Effects) {
+	if gone, no := d.gone[t.AppID]; no && !gone.wasApp {
+		return // a pod's container
+	}
+	d.ended[t.ID] = tombstone{heard: d.now, at: at}
+	d.forget(t.ID)
+	if d.ready {
+		out.touch(t)
+	}
+}
+
+// leave marks a task whose agent was lost. Its event has no addresses, so what
+// is known of the task otherwise stays.
+func (d *Desired) leave(t marathon.Task, out *Effects) {
+	known := d.tasks[t.ID]
+	if known == nil {
+		d.put(t)
+		known = d.tasks[t.ID]
+	}
+	known.away = true
+	out.touch(t)
+}
+
+// runs takes a running task into the model. A version that is neither the
+// app's nor known means that the app has changed unheard, or will have.
+func (d *Desired) runs(a *appEntry, t marathon.Task, out *Effects) {
+	d.put(t)
+	out.touch(t)
+	if _, known := d.definitions[Version{t.AppID, t.Version}]; !known && !a.app.Runs(t.Version) {
+		d.read([]string{t.AppID}, out)
+	}
+}
+
+// put takes a task in as running.
+func (d *Desired) put(t marathon.Task) {
+	d.tasks[t.ID] = &taskEntry{task: t}
+	if a := d.apps[t.AppID]; a != nil {
+		a.tasks[t.ID] = struct{}{}
+	}
+}
+
+// forget drops a task.
+func (d *Desired) forget(id string) {
+	t := d.tasks[id]
+	if t == nil {
+		return
+	}
+	delete(d.tasks, id)
+	if a := d.apps[t.task.AppID]; a != nil {
+		delete(a.tasks, id)
+	}
+}

@@ -1,0 +1,107 @@
+package reconcile
+
+import (
+	"time"
+
+	"consular/marathon"
+)
+
+// Connected is told when the stream's first event was read: from now on
+// everything is heard, and what came before is made good by one resync.
+func (r *Reconciler) Connected() {
+	r.live.Store(true)
+	r.heard()
+	r.agenda.ask("connect", time.Now())
+}
+
+// Disconnected is told when nothing is heard any more, and why.
+func (r *Reconciler) Disconnected(gap string) {
+	r.live.Store(false)
+	r.agenda.ask(gap, time.Now())
+}
+
+// Missed is told when events were missed although the stream lives.
+func (r *Reconciler) Missed(gap string) {
+	r.agenda.askLimited(gap, time.Now(), r.config.PollInterval)
+}
+
+// Event is told of each event, in order. It changes the model, names what has to
+// be looked at, and never waits.
+func (r *Reconciler) Event(e marathon.Event) {
+	r.heard()
+	r.mu.Lock()
+	effects := r.desired.Apply(e, time.Now())
+	r.mu.Unlock()
+	why := cause{name: e.About().Type, at: e.About().Time}
+	grounds := Announced
+	if task, is := e.(marathon.TaskChanged); is {
+		why.state = task.Task.State
+		r.logTask(task)
+		if task.Task.State.Phase() == marathon.Away && len(effects.Tasks) > 0 && r.allowAway(task.Task.ID) {
+			grounds = Away
+		}
+	}
+	r.carry(effects, why, grounds)
+}
+
+// carry pokes whoever has to look at something.
+func (r *Reconciler) carry(effects Effects, why cause, grounds Removal) {
+	for _, t := range effects.Tasks {
+		w, err := r.fleet.worker(t.Host)
+		if err != nil {
+			if r.once(err.Error()) {
+				r.config.Log.Warn().Err(err).Str("app", t.App).Str("task", t.Task).Msg("left out")
+			}
+			continue
+		}
+		w.queue.put(job{key: t.Task, app: t.App, upTo: grounds, cause: why})
+	}
+	for _, name := range effects.Names {
+		r.keys.queue.put(job{key: name, upTo: LabelGone, cause: why})
+	}
+	r.reading.ask(effects.Read, effects.Definitions)
+	if effects.Resync != "" {
+		r.agenda.askLimited(effects.Resync, time.Now(), r.config.PollInterval)
+	}
+}
+
+// allowAway reports whether a lost task's service may go at once: a partition
+// of Mesos makes many of them, and stops no task.
+func (r *Reconciler) allowAway(task string) bool {
+	now := time.Now()
+	r.mu.Lock()
+	recent := r.recentAway(now)
+	_, counted := r.away[task]
+	allowed := counted || r.config.AllowAway(recent, int(r.owned.Load())+recent)
+	if allowed {
+		r.away[task] = now
+	}
+	r.mu.Unlock()
+	if !allowed {
+		r.agenda.ask("held back", now.Add(r.config.PollInterval))
+		r.config.Log.Error().Str("task", task).Int("lost", recent).
+			Msg("held back: too many tasks lost within a minute, their services stay for now")
+	}
+	return allowed
+}
+
+// recentAway counts the lost tasks of the last minute. Its caller holds mu.
+func (r *Reconciler) recentAway(now time.Time) int {
+	for task, at := range r.away {
+		if now.Sub(at) > awayWindow {
+			delete(r.away, task)
+		}
+	}
+	return len(r.away)
+}
+
+// logTask tells the start of a task's story; what is written tells the rest.
+func (r *Reconciler) logTask(e marathon.TaskChanged) {
+	t := e.Task
+	if t.State.Phase() == marathon.Unrecognised && r.once("state "+string(t.State)) {
+		r.config.Log.Warn().Str("app", t.AppID).Str("task", t.ID).Str("state", string(t.State)).
+			Msg("unknown task state, ignored from now on")
+	}
+	r.config.Log.Debug().Str("event", e.Type).Str("app", t.AppID).Str("task", t.ID).
+		Str("state", string(t.State)).Str("agent", t.Host).Msg("heard")
+}

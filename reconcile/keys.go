@@ -1,0 +1,84 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"consular/consul"
+)
+
+// Labels is the KV store below the prefix, as consul.Labels is.
+type Labels interface {
+	// List returns all keys, Service those of one service name; whoever owns
+	// them. Both need key:read for the whole prefix.
+	List(ctx context.Context) ([]consul.Key, error)
+	Service(ctx context.Context, name string) ([]consul.Key, error)
+	// Apply makes one name's changes in one transaction where they fit;
+	// consul.ErrStale when a key is not as it was read. It needs key:write.
+	Apply(ctx context.Context, name string, changes []consul.KeyChange) error
+}
+
+// keyWorker writes to the KV store, one service name at a time.
+type keyWorker struct {
+	worker
+	labels Labels
+	// diff compares a name's keys with what is desired of it now.
+	diff func(name string, have []consul.Key) []Change
+	// frozen reports whether no key may be removed.
+	frozen func() bool
+}
+
+// staleRetries is how often a name is read again when somebody else writes its
+// keys at the same time.
+const staleRetries = 3
+
+// do brings the keys of one service name in line with what is desired of them
+// now.
+func (w *keyWorker) do(ctx context.Context, j job) (outcome, error) {
+	var err error
+	for range staleRetries {
+		var done outcome
+		done, err = w.attempt(ctx, j)
+		if !errors.Is(err, consul.ErrStale) {
+			return done, err
+		}
+	}
+	return outcome{}, err
+}
+
+func (w *keyWorker) attempt(ctx context.Context, j job) (outcome, error) {
+	have, err := w.labels.Service(ctx, j.key)
+	if err != nil {
+		return outcome{}, err
+	}
+	var done outcome
+	var writes []consul.KeyChange
+	var app string
+	labels := zerolog.Arr()
+	for _, c := range w.diff(j.key, have) {
+		switch {
+		case c.Op == Set:
+			done.keysSet++
+		case c.removal > j.upTo || w.frozen():
+			continue
+		default:
+			done.keysDeleted++
+		}
+		app = c.App
+		labels.Str(c.String())
+		writes = append(writes, c.write)
+	}
+	if len(writes) == 0 {
+		return outcome{}, nil
+	}
+	start := time.Now()
+	if err := w.labels.Apply(context.WithoutCancel(ctx), j.key, writes); err != nil {
+		return outcome{}, err
+	}
+	w.log.Info().Str("app", app).Str("service", j.key).Str("cause", j.name).
+		Array("key", labels).Dur("took_ms", time.Since(start)).Msg("labels changed")
+	return done, nil
+}

@@ -1,0 +1,322 @@
+package reconcile
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"consular/consul"
+)
+
+// Actual is what Consul holds, as far as it could be read.
+type Actual struct {
+	Agents []AgentState
+	// Keys are all below the prefix, whoever owns them.
+	Keys []consul.Key
+	// KeysErr says why Keys could not be read completely: then no key changes.
+	KeysErr error
+}
+
+// AgentState is one agent with all of its services, whoever owns them.
+type AgentState struct {
+	// Address is where it was asked: "10.0.0.1:8500".
+	Address string
+	// Hosts are Marathon's names for it.
+	Hosts    []string
+	Node     consul.Node
+	Services []consul.Service
+	// Err says why it could not be read: then it is left out.
+	Err error
+}
+
+// Op is what a change does.
+type Op string
+
+// The operations, in the order in which a worker does them: what is new is there
+// before what it replaces is gone.
+const (
+	Register   Op = "register"
+	Update     Op = "update"
+	Set        Op = "set"
+	Deregister Op = "deregister"
+	Delete     Op = "delete"
+)
+
+var opOrder = map[Op]int{Register: 0, Update: 1, Set: 2, Deregister: 3, Delete: 4}
+
+// Removal says on what grounds something is removed. The policy judges by it.
+type Removal int
+
+const (
+	// NoRemoval is a write.
+	NoRemoval Removal = iota
+	// Announced removals rest on an event or on the app's own answer.
+	Announced
+	// Moved services are registered at home already, or are about to be.
+	Moved
+	// LabelGone keys belong to an app that is there and has no such label.
+	LabelGone
+	// Away tasks were lost with their agent, and may come back.
+	Away
+	// Missing things are merely not in the snapshot: their app is asked for
+	// first.
+	Missing
+)
+
+// Change is one write that would remove drift.
+type Change struct {
+	Op Op `json:"op"`
+	// Agent is the address of the agent; empty for a key.
+	Agent string `json:"agent,omitempty"`
+	App   string `json:"app,omitempty"`
+	Task  string `json:"task,omitempty"`
+	// Service is the Consul name.
+	Service string `json:"service"`
+	Key     string `json:"key,omitempty"`
+	// Why says what has drifted, or why something goes.
+	Why []string `json:"why"`
+
+	host     string // the worker's
+	removal  Removal
+	register consul.Service
+	write    consul.KeyChange
+}
+
+// id names what a change is about, so that two looks can be compared.
+func (c Change) id() string { return string(c.Op) + " " + c.Agent + " " + c.Task + " " + c.Key }
+
+// Conflict is a foreign thing in our way: left alone.
+type Conflict struct {
+	Agent   string `json:"agent,omitempty"`
+	Service string `json:"service"`
+	Task    string `json:"task,omitempty"`
+	Key     string `json:"key,omitempty"`
+	Why     string `json:"why"`
+}
+
+// Unread is a part of Consul that could not be read and was left out.
+type Unread struct {
+	// What is an agent's address, or "keys".
+	What string `json:"what"`
+	Err  string `json:"error"`
+}
+
+// Plan is the drift and what would remove it.
+type Plan struct {
+	// Changes are to be done.
+	Changes []Change `json:"changes"`
+	// Held are removals that the policy holds back, and HeldWhy its reasons.
+	Held    []Change `json:"held"`
+	HeldWhy []string `json:"held_why"`
+	// Unconfirmed are removals that wait for their app's own answer.
+	Unconfirmed []Change   `json:"unconfirmed"`
+	Conflicts   []Conflict `json:"conflicts"`
+	Clashes     []Clash    `json:"clashes"`
+	Unread      []Unread   `json:"unread"`
+	// Unfit says what of Marathon cannot be in Consul, and is left out.
+	Unfit []string `json:"unfit"`
+	// Unowned counts keys below the prefix that nobody owns and no app wants.
+	Unowned int `json:"unowned_keys"`
+	// Services and Keys count what we own in Consul now.
+	Services int `json:"services"`
+	Keys     int `json:"keys"`
+
+	// otherFramework is set when services of our registration ID belong to
+	// another Marathon.
+	otherFramework bool
+}
+
+// InSync reports whether nothing is left to do or to decide.
+func (p *Plan) InSync() bool {
+	return len(p.Changes)+len(p.Held)+len(p.Unconfirmed)+len(p.Conflicts)+len(p.Clashes) == 0
+}
+
+// planner builds one plan.
+type planner struct {
+	*Plan
+	desired *Desired
+	actual  Actual
+	// agents are the readable ones by Marathon's name for their host.
+	agents map[string]*AgentState
+	// at lists where each of our services is, by task: indexes into actual.Agents.
+	at map[string][]int
+}
+
+// Plan compares the model with all that is: pure, and the same for run, sync
+// and plan.
+func (d *Desired) Plan(actual Actual) Plan {
+	p := planner{
+		Plan:    &Plan{},
+		desired: d, actual: actual,
+		agents: map[string]*AgentState{},
+		at:     map[string][]int{},
+	}
+	p.index()
+	p.services()
+	p.missing()
+	p.keys()
+	p.Clashes = d.Clashes()
+	slices.SortFunc(p.Changes, compareChanges)
+	slices.SortFunc(p.Conflicts, func(a, b Conflict) int {
+		return cmp.Or(cmp.Compare(a.Agent, b.Agent), cmp.Compare(a.Task, b.Task), cmp.Compare(a.Key, b.Key))
+	})
+	return *p.Plan
+}
+
+func compareChanges(a, b Change) int {
+	return cmp.Or(
+		cmp.Compare(opOrder[a.Op], opOrder[b.Op]),
+		cmp.Compare(a.Agent, b.Agent),
+		cmp.Compare(a.App, b.App),
+		cmp.Compare(a.Task, b.Task),
+		cmp.Compare(a.Key, b.Key),
+	)
+}
+
+// index finds out which agent is where, what is registered there, and who holds
+// the names that clash.
+func (p *planner) index() {
+	registered := map[string]bool{}
+	for i := range p.actual.Agents {
+		a := &p.actual.Agents[i]
+		if a.Err != nil {
+			p.Unread = append(p.Unread, Unread{What: a.Address, Err: a.Err.Error()})
+			continue
+		}
+		for _, host := range a.Hosts {
+			p.agents[host] = a
+		}
+		for _, s := range a.Services {
+			if app, ours := p.ours(s); ours {
+				p.at[s.ID] = append(p.at[s.ID], i)
+				registered[app] = true
+			}
+		}
+	}
+	p.desired.Settle(registered)
+}
+
+// ours reports whether we own a service: by registration ID and framework.
+func (p *planner) ours(s consul.Service) (app string, ours bool) {
+	app, ours = p.desired.tr.Owner.AppOf(s.Tags)
+	return app, ours && !p.desired.tr.foreignFramework(s)
+}
+
+// services compares every service that is there with what should be.
+func (p *planner) services() {
+	for i := range p.actual.Agents {
+		a := &p.actual.Agents[i]
+		if a.Err != nil {
+			continue
+		}
+		for _, s := range a.Services {
+			app, ours := p.ours(s)
+			if !ours {
+				p.foreign(a, s)
+				continue
+			}
+			p.Services++
+			p.service(a, s, p.desired.Look(s.ID, app))
+		}
+	}
+}
+
+// foreign notes a service that is not ours, and whether it is in our way.
+func (p *planner) foreign(a *AgentState, s consul.Service) {
+	why := "registered by somebody else"
+	if id, tagged := consul.RegistrationIDOf(s.Tags); tagged {
+		why = "owned by registration ID " + id
+		if id == p.desired.tr.Owner.RegistrationID {
+			p.otherFramework = true
+			why = "owned by framework " + s.Meta[consul.MetaFramework]
+		}
+	}
+	w := p.desired.Look(s.ID, "")
+	if w.Verdict == Present && p.agents[w.Host] == a {
+		p.Conflicts = append(p.Conflicts, Conflict{Agent: a.Address, Service: s.Name, Task: s.ID, Why: why})
+	}
+}
+
+// service compares one service of ours with what should be.
+func (p *planner) service(a *AgentState, s consul.Service, w Want) {
+	c := Change{Agent: a.Address, App: w.App, Task: s.ID, Service: s.Name, host: a.host()}
+	switch w.Verdict {
+	case Held:
+	case Absent:
+		p.Changes = append(p.Changes, c.deregister(w))
+	case Present:
+		home := p.agents[w.Host]
+		switch {
+		case home == nil:
+			// Home cannot be reached, or it is not known which agent it is.
+		case home != a:
+			p.Changes = append(p.Changes, c.deregister(w))
+		default:
+			if drift := w.Service.Diff(s); len(drift) > 0 && !w.Keep {
+				c.Op, c.register, c.Service, c.Why = Update, w.Service, w.Service.Name, drift
+				p.Changes = append(p.Changes, c)
+			}
+		}
+	}
+}
+
+func (c Change) deregister(w Want) Change {
+	grounds, why := w.removal()
+	c.Op, c.removal, c.Why = Deregister, grounds, []string{why}
+	return c
+}
+
+// missing registers what is not where it belongs.
+func (p *planner) missing() {
+	foreign := map[string]bool{}
+	for _, c := range p.Conflicts {
+		foreign[c.Agent+" "+c.Task] = true
+	}
+	for _, task := range p.desired.Tasks() {
+		w := p.desired.Look(task, "")
+		if w.Unfit != nil {
+			p.Unfit = append(p.Unfit, "task "+task+" of "+w.App+": "+w.Unfit.Error())
+		}
+		home := p.agents[w.Host]
+		if w.Verdict != Present || home == nil || foreign[home.Address+" "+task] || p.registeredAt(task, home) {
+			continue
+		}
+		p.Changes = append(p.Changes, Change{
+			Op: Register, Agent: home.Address, App: w.App, Task: task, Service: w.Service.Name,
+			Why: []string{"not registered"}, host: home.host(), register: w.Service,
+		})
+	}
+}
+
+func (p *planner) registeredAt(task string, home *AgentState) bool {
+	return slices.ContainsFunc(p.at[task], func(i int) bool { return &p.actual.Agents[i] == home })
+}
+
+// host is the name by which the agent's worker goes.
+func (a *AgentState) host() string {
+	if len(a.Hosts) == 0 {
+		return ""
+	}
+	return a.Hosts[0]
+}
+
+// Counts returns how many changes there are of each operation.
+func (p *Plan) Counts() map[Op]int {
+	n := map[Op]int{}
+	for _, c := range p.Changes {
+		n[c.Op]++
+	}
+	return n
+}
+
+// String is one line of a change, for people.
+func (c Change) String() string {
+	what := c.Task
+	if what == "" {
+		what = c.Key
+	}
+	return string(c.Op) + " " + what + " (" + strings.Join(c.Why, ", ") + ")"
+}
+
+// unreadKeys is the Unread.What of the KV store.
+const unreadKeys = "keys"

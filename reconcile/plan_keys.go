@@ -1,0 +1,108 @@
+package reconcile
+
+import (
+	"fmt"
+
+	"consular/consul"
+)
+
+// keys compares the keys below the prefix with the labels of the apps.
+func (p *planner) keys() {
+	if p.actual.KeysErr != nil {
+		p.Unread = append(p.Unread, Unread{What: unreadKeys, Err: p.actual.KeysErr.Error()})
+		return
+	}
+	have := map[string][]consul.Key{}
+	for _, k := range p.actual.Keys {
+		if k.Flags == p.desired.tr.Owner.Flags() {
+			p.Keys++
+		}
+		have[k.Service] = append(have[k.Service], k)
+	}
+	for _, name := range sortedKeys(have) {
+		p.name(name, p.desired.Labels(name), have[name])
+	}
+	for _, name := range p.desired.Names() {
+		if len(have[name]) == 0 {
+			p.name(name, p.desired.Labels(name), nil)
+		}
+	}
+}
+
+// name compares the keys of one service name.
+func (p *planner) name(name string, w NameWant, have []consul.Key) {
+	changes, conflicts, unowned := diffKeys(p.desired.tr, name, w, have)
+	p.Changes = append(p.Changes, changes...)
+	p.Conflicts = append(p.Conflicts, conflicts...)
+	p.Unowned += unowned
+	for _, err := range w.Unfit {
+		p.Unfit = append(p.Unfit, fmt.Sprintf("label of %s: %v", w.App, err))
+	}
+}
+
+// diffKeys compares one name's keys with its labels: whole keys, so that
+// "/my-app" never touches what belongs to "/my-app-2". Nobody's keys are taken
+// over when they are labels now, and otherwise counted.
+func diffKeys(tr Translation, name string, w NameWant, have []consul.Key) (changes []Change, conflicts []Conflict, unowned int) {
+	if w.Verdict == Held {
+		return nil, nil, 0
+	}
+	owner := tr.Owner
+	there := map[string]bool{}
+	for _, k := range have {
+		there[k.Label] = true
+		value, wanted := w.Labels[k.Label]
+		change := Change{App: w.App, Service: name, Key: tr.path(k)}
+		switch {
+		case wanted && k.Flags != owner.Flags() && k.Flags != 0:
+			conflicts = append(conflicts, Conflict{Service: name, Key: tr.path(k), Why: fmt.Sprintf("owned by another cluster (flags %d)", k.Flags)})
+		case wanted:
+			if change.Why = keyDrift(owner, k, value); change.Why != nil {
+				changes = append(changes, change.set(owner, k, value))
+			}
+		case k.Flags == owner.Flags():
+			changes = append(changes, change.drop(k, w))
+		case k.Flags == 0:
+			unowned++
+		}
+	}
+	for _, label := range sortedKeys(w.Labels) {
+		if !there[label] {
+			k := consul.Key{Service: name, Label: label}
+			change := Change{App: w.App, Service: name, Key: tr.path(k), Why: []string{"missing"}}
+			changes = append(changes, change.set(owner, k, w.Labels[label]))
+		}
+	}
+	return changes, conflicts, unowned
+}
+
+// keyDrift says what is wrong with a key that should be there.
+func keyDrift(owner consul.Owner, k consul.Key, value string) []string {
+	var why []string
+	if k.Flags == 0 {
+		why = append(why, "taken over: nobody's")
+	}
+	if k.Value != value {
+		why = append(why, "value edited")
+	}
+	return why
+}
+
+func (c Change) set(owner consul.Owner, k consul.Key, value string) Change {
+	k.Value, k.Flags = value, owner.Flags()
+	c.Op, c.write = Set, consul.KeyChange{Key: k}
+	return c
+}
+
+func (c Change) drop(k consul.Key, w NameWant) Change {
+	c.Op, c.write = Delete, consul.KeyChange{Key: k, Delete: true}
+	switch {
+	case w.Verdict == Present:
+		c.removal, c.Why = LabelGone, []string{"label is not on the app"}
+	case w.Announced:
+		c.removal, c.Why = Announced, []string{"app is gone"}
+	default:
+		c.removal, c.Why = Missing, []string{"app is not in Marathon"}
+	}
+	return c
+}

@@ -1,0 +1,234 @@
+package reconcile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Policy says which removals of a plan may be done: a filter over a finished
+// plan, not an if in every write path. It needs the whole cluster's plan: a guard
+// that sees one agent sees nothing.
+type Policy struct {
+	// Purge allows removals that no event has announced.
+	Purge bool
+	// Limit is the share, in percent, of our services (or keys) that a plan may
+	// remove unannounced.
+	Limit int
+	// Confirm is how long every look must agree before what is held back goes.
+	Confirm time.Duration
+	// Force carries everything out.
+	Force bool
+}
+
+const (
+	// guardedAbove is how many of a kind we must own for the guard to judge it.
+	guardedAbove = 10
+	// confirmLooks is how many looks must agree at least.
+	confirmLooks = 3
+	// awayWindow is the time in which lost tasks are counted together.
+	awayWindow = time.Minute
+)
+
+// HeldBack remembers what has been held back, by change, from look to look.
+type HeldBack map[string]held
+
+type held struct {
+	since time.Time
+	looks int
+}
+
+// Judgement is what the policy looks at beside the plan.
+type Judgement struct {
+	Now time.Time
+	// Held is what the previous look held back.
+	Held HeldBack
+	// RecentAway counts deregistrations of lost tasks within the last minute.
+	RecentAway int
+	// EmptySnapshot is set when Marathon told of no app at all.
+	EmptySnapshot bool
+}
+
+// Filter moves the removals that may not be done from p.Changes to p.Held, and
+// returns what the next look has to know.
+func (policy Policy) Filter(p *Plan, j Judgement) HeldBack {
+	if policy.Force {
+		return nil
+	}
+	if !policy.Purge {
+		p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool { return c.removal == Missing })
+	}
+	guard, away := policy.trips(p), policy.tripsAway(p, j.RecentAway)
+	empty := j.EmptySnapshot && p.Services+p.Keys > 0
+	reasons, next := map[string]bool{}, HeldBack{}
+	p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool {
+		why := reason(c, p, guard, away, empty)
+		before, was := j.Held[c.id()]
+		if !c.unannounced() || why == "" && !was {
+			return false
+		}
+		if why == "" {
+			why = "held back before, and not confirmed yet"
+		}
+		if !was {
+			before.since = j.Now
+		}
+		before.looks++
+		if confirmable(c, p, empty) && before.looks >= confirmLooks && j.Now.Sub(before.since) >= policy.Confirm {
+			return false
+		}
+		next[c.id()] = before
+		reasons[why] = true
+		p.Held = append(p.Held, c)
+		return true
+	})
+	p.HeldWhy = sortedKeys(reasons)
+	return next
+}
+
+// unannounced reports whether a removal rests on a look at Marathon alone.
+func (c Change) unannounced() bool {
+	return c.removal == Missing || c.removal == LabelGone || c.removal == Away
+}
+
+// reason says why a removal is held back at this look; "" when it is not.
+func reason(c Change, p *Plan, guard, away string, empty bool) string {
+	switch {
+	case empty:
+		return "Marathon told of no app at all"
+	case p.otherFramework && c.Op == Delete:
+		return "services of this registration ID belong to another Marathon framework"
+	case c.removal == Away && away != "":
+		return away
+	default:
+		return guard
+	}
+}
+
+// confirmable reports whether time can confirm a removal: never one that rests
+// on an empty snapshot, or on another Marathon's services.
+func confirmable(c Change, p *Plan, empty bool) bool {
+	return !empty && !(p.otherFramework && c.Op == Delete)
+}
+
+// trips says what of the guard is tripped by a plan; "" when nothing is. Tasks
+// that were replaced or moved, and labels that were renamed, are no loss.
+func (policy Policy) trips(p *Plan) string {
+	var tripped []string
+	if lost := loss(p, Deregister, Register); policy.tooMany(lost, p.Services) {
+		tripped = append(tripped, fmt.Sprintf("would lose %d of %d services", lost, p.Services))
+	}
+	if lost := loss(p, Delete, Set); policy.tooMany(lost, p.Keys) {
+		tripped = append(tripped, fmt.Sprintf("would lose %d of %d keys", lost, p.Keys))
+	}
+	return strings.Join(tripped, ", ")
+}
+
+// loss counts what unannounced removals take from each service name beyond what
+// the plan brings to it.
+func loss(p *Plan, removes, brings Op) int {
+	lost := map[string]int{}
+	for _, c := range p.Changes {
+		switch {
+		case c.Op == removes && c.unannounced():
+			lost[c.Service]++
+		case c.Op == brings:
+			lost[c.Service]--
+		}
+	}
+	sum := 0
+	for _, n := range lost {
+		sum += max(n, 0)
+	}
+	return sum
+}
+
+// tooMany reports whether losing so many of what we own is more than the limit.
+func (policy Policy) tooMany(lost, owned int) bool {
+	return owned > guardedAbove && lost*100 > policy.Limit*owned
+}
+
+// tripsAway says whether too many tasks were lost within a minute: a partition of
+// Mesos does not stop tasks.
+func (policy Policy) tripsAway(p *Plan, recent int) string {
+	lost := 0
+	for _, c := range p.Changes {
+		if c.removal == Away {
+			lost++
+		}
+	}
+	if lost == 0 || !policy.tooMany(recent+lost, p.Services+recent) {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d tasks lost within a minute", recent+lost, p.Services+recent)
+}
+
+// AllowAway reports whether one more lost task may be deregistered at once, when
+// we own so many services, lost ones included.
+func (policy Policy) AllowAway(recent, owned int) bool {
+	return policy.Force || !policy.tooMany(recent+1, owned)
+}
+
+// Hold moves what an earlier look of the same resync has held back.
+func (p *Plan) Hold(held HeldBack, why []string) {
+	p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool {
+		_, is := held[c.id()]
+		if is {
+			p.Held = append(p.Held, c)
+		}
+		return is
+	})
+	p.HeldWhy = why
+}
+
+// Unconfirm moves the removals whose app has not been asked for by itself, or
+// has not answered.
+func (p *Plan) Unconfirm() {
+	p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool {
+		if c.removal == Missing {
+			p.Unconfirmed = append(p.Unconfirmed, c)
+		}
+		return c.removal == Missing
+	})
+}
+
+// maxDashes bounds how many app IDs are tried for a name that no service and no
+// event has given an ID: 64 of them.
+const maxDashes = 6
+
+// candidates returns all app IDs that have a service name: each "-" may have
+// been a "/". None when there are too many.
+func candidates(name string) []string {
+	parts := strings.Split(name, "-")
+	if len(parts)-1 > maxDashes {
+		return nil
+	}
+	ids := []string{"/" + parts[0]}
+	for _, part := range parts[1:] {
+		var longer []string
+		for _, id := range ids {
+			longer = append(longer, id+"/"+part, id+"-"+part)
+		}
+		ids = longer
+	}
+	return ids
+}
+
+// ToConfirm returns the apps that must be asked for before p's removals.
+func (p *Plan) ToConfirm() []string {
+	apps := map[string]bool{}
+	for _, c := range p.Changes {
+		if c.removal != Missing {
+			continue
+		}
+		if c.App != "" {
+			apps[c.App] = true
+			continue
+		}
+		for _, id := range candidates(c.Service) {
+			apps[id] = true
+		}
+	}
+	return sortedKeys(apps)
+}

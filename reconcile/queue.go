@@ -1,0 +1,133 @@
+package reconcile
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"consular/marathon"
+)
+
+// job names one thing that a worker has to look at: a task's service, or a
+// service name's keys. It never says what happened to it; the worker looks.
+type job struct {
+	// key is the task's ID or the service name; everything when empty.
+	key string
+	app string
+	// upTo is the weakest grounds on which this job may remove something.
+	upTo Removal
+	cause
+	// batch counts the job for a resync's summary; nil when no resync asked.
+	batch *batch
+}
+
+// cause is why a job exists, for the log.
+type cause struct {
+	// name is the event's type, "resync" or "retry".
+	name  string
+	state marathon.State
+	// at is Marathon's own timestamp of the event; zero otherwise.
+	at time.Time
+}
+
+// event reports whether an event named the job's subject.
+func (c cause) event() bool { return c.state != "" }
+
+// queue holds what one worker has to look at, each thing once, however many
+// events named it. What an ended task left behind goes first, so that a large
+// sync does not starve it. Putting never waits.
+type queue struct {
+	mu     sync.Mutex
+	jobs   map[string]job
+	urgent []string
+	later  []string
+	wake   chan struct{}
+}
+
+func newQueue() *queue {
+	return &queue{jobs: map[string]job{}, wake: make(chan struct{}, 1)}
+}
+
+// put adds a job, or makes it one with what waits for the same key.
+func (q *queue) put(j job) {
+	q.mu.Lock()
+	before, waits := q.jobs[j.key]
+	if waits {
+		j = merge(before, j)
+	}
+	q.jobs[j.key] = j
+	switch ended := j.state.Phase() == marathon.Ended; {
+	case ended && (!waits || before.state.Phase() != marathon.Ended):
+		q.urgent = append(q.urgent, j.key)
+	case !waits:
+		q.later = append(q.later, j.key)
+	}
+	q.mu.Unlock()
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// merge makes one job of two: the newer cause, and the grounds of both.
+func merge(before, j job) job {
+	j.upTo = max(j.upTo, before.upTo)
+	switch {
+	case j.batch == nil:
+		j.batch = before.batch
+	case before.batch != nil:
+		before.batch.done(outcome{})
+	}
+	if !j.event() && before.event() {
+		j.cause = before.cause
+	}
+	return j
+}
+
+// next takes a job out, or waits for one; false when ctx ends.
+func (q *queue) next(ctx context.Context) (job, bool) {
+	for {
+		if j, ok := q.take(); ok {
+			return j, ctx.Err() == nil
+		}
+		select {
+		case <-ctx.Done():
+			return job{}, false
+		case <-q.wake:
+		}
+	}
+}
+
+func (q *queue) take() (job, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, line := range []*[]string{&q.urgent, &q.later} {
+		for len(*line) > 0 {
+			key := (*line)[0]
+			*line = (*line)[1:]
+			if j, waits := q.jobs[key]; waits {
+				delete(q.jobs, key)
+				return j, true
+			}
+		}
+	}
+	return job{}, false
+}
+
+// fail tells the resyncs that asked that nothing of theirs will be done soon.
+// The jobs stay.
+func (q *queue) fail() {
+	q.mu.Lock()
+	var batches []*batch
+	for key, j := range q.jobs {
+		if j.batch != nil {
+			batches = append(batches, j.batch)
+			j.batch = nil
+			q.jobs[key] = j
+		}
+	}
+	q.mu.Unlock()
+	for _, b := range batches {
+		b.done(outcome{failed: 1})
+	}
+}

@@ -1,0 +1,169 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"consular/marathon"
+)
+
+// Marathon is what is read of it, as marathon.Client reads it.
+type Marathon interface {
+	// Apps is GET /v2/apps?embed=apps.tasks: all, or an error.
+	Apps(ctx context.Context) (marathon.Snapshot, error)
+	// App is GET /v2/apps/{id}; marathon.ErrNotFound when there is no such app.
+	App(ctx context.Context, id string) (marathon.App, error)
+	// Version is GET /v2/apps/{id}/versions/{version}.
+	Version(ctx context.Context, id, version string) (marathon.Definition, error)
+	// Info is GET /v2/info.
+	Info(ctx context.Context) (marathon.Info, error)
+}
+
+// reading collects what has to be read of Marathon, each thing once, however
+// many events asked for it. Asking never waits.
+type reading struct {
+	mu          sync.Mutex
+	apps        map[string]bool
+	definitions map[Version]bool
+	wake        chan struct{}
+}
+
+func newReading() *reading {
+	return &reading{apps: map[string]bool{}, definitions: map[Version]bool{}, wake: make(chan struct{}, 1)}
+}
+
+func (r *reading) ask(apps []string, definitions []Version) {
+	if len(apps)+len(definitions) == 0 {
+		return
+	}
+	r.mu.Lock()
+	for _, id := range apps {
+		r.apps[id] = true
+	}
+	for _, v := range definitions {
+		r.definitions[v] = true
+	}
+	r.mu.Unlock()
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take returns all that is to be read now.
+func (r *reading) take() (apps []string, definitions []Version) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	apps = sortedKeys(r.apps)
+	for v := range r.definitions {
+		definitions = append(definitions, v)
+	}
+	clear(r.apps)
+	clear(r.definitions)
+	return apps, definitions
+}
+
+const (
+	// readsAtOnce bounds the requests in flight to Marathon.
+	readsAtOnce = 8
+	// snapshotInstead is from how many apps on one snapshot serves for all.
+	snapshotInstead = 50
+)
+
+// readApps reads what events have asked for, until ctx ends. While Marathon
+// fails, it backs off: what is asked for meanwhile is read then.
+func (r *Reconciler) readApps(ctx context.Context) {
+	pauses := newBackoff(r.config.PollInterval)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.reading.wake:
+		}
+		apps, definitions := r.reading.take()
+		if len(apps) >= snapshotInstead {
+			r.agenda.ask("many apps changed", time.Now())
+			apps = nil
+		}
+		err := errors.Join(r.readAll(ctx, apps), r.define(ctx, definitions))
+		if err == nil {
+			pauses.Reset()
+			continue
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		r.config.Log.Warn().Err(err).Msg("cannot read apps")
+		r.reading.ask(apps, definitions)
+		if !sleep(ctx, pauses.NextBackOff()) {
+			return
+		}
+	}
+}
+
+// readAll reads apps, several at a time, and lets the model know.
+func (r *Reconciler) readAll(ctx context.Context, ids []string) error {
+	var all errgroup.Group
+	all.SetLimit(readsAtOnce)
+	for _, id := range ids {
+		all.Go(func() error { return r.readApp(ctx, id) })
+	}
+	return all.Wait()
+}
+
+// readApp reads one app: what is known of it afterwards holds for everything
+// that happened before it was asked for.
+func (r *Reconciler) readApp(ctx context.Context, id string) error {
+	r.mu.Lock()
+	asked := r.desired.Ask()
+	r.mu.Unlock()
+	app, err := r.marathon.App(ctx, id)
+	now := time.Now()
+	r.mu.Lock()
+	var effects Effects
+	switch {
+	case errors.Is(err, marathon.ErrNotFound):
+		effects, err = r.desired.AnswerGone(asked, id, now), nil
+	case err != nil:
+		r.desired.Abandon(asked)
+	default:
+		effects = r.desired.Answer(asked, app, now)
+	}
+	r.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	r.heard()
+	r.notePorts(app)
+	r.carry(effects, cause{name: "app read"}, Announced)
+	return nil
+}
+
+// define reads the definitions of old versions, which never change.
+func (r *Reconciler) define(ctx context.Context, versions []Version) error {
+	var all errgroup.Group
+	all.SetLimit(readsAtOnce)
+	for _, v := range versions {
+		all.Go(func() error {
+			def, err := r.marathon.Version(ctx, v.App, v.Version)
+			gone := errors.Is(err, marathon.ErrNotFound)
+			if err != nil && !gone {
+				return err
+			}
+			if gone {
+				r.config.Log.Warn().Str("app", v.App).Str("version", v.Version).
+					Msg("the version that tasks run was deleted: what is registered stays")
+			}
+			r.mu.Lock()
+			effects := r.desired.Define(v, def, gone)
+			r.mu.Unlock()
+			r.carry(effects, cause{name: "app read"}, Announced)
+			return nil
+		})
+	}
+	return all.Wait()
+}

@@ -1,0 +1,216 @@
+package reconcile
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"consular/consul"
+	"consular/marathon"
+)
+
+// Config says how a Reconciler works. main has checked it.
+type Config struct {
+	Translation
+	Policy
+	// SyncInterval is the time between resyncs while the stream is healthy; 0
+	// turns them off. PollInterval is the time between them while it is down,
+	// and while something is held back.
+	SyncInterval, PollInterval time.Duration
+	// Patience is how long a resync waits for an agent before it is left out.
+	Patience time.Duration
+	Log      zerolog.Logger
+}
+
+// Reconciler keeps Consul true to Marathon. What it hears of the stream changes
+// its model and pokes workers, and never waits.
+type Reconciler struct {
+	config   Config
+	marathon Marathon
+	labels   Labels
+	fleet    *fleet
+	keys     *keyWorker
+	agenda   *agenda
+	reading  *reading
+
+	mu      sync.Mutex
+	desired *Desired
+	// said are one-time messages.
+	said map[string]bool
+
+	// held is what the last look held back, and away when which lost task was
+	// deregistered; guarded by mu.
+	held HeldBack
+	away map[string]time.Time
+	// owned counts the services that we have in Consul, about.
+	owned atomic.Int64
+	// frozen is set while services of our registration ID belong to another
+	// Marathon: then no key is removed.
+	frozen atomic.Bool
+
+	// live is set while the stream is, and lastHeard when Marathon last said
+	// anything, in Unix nanoseconds.
+	live      atomic.Bool
+	lastHeard atomic.Int64
+}
+
+// New returns a Reconciler between a Marathon and a Consul; agent finds the
+// agent on a host.
+func New(config Config, m Marathon, agent func(host string) (Agent, error), labels Labels) *Reconciler {
+	r := &Reconciler{
+		config: config, marathon: m, labels: labels,
+		agenda: newAgenda(), reading: newReading(),
+		desired: NewDesired(config.Translation),
+		said:    map[string]bool{}, away: map[string]time.Time{},
+	}
+	r.fleet = &fleet{workers: map[string]*agentWorker{}, nodes: map[string]*node{}}
+	r.fleet.employ = func(host string) (*agentWorker, error) { return r.employ(host, agent) }
+	r.keys = r.newKeyWorker()
+	return r
+}
+
+// employ makes the worker for the agent on a host.
+func (r *Reconciler) employ(host string, agent func(string) (Agent, error)) (*agentWorker, error) {
+	if err := consul.CheckHost(host); err != nil {
+		return nil, err
+	}
+	a, err := agent(host)
+	if err != nil {
+		return nil, err
+	}
+	w := &agentWorker{
+		worker: worker{
+			queue: newQueue(), recovered: r.agentBack,
+			log: r.config.Log.With().Str("agent", a.Address()).Logger(),
+		},
+		host: host, agent: a, fleet: r.fleet,
+		desired: r.look,
+		ours:    r.ours,
+		stale:   r.stale,
+		refill:  r.refill,
+	}
+	w.worker.do = func(ctx context.Context, j job) (outcome, error) {
+		done, err := w.do(ctx, j)
+		r.owned.Add(int64(done.registered - done.deregistered))
+		return done, err
+	}
+	return w, nil
+}
+
+func (r *Reconciler) newKeyWorker() *keyWorker {
+	w := &keyWorker{
+		worker: worker{
+			queue: newQueue(), recovered: r.agentBack,
+			log: r.config.Log.With().Str("agent", "kv").Logger(),
+		},
+		labels: r.labels,
+		diff: func(name string, have []consul.Key) []Change {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			changes, _, _ := diffKeys(r.desired.tr, name, r.desired.Labels(name), have)
+			return changes
+		},
+		frozen: r.frozen.Load,
+	}
+	w.worker.do = w.do
+	return w
+}
+
+// Run keeps Consul true to Marathon until ctx ends. Connected, Event, Missed and
+// Disconnected must be called from one goroutine meanwhile.
+func (r *Reconciler) Run(ctx context.Context) error {
+	// The stream has a moment to come up: then one resync does for both.
+	r.agenda.ask("start", time.Now().Add(time.Second))
+	return r.withWorkers(ctx, func(ctx context.Context) error {
+		var reads sync.WaitGroup
+		reads.Go(func() { r.readApps(ctx) })
+		r.resyncs(ctx)
+		reads.Wait()
+		return nil
+	})
+}
+
+// withWorkers runs do while all workers run.
+func (r *Reconciler) withWorkers(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { r.keys.run(ctx) })
+	r.fleet.open(func(w *agentWorker) { running.Go(func() { w.run(ctx) }) })
+	err := do(ctx)
+	r.fleet.close()
+	cancel()
+	running.Wait()
+	return err
+}
+
+// look is Desired.Look, for workers.
+func (r *Reconciler) look(task, app string) Want {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.desired.Look(task, app)
+}
+
+// ours reports whether we own a service.
+func (r *Reconciler) ours(s consul.Service) bool {
+	_, ours := r.config.Owner.AppOf(s.Tags)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return ours && !r.desired.tr.foreignFramework(s)
+}
+
+// stale reports whether Marathon has been silent for too long to register what
+// it said then.
+func (r *Reconciler) stale() bool {
+	since := time.Since(time.Unix(0, r.lastHeard.Load()))
+	return !r.live.Load() && since > r.config.Confirm
+}
+
+func (r *Reconciler) heard() { r.lastHeard.Store(time.Now().UnixNano()) }
+
+// refill names every service that belongs to an agent that was listed anew.
+func (r *Reconciler) refill(w *agentWorker) {
+	r.mu.Lock()
+	tasks := r.desired.TasksOn(w.host)
+	r.mu.Unlock()
+	for _, task := range tasks {
+		w.queue.put(job{key: task, cause: cause{name: "listed"}})
+	}
+}
+
+// agentBack wants a resync, for what was to be removed there while it was away.
+func (r *Reconciler) agentBack() {
+	r.agenda.askLimited("agent is back", time.Now(), r.config.PollInterval)
+}
+
+// once reports whether a message has not been logged yet.
+func (r *Reconciler) once(message string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.said) > maxSaid {
+		clear(r.said)
+	}
+	first := !r.said[message]
+	r.said[message] = true
+	return first
+}
+
+// maxSaid bounds the memory of one-time messages.
+const maxSaid = 10_000
+
+// notePorts says once per app version that an app has several ports.
+func (r *Reconciler) notePorts(app marathon.App) {
+	if n := len(app.Definition.Ports); n > 1 && r.once("ports of "+app.ID+" "+app.Version) {
+		r.config.Log.Info().Str("app", app.ID).Int("ports", n).
+			Msg("the app has several ports: its services have the first one that it declares")
+	}
+}
+
+// jitter spreads a time by a tenth either way, so that many instances do not
+// ask at once.
+func jitter(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (0.9 + 0.2*rand.Float64()))
+}

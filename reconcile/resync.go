@@ -1,0 +1,236 @@
+package reconcile
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"consular/marathon"
+)
+
+// resyncs does one resync after the other, each when it is due, until ctx ends.
+func (r *Reconciler) resyncs(ctx context.Context) {
+	pauses := newBackoff(r.config.PollInterval)
+	for failures := 0; ; {
+		causes := r.agenda.wait(ctx)
+		if causes == nil {
+			return
+		}
+		err := r.resync(ctx, strings.Join(causes, ", "))
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			failures++
+			if failures%10 == 1 {
+				r.config.Log.Error().Err(err).Int("attempt", failures).Strs("cause", causes).
+					Msg("resync failed: nothing is removed, services stay as they are")
+			}
+			r.agenda.ask("retry", time.Now().Add(r.retryAfter(pauses.NextBackOff())))
+		default:
+			if failures > 0 {
+				r.config.Log.Info().Int("attempt", failures+1).Msg("resyncs work again")
+			}
+			failures = 0
+			pauses.Reset()
+			r.askNext()
+		}
+	}
+}
+
+// retryAfter is soon while the stream lives, for then a gap waits to be closed;
+// otherwise it is the polling's pace.
+func (r *Reconciler) retryAfter(pause time.Duration) time.Duration {
+	if r.live.Load() {
+		return pause
+	}
+	return jitter(r.config.PollInterval)
+}
+
+// askNext wants the next resync: at the polling's pace while the stream is down
+// or something is held back.
+func (r *Reconciler) askNext() {
+	r.mu.Lock()
+	held := len(r.held) > 0
+	r.mu.Unlock()
+	interval, why := r.config.SyncInterval, "sync interval"
+	if !r.live.Load() {
+		interval, why = r.config.PollInterval, "poll"
+	} else if held {
+		interval, why = r.config.PollInterval, "held back"
+	}
+	if interval > 0 {
+		r.agenda.ask(why, time.Now().Add(jitter(interval)))
+	}
+}
+
+// resync looks at both sides and hands each worker its share of the plan.
+func (r *Reconciler) resync(ctx context.Context, why string) error {
+	start := time.Now()
+	plan, err := r.Plan(ctx)
+	if err != nil {
+		return err
+	}
+	s := r.summary(plan, why, start)
+	r.handOut(plan, func(done outcome) {
+		s.add(done)
+		s.log(r.config.Log)
+		if done.homeFirst > 0 {
+			r.agenda.askLimited("moved", time.Now(), time.Second)
+		}
+	})
+	return nil
+}
+
+// Plan reads both sides completely and returns the drift, judged: what may be
+// done, and what is held back. It writes nothing.
+func (r *Reconciler) Plan(ctx context.Context) (Plan, error) {
+	empty, err := r.snapshot(ctx)
+	if err != nil {
+		return Plan{}, err
+	}
+	actual := r.read(ctx)
+	plan, held := r.judge(actual, empty)
+	if apps := plan.ToConfirm(); len(apps) > 0 && !r.config.Force {
+		if err := r.readAll(ctx, apps); err != nil {
+			r.config.Log.Warn().Err(err).Msg("cannot confirm: what is missing from the snapshot stays for now")
+		}
+		why := plan.HeldWhy
+		r.mu.Lock()
+		plan = r.desired.Plan(actual)
+		r.mu.Unlock()
+		plan.Hold(held, why)
+		plan.Unconfirm()
+	}
+	r.tell(&plan)
+	r.owned.Store(int64(plan.Services))
+	r.frozen.Store(plan.otherFramework && !r.config.Force)
+	return plan, ctx.Err()
+}
+
+// judge makes a plan and lets the policy filter it.
+func (r *Reconciler) judge(actual Actual, empty bool) (Plan, HeldBack) {
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	plan := r.desired.Plan(actual)
+	r.held = r.config.Filter(&plan, Judgement{
+		Now: now, Held: r.held, RecentAway: r.recentAway(now), EmptySnapshot: empty,
+	})
+	return plan, r.held
+}
+
+// snapshot takes what Marathon says into the model, definitions of old versions
+// included; empty when it told of no app at all.
+func (r *Reconciler) snapshot(ctx context.Context) (empty bool, err error) {
+	r.mu.Lock()
+	asked := r.desired.Ask()
+	r.mu.Unlock()
+	info, err := r.marathon.Info(ctx)
+	var s marathon.Snapshot
+	if err == nil {
+		s, err = r.marathon.Apps(ctx)
+	}
+	r.mu.Lock()
+	if err != nil {
+		r.desired.Abandon(asked)
+		r.mu.Unlock()
+		return false, err
+	}
+	r.desired.tr.Framework = info.FrameworkID
+	effects := r.desired.Replace(asked, s, time.Now())
+	r.mu.Unlock()
+	r.heard()
+	r.noteSnapshot(s)
+	r.reading.ask(effects.Read, nil)
+	if err := r.define(ctx, effects.Definitions); err != nil {
+		r.config.Log.Warn().Err(err).Msg("cannot read the versions that some tasks run: their services stay as they are")
+	}
+	return len(s.Apps)+len(s.Unreadable) == 0, nil
+}
+
+func (r *Reconciler) noteSnapshot(s marathon.Snapshot) {
+	for _, u := range s.Unreadable {
+		if r.once("unreadable " + u.ID + u.Err.Error()) {
+			r.config.Log.Error().Err(u.Err).Str("app", u.ID).Msg("cannot decode the app: left as it is")
+		}
+	}
+	for i := range s.Apps {
+		r.notePorts(s.Apps[i])
+	}
+}
+
+// read lists all agents and all keys, at the same time.
+func (r *Reconciler) read(ctx context.Context) Actual {
+	var actual Actual
+	var keys sync.WaitGroup
+	keys.Go(func() { actual.Keys, actual.KeysErr = r.labels.List(ctx) })
+	actual.Agents = r.fleet.survey(ctx, r.hosts(), r.config.Patience)
+	keys.Wait()
+	return actual
+}
+
+// hosts returns whose agents are looked at: those of the hosts that Marathon
+// names, and of those that it named before. (Every other node, through the
+// catalog, belongs here too.)
+func (r *Reconciler) hosts() []string {
+	seen := map[string]bool{}
+	r.mu.Lock()
+	for _, host := range r.desired.Hosts() {
+		seen[host] = true
+	}
+	r.mu.Unlock()
+	for _, host := range r.fleet.hosts() {
+		seen[host] = true
+	}
+	return sortedKeys(seen)
+}
+
+// handOut gives each worker its share of a plan; finish is called once, when all
+// of it is done or has failed.
+func (r *Reconciler) handOut(plan Plan, finish func(outcome)) {
+	jobs := plan.jobs()
+	b := newBatch(len(jobs), finish)
+	for _, j := range jobs {
+		j.batch = b
+		if j.host == "" {
+			r.keys.queue.put(j.job)
+			continue
+		}
+		w, err := r.fleet.worker(j.host)
+		if err != nil { // it had one when it was listed
+			b.done(outcome{failed: 1})
+			continue
+		}
+		w.queue.put(j.job)
+	}
+}
+
+// share is a job and whose it is: a host's, or the KV store's when empty.
+type share struct {
+	job
+	host string
+}
+
+// jobs names what a plan changes: each service, and each name's keys as one.
+func (p *Plan) jobs() []share {
+	var jobs []share
+	names := map[string]int{}
+	for _, c := range p.Changes {
+		j := share{host: c.host, job: job{key: c.Task, app: c.App, upTo: c.removal, cause: cause{name: "resync"}}}
+		if c.host != "" {
+			jobs = append(jobs, j)
+			continue
+		}
+		at, known := names[c.Service]
+		if !known {
+			at = len(jobs)
+			names[c.Service] = at
+			j.key = c.Service
+			jobs = append(jobs, j)
+		}
+		jobs[at].upTo = max(jobs[at].upTo, c.removal)
+	}
+	return jobs
+}

@@ -1,0 +1,202 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"consular/consul"
+)
+
+// agentWorker writes to one host's agent. Two hosts can be one agent: they
+// share its node, and take turns.
+type agentWorker struct {
+	worker
+	host  string
+	agent Agent
+	fleet *fleet
+	// node is who the agent is; nil until it has answered.
+	node atomic.Pointer[node]
+
+	desired func(task, app string) Want
+	// ours reports whether we own a service.
+	ours func(consul.Service) bool
+	// stale reports whether Marathon has not been heard for too long to register.
+	stale func() bool
+	// refill names every service that belongs to a node that was listed anew.
+	refill func(*agentWorker)
+}
+
+// do brings one service in line with what is desired of it now, which may not be
+// what was desired when the job was made.
+func (w *agentWorker) do(ctx context.Context, j job) (outcome, error) {
+	n, err := w.ready(ctx)
+	if err != nil {
+		return outcome{}, err
+	}
+	if j.key == "" {
+		return outcome{}, nil
+	}
+	if err := n.take(ctx); err != nil {
+		return outcome{}, err
+	}
+	defer n.release()
+	want := w.desired(j.key, j.app)
+	have, registered := n.have[j.key]
+	if registered && !w.ours(have) {
+		w.log.Debug().Str("task", j.key).Msg("left alone: not ours")
+		return outcome{}, nil
+	}
+	switch {
+	case want.Verdict == Held:
+		return outcome{}, nil
+	case want.Verdict == Present && w.fleet.of(want.Host) == n:
+		return w.register(ctx, n, j, want, have, registered)
+	case want.Verdict == Present && !w.registeredAtHome(want.Host, j.key):
+		return outcome{homeFirst: 1}, nil
+	default:
+		return w.deregister(ctx, n, j, want, registered)
+	}
+}
+
+// register writes a service where it is missing or has drifted.
+func (w *agentWorker) register(ctx context.Context, n *node, j job, want Want, have consul.Service, registered bool) (outcome, error) {
+	drift := []string{"not registered"}
+	if registered {
+		drift = want.Service.Diff(have)
+	}
+	if len(drift) == 0 || registered && want.Keep || w.stale() {
+		return outcome{}, nil
+	}
+	start := time.Now()
+	// A write in flight finishes, also when we are told to stop.
+	if err := w.agent.Register(context.WithoutCancel(ctx), want.Service); err != nil {
+		return outcome{}, w.failedWrite(n, err)
+	}
+	n.have[j.key] = want.Service
+	message, done := "registered", outcome{registered: 1}
+	if registered {
+		message, done = "updated", outcome{updated: 1}
+	}
+	w.wrote(w.log.Info(), j, want.App, start).
+		Str("service", want.Service.Name).Int("port", want.Service.Port).Strs("why", drift).Msg(message)
+	return done, nil
+}
+
+// deregister removes a service, if the job's grounds allow it. An event always
+// sends it, for our memory of the agent may be wrong.
+func (w *agentWorker) deregister(ctx context.Context, n *node, j job, want Want, registered bool) (outcome, error) {
+	grounds, why := want.removal()
+	if grounds > j.upTo || !registered && !j.event() {
+		return outcome{}, nil
+	}
+	start := time.Now()
+	if err := w.agent.Deregister(context.WithoutCancel(ctx), j.key); err != nil {
+		return outcome{}, w.failedWrite(n, err)
+	}
+	have := n.have[j.key]
+	delete(n.have, j.key)
+	if !registered {
+		w.wrote(w.log.Debug(), j, want.App, start).Msg("deregistered again, to be sure")
+		return outcome{}, nil
+	}
+	w.wrote(w.log.Info(), j, want.App, start).Str("service", have.Name).Str("why", why).Msg("deregistered")
+	return outcome{deregistered: 1}, nil
+}
+
+// wrote adds to a log line what every write says.
+func (w *agentWorker) wrote(line *zerolog.Event, j job, app string, start time.Time) *zerolog.Event {
+	line = line.Str("app", app).Str("task", j.key).Str("cause", j.name)
+	if j.event() {
+		line = line.Str("state", string(j.state))
+	}
+	if !j.at.IsZero() {
+		line = line.Int64("lag_ms", time.Since(j.at).Milliseconds())
+	}
+	return line.Dur("took_ms", time.Since(start))
+}
+
+// removal says on what grounds a service would be removed.
+func (w Want) removal() (Removal, string) {
+	switch {
+	case w.Verdict == Present:
+		return Moved, "wrong agent: runs on " + w.Host
+	case w.Announced:
+		return Announced, "task has ended"
+	case w.Away:
+		return Away, "task is unreachable"
+	default:
+		return Missing, "task is not in Marathon"
+	}
+}
+
+// failedWrite forgets what we knew of the agent: a write that failed may have
+// happened.
+func (w *agentWorker) failedWrite(n *node, err error) error {
+	n.listed = false
+	return err
+}
+
+// registeredAtHome reports whether a service is where it belongs.
+func (w *agentWorker) registeredAtHome(host, task string) bool {
+	home := w.fleet.of(host)
+	if home == nil {
+		return false
+	}
+	select {
+	case home.turn <- struct{}{}:
+		defer home.release()
+	default:
+		return false // its worker is writing: the next look will see
+	}
+	_, there := home.have[task]
+	return home.listed && there
+}
+
+// ready returns the agent's node, listed. What should be on an agent that had
+// to be listed is looked at completely: it may have lost its state.
+func (w *agentWorker) ready(ctx context.Context) (*node, error) {
+	if n := w.node.Load(); n != nil {
+		if err := n.take(ctx); err != nil {
+			return nil, err
+		}
+		listed := n.listed
+		n.release()
+		if listed {
+			return n, nil
+		}
+	}
+	if _, _, err := w.list(ctx); err != nil {
+		return nil, err
+	}
+	w.refill(w)
+	return w.node.Load(), nil
+}
+
+// list asks the agent who it is and what is registered there.
+func (w *agentWorker) list(ctx context.Context) (consul.Node, []consul.Service, error) {
+	self, err := w.agent.Self(ctx)
+	if err != nil {
+		return consul.Node{}, nil, err
+	}
+	n := w.fleet.node(self.ID)
+	w.node.Store(n)
+	if err := n.take(ctx); err != nil {
+		return consul.Node{}, nil, fmt.Errorf("list services on %s: %w", w.agent.Address(), err)
+	}
+	defer n.release()
+	services, err := w.agent.Services(ctx)
+	if err != nil {
+		n.listed = false
+		return consul.Node{}, nil, err
+	}
+	n.have = make(map[string]consul.Service, len(services))
+	for _, s := range services {
+		n.have[s.ID] = s
+	}
+	n.listed = true
+	return self, services, nil
+}

@@ -1,0 +1,168 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Summary is what one resync found and did: one line of the log.
+type Summary struct {
+	// Cause is why it was made: "connect", "sync interval", …
+	Cause string
+	// Apps and Tasks count what Marathon has; Tasks those that run.
+	Apps, Tasks int
+	// Services and Keys count what we owned in Consul when it began.
+	Services, Keys                    int
+	Registered, Updated, Deregistered int
+	KeysSet, KeysDeleted              int
+	// Failed counts changes that failed at first try; their workers go on.
+	Failed int
+	// Held counts removals that the policy holds back, and Unconfirmed those
+	// whose app did not answer.
+	Held, Unconfirmed int
+	// Conflicts counts foreign things in our way, and Quarantined apps whose
+	// name clashes.
+	Conflicts, Quarantined int
+	// Skipped counts agents that could not be read.
+	Skipped int
+	// KeysUnread is set when the KV store could not be read.
+	KeysUnread bool
+
+	start time.Time
+	again bool
+}
+
+// summary counts what a plan says.
+func (r *Reconciler) summary(p Plan, why string, start time.Time) Summary {
+	s := Summary{
+		Cause: why, Services: p.Services, Keys: p.Keys, Held: len(p.Held),
+		Unconfirmed: len(p.Unconfirmed), Conflicts: len(p.Conflicts), start: start,
+	}
+	r.mu.Lock()
+	s.Apps, s.Tasks = r.desired.Count()
+	r.mu.Unlock()
+	for _, u := range p.Unread {
+		if u.What == unreadKeys {
+			s.KeysUnread = true
+		} else {
+			s.Skipped++
+		}
+	}
+	for _, c := range p.Clashes {
+		s.Quarantined += len(c.Apps)
+		if c.Incumbent != "" {
+			s.Quarantined--
+		}
+	}
+	return s
+}
+
+func (s *Summary) add(done outcome) {
+	s.Registered += done.registered
+	s.Updated += done.updated
+	s.Deregistered += done.deregistered
+	s.KeysSet += done.keysSet
+	s.KeysDeleted += done.keysDeleted
+	s.Failed += done.failed
+	s.again = done.homeFirst > 0
+}
+
+// Clean reports whether everything that should be done was.
+func (s *Summary) Clean() bool {
+	return s.Failed+s.Held+s.Unconfirmed+s.Conflicts+s.Quarantined+s.Skipped == 0 && !s.KeysUnread
+}
+
+func (s *Summary) log(log zerolog.Logger) {
+	line := log.Info()
+	if !s.Clean() {
+		line = log.Warn()
+	}
+	line.Str("cause", s.Cause).
+		Int("apps", s.Apps).Int("tasks", s.Tasks).Int("services", s.Services).Int("keys", s.Keys).
+		Int("registered", s.Registered).Int("updated", s.Updated).Int("deregistered", s.Deregistered).
+		Int("keys_set", s.KeysSet).Int("keys_deleted", s.KeysDeleted).
+		Int("failed", s.Failed).Int("held_back", s.Held+s.Unconfirmed).Int("conflicts", s.Conflicts).
+		Int("quarantined", s.Quarantined).Int("skipped_agents", s.Skipped).
+		Dur("took_ms", time.Since(s.start)).Msg("resync")
+}
+
+// String is the summary for people.
+func (s *Summary) String() string {
+	return fmt.Sprintf("%d apps, %d tasks; %d services and %d keys of ours\n"+
+		"registered %d, updated %d, deregistered %d; keys set %d, deleted %d\n"+
+		"failed %d, held back %d, conflicts %d, quarantined apps %d, skipped agents %d",
+		s.Apps, s.Tasks, s.Services, s.Keys,
+		s.Registered, s.Updated, s.Deregistered, s.KeysSet, s.KeysDeleted,
+		s.Failed, s.Held+s.Unconfirmed, s.Conflicts, s.Quarantined, s.Skipped)
+}
+
+// Sync does one resync and returns what came of it. What has to be registered at
+// home first takes a second one.
+func (r *Reconciler) Sync(ctx context.Context) (Plan, Summary, error) {
+	var plan Plan
+	var sum Summary
+	err := r.withWorkers(ctx, func(ctx context.Context) error {
+		for range 2 {
+			start := time.Now()
+			var err error
+			if plan, err = r.Plan(ctx); err != nil {
+				return err
+			}
+			before := sum
+			sum = r.summary(plan, "sync", start)
+			sum.carryOver(before)
+			finished := make(chan outcome, 1)
+			r.handOut(plan, func(done outcome) { finished <- done })
+			select {
+			case done := <-finished:
+				sum.add(done)
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			if !sum.again {
+				break
+			}
+		}
+		sum.log(r.config.Log)
+		return nil
+	})
+	return plan, sum, err
+}
+
+// carryOver counts what the first of two passes has done.
+func (s *Summary) carryOver(first Summary) {
+	s.Registered, s.Updated, s.Deregistered = first.Registered, first.Updated, first.Deregistered
+	s.KeysSet, s.KeysDeleted, s.Failed = first.KeysSet, first.KeysDeleted, first.Failed
+}
+
+// tell logs what the operator has to know of a plan: each thing once.
+func (r *Reconciler) tell(p *Plan) {
+	for _, c := range p.Conflicts {
+		if r.once("conflict " + c.Agent + c.Task + c.Key + c.Why) {
+			r.config.Log.Warn().Str("agent", c.Agent).Str("task", c.Task).Str("service", c.Service).
+				Str("key", c.Key).Msg("conflict, left alone: " + c.Why)
+		}
+	}
+	for _, c := range p.Clashes {
+		if r.once(fmt.Sprint("clash ", c)) {
+			r.config.Log.Error().Str("service", c.Name).Strs("app", c.Apps).Str("goes_on", c.Incumbent).
+				Msg("name clash: the others are quarantined")
+		}
+	}
+	for _, u := range p.Unfit {
+		if r.once(u) {
+			r.config.Log.Warn().Msg("left out: " + u)
+		}
+	}
+	if len(p.Held) > 0 {
+		r.config.Log.Error().Int("held_back", len(p.Held)).Strs("why", p.HeldWhy).
+			Msg("removals are held back: look at `consular plan`; they go when every look for --purge-confirm agrees, or with `consular sync --force`")
+	}
+	if p.Unowned > 0 && r.once(fmt.Sprint("unowned ", p.Unowned)) {
+		r.config.Log.Info().Int("keys", p.Unowned).
+			Msg("keys below the prefix that nobody owns and no app wants: left alone")
+	}
+}

@@ -1,0 +1,125 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/rs/zerolog"
+
+	"consular/consul"
+)
+
+// worker is the only one who writes to its failure domain: one agent, or the KV
+// store. It does one job at a time. After a failure it leaves the domain alone
+// for a growing, capped time, in which jobs pile up, each thing once.
+type worker struct {
+	queue *queue
+	// do looks at a job's subject and writes what has drifted.
+	do func(context.Context, job) (outcome, error)
+	// recovered is told when the domain answers again.
+	recovered func()
+	log       zerolog.Logger
+	// pause is set while the domain is left alone.
+	pause atomic.Pointer[pause]
+}
+
+type pause struct {
+	until time.Time
+	err   error
+}
+
+// Backoff of a failing domain.
+const (
+	firstBackoff = 250 * time.Millisecond
+	maxBackoff   = 30 * time.Second
+)
+
+// newBackoff returns jittered, growing, capped pauses without an end.
+func newBackoff(limit time.Duration) *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval, b.MaxInterval, b.Multiplier = firstBackoff, max(limit, firstBackoff), 2
+	b.Reset()
+	return b
+}
+
+// run does jobs until ctx ends.
+func (w *worker) run(ctx context.Context) {
+	pauses := newBackoff(maxBackoff)
+	for failures := 0; ; {
+		j, ok := w.queue.next(ctx)
+		if !ok {
+			return
+		}
+		done, err := w.do(ctx, j)
+		switch {
+		case err == nil:
+			w.succeeded(failures)
+			failures = 0
+			pauses.Reset()
+			j.finish(done)
+		case ctx.Err() != nil:
+			return
+		case consul.Refused(err):
+			// An answer about this one thing: the next resync tries again.
+			w.log.Error().Err(err).Str("cause", j.name).Msg("refused")
+			j.finish(outcome{failed: 1})
+		default:
+			failures++
+			if !w.failed(ctx, j, err, failures, pauses.NextBackOff()) {
+				return
+			}
+		}
+	}
+}
+
+// failed keeps the job, and leaves the domain alone for a while; false when ctx
+// ends. The first of a row of failures is logged, and then every tenth.
+func (w *worker) failed(ctx context.Context, j job, err error, failures int, wait time.Duration) bool {
+	if failures%10 == 1 {
+		w.log.Warn().Err(err).Int("attempt", failures).Str("cause", j.name).Msg("does not answer")
+	}
+	w.pause.Store(&pause{until: time.Now().Add(wait), err: err})
+	defer w.pause.Store(nil)
+	j.finish(outcome{failed: 1})
+	j.batch = nil
+	w.queue.put(j)
+	w.queue.fail()
+	return sleep(ctx, wait)
+}
+
+func (w *worker) succeeded(failures int) {
+	if failures > 0 {
+		w.log.Info().Int("attempt", failures+1).Msg("answers again")
+		w.recovered()
+	}
+}
+
+// leftAlone returns why the domain is not to be asked now; nil when it may be.
+func (w *worker) leftAlone() error {
+	if p := w.pause.Load(); p != nil {
+		return fmt.Errorf("left alone until %s: %w", p.until.Format(time.TimeOnly), p.err)
+	}
+	return nil
+}
+
+// finish tells the resync that asked for the job what came of it.
+func (j job) finish(o outcome) {
+	if j.batch != nil {
+		j.batch.done(o)
+	}
+}
+
+// sleep waits, and reports whether ctx still lives.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
