@@ -56,7 +56,7 @@ func (c *connection) follow(ctx context.Context) Gap {
 	if err != nil {
 		return Gap{Cause: Refused, Err: err}
 	}
-	c.leader = leader.Host
+	c.leader = clip(leader.Host)
 	gap := c.subscribe(ctx, leader)
 	if c.body == nil {
 		return Gap{Cause: Standby, Err: fmt.Errorf("follow %s to its leader: %w", c.master.name, gap)}
@@ -200,7 +200,7 @@ func (c *connection) accept(resp *http.Response, events *url.URL) error {
 		return Gap{Cause: Refused, Err: fmt.Errorf("%s answered with %q, not with an event stream", events, clip(media))}
 	}
 	if leader, err := url.Parse(resp.Header.Get("X-Marathon-Leader")); err == nil && leader.Host != "" {
-		c.leader = leader.Host
+		c.leader = clip(leader.Host)
 	}
 	return nil
 }

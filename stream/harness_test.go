@@ -188,8 +188,9 @@ func listen(t *testing.T, d time.Duration, urls string, hosts map[string][]answe
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), d)
 		defer cancel()
-		if err := l.Run(ctx); err != nil {
-			t.Errorf("Run returned %v, want nil when its context ends", err)
+		start := time.Now()
+		if err := l.Run(ctx); err != nil || time.Since(start) != d {
+			t.Errorf("Run returned %v after %v, want nil when its context ends, after %v", err, time.Since(start), d)
 		}
 		base.CloseIdleConnections()
 		l.serving.Wait()

@@ -22,13 +22,14 @@ func leaderEvents(asked *url.URL, location string) (*url.URL, error) {
 		return nil, errors.New("redirect not followed: its Location is no URL")
 	}
 	target := bare(to)
+	shown := clip(target.String())
 	switch {
 	case to.Host == "":
-		return nil, fmt.Errorf("redirect to %s not followed: it names no host", target)
+		return nil, fmt.Errorf("redirect to %s not followed: it names no host", shown)
 	case to.Scheme != asked.Scheme && (asked.Scheme != "http" || to.Scheme != "https"):
-		return nil, fmt.Errorf("redirect to %s not followed: from %s only to the same or to https", target, asked.Scheme)
+		return nil, fmt.Errorf("redirect to %s not followed: from %s only to the same or to https", shown, asked.Scheme)
 	case !strings.HasSuffix(to.Path, "/v2/events"):
-		return nil, fmt.Errorf("redirect to %s not followed: it is no event stream", target)
+		return nil, fmt.Errorf("redirect to %s not followed: it is no event stream", shown)
 	}
 	target.RawQuery = asked.RawQuery
 	return target, nil

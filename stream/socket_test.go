@@ -2,11 +2,13 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"runtime"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -157,7 +159,8 @@ func TestResetConnectionIsAGap(t *testing.T) {
 	run(t, Config{
 		URLs: parse(t, url), IdleTimeout: time.Minute, Timeout: 5 * time.Second, MaxEvent: 1 << 20, Log: zerolog.Nop(),
 	}, heard, heard.met)
-	if got := heard.told[len(heard.told)-1]; !slices.Contains(heard.told, "disconnected closed") {
-		t.Errorf("told %q at last", got)
+	reset := func(gap Gap) bool { return gap.Cause == Closed && errors.Is(gap, syscall.ECONNRESET) }
+	if !slices.ContainsFunc(heard.gaps, reset) {
+		t.Errorf("told of %v, want a reset connection", heard.gaps)
 	}
 }

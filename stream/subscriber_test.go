@@ -18,9 +18,8 @@ import (
 )
 
 const (
-	one  = "http://one.test:8080"
-	two  = "http://two.test:8080"
-	hour = time.Hour
+	one = "http://one.test:8080"
+	two = "http://two.test:8080"
 )
 
 // sse.md, row 1: r3labs' client returns nil at a clean end, and stays away.
@@ -36,14 +35,14 @@ func TestComesBackAfterACleanEnd(t *testing.T) {
 
 // Row 2: its own backoff would count from the subscription, and give up.
 func TestComesBackAfterHoursOfHealthAndHoursOfOutage(t *testing.T) {
-	l := listen(t, 4*hour, one, map[string][]answer{
-		"one.test:8080": {beats(hour, head, attached("a")), stays(head, attached("b"))},
+	l := listen(t, 4*time.Hour, one, map[string][]answer{
+		"one.test:8080": {beats(time.Hour, head, attached("a")), beats(2*time.Hour, head, attached("b"))},
 	}, func(c *Config) {
-		c.Transport = &failing{c.Transport, time.Now().Add(hour + time.Minute), time.Now().Add(3 * hour)}
+		c.Transport = &failing{c.Transport, time.Now().Add(time.Hour), time.Now().Add(3 * time.Hour)}
 	}, nil)
-	if last := l.told[len(l.told)-1]; last != "event_stream_attached" {
-		t.Errorf("told %q at last, want to hear again after an outage of two hours", last)
-	}
+	l.wantTold(t, "connected "+one, "event_stream_attached", "disconnected closed",
+		"connected "+one, "event_stream_attached")
+	l.wantLogged(t, "connected, deaf for 72")
 }
 
 // failing is a transport that reaches nobody for a while.
