@@ -144,15 +144,16 @@ func (e *wholeEvents) endLine() {
 	}
 }
 
-// endEvent makes the event, or a note in its place, ready to be read.
+// endEvent makes the event, or a note in its place, ready to be read. Read hands
+// out all of it before the buffer that both share is written to again.
 func (e *wholeEvents) endEvent() {
 	if e.size > e.limit {
-		e.ready = append(e.kind, oversizeNote(e.size)...)
-		e.event = nil
+		e.ready = fmt.Appendf(e.kind, "retry: %s%d\n\n", oversizeMark, e.size)
 	} else {
-		e.ready = append(e.event, '\n')
-		e.event = e.ready[:0]
+		e.event = append(e.event, '\n')
+		e.ready = e.event
 	}
+	e.event = e.event[:0]
 	if cap(e.event) > keepSize {
 		e.event = nil
 	}
@@ -162,10 +163,6 @@ func (e *wholeEvents) endEvent() {
 // oversizeMark begins the value of the retry field that notes an event over the
 // limit. Marathon sends no retry field, and a valid one would be a number.
 const oversizeMark = "oversize "
-
-func oversizeNote(size int) string {
-	return fmt.Sprintf("retry: %s%d\n\n", oversizeMark, size)
-}
 
 // noted returns the size in a note of an event over the limit.
 func noted(retry []byte) (size int, ok bool) {

@@ -103,10 +103,14 @@ func TestRedirectsThatLeadNowhere(t *testing.T) {
 		err    string
 		leader int // connections made to the leader for each to the standby
 	}{
-		"dead leader": {map[string][]answer{"one.test:8080": {redirects(leader + "/v2/events")}},
-			Standby, "follow " + one + " to its leader: connect: subscribe to " + leader + "/v2/events: ", 1},
-		"loop": {map[string][]answer{"one.test:8080": {redirects(one + "/v2/events")}},
-			Standby, one + "/v2/events redirects again", 0},
+		"dead leader": {
+			map[string][]answer{"one.test:8080": {redirects(leader + "/v2/events")}},
+			Standby, "follow " + one + " to its leader: connect: subscribe to " + leader + "/v2/events: ", 1,
+		},
+		"loop": {
+			map[string][]answer{"one.test:8080": {redirects(one + "/v2/events")}},
+			Standby, one + "/v2/events redirects again", 0,
+		},
 		"two hops": {map[string][]answer{
 			"one.test:8080": {redirects(leader + "/v2/events")}, "leader.test:8080": {redirects(two + "/v2/events")},
 			"two.test:8080": {stays(head, attached("a"))},
@@ -117,12 +121,18 @@ func TestRedirectsThatLeadNowhere(t *testing.T) {
 		"leader no more": {map[string][]answer{
 			"one.test:8080": {redirects(leader + "/v2/events")}, "leader.test:8080": {says(head)},
 		}, Closed, "", 1},
-		"login page": {map[string][]answer{"one.test:8080": {redirects("http://leader.test:8080/login")}},
-			Refused, "redirect to http://leader.test:8080/login not followed", 0},
-		"other scheme": {map[string][]answer{"one.test:8080": {redirects("gopher://leader.test:8080/v2/events")}},
-			Refused, "not followed", 0},
-		"no location": {map[string][]answer{"one.test:8080": {says("HTTP/1.1 302 Found\r\n\r\n")}},
-			Refused, "answered 302 Found", 0},
+		"login page": {
+			map[string][]answer{"one.test:8080": {redirects("http://leader.test:8080/login")}},
+			Refused, "redirect to http://leader.test:8080/login not followed", 0,
+		},
+		"other scheme": {
+			map[string][]answer{"one.test:8080": {redirects("gopher://leader.test:8080/v2/events")}},
+			Refused, "not followed", 0,
+		},
+		"no location": {
+			map[string][]answer{"one.test:8080": {says("HTTP/1.1 302 Found\r\n\r\n")}},
+			Refused, "answered 302 Found", 0,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := listen(t, 30*time.Second, one, c.hosts, nil, nil)

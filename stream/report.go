@@ -46,8 +46,11 @@ func (r *report) connected(c *connection) {
 	if r.told {
 		message = fmt.Sprintf("connected, deaf for %.1fs", c.connected.Sub(r.deafSince).Seconds())
 	}
-	r.log.Info().Str("master", c.master.name).Str("leader", c.leader).
-		Int64("took_ms", c.connected.Sub(c.began).Milliseconds()).
+	line := r.log.Info().Str("master", c.master.name)
+	if c.leader != "" {
+		line.Str("leader", c.leader)
+	}
+	line.Int64("took_ms", c.connected.Sub(c.began).Milliseconds()).
 		Int("failed_attempts", r.attempts).Msg(message)
 	r.told, r.attempts = false, 0
 	r.handler.Connected(c.master.name)
