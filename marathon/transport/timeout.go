@@ -35,17 +35,24 @@ func (e *TimeoutError) Unwrap() error { return e.Err }
 func (e *TimeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
 // watch cancels an exchange when what it waits for does not come in time.
-type watch struct{ timer *time.Timer }
+type watch struct {
+	// timer is nil when there is no limit.
+	timer *time.Timer
+	// err is why it cancels.
+	err *TimeoutError
+}
 
 // startWatch starts waiting. A limit of 0 waits for ever.
 func startWatch(cancel context.CancelCauseFunc, what string, limit time.Duration) watch {
 	if limit <= 0 {
 		return watch{}
 	}
-	return watch{time.AfterFunc(limit, func() { cancel(&TimeoutError{For: what, After: limit}) })}
+	err := &TimeoutError{For: what, After: limit}
+	return watch{time.AfterFunc(limit, func() { cancel(err) }), err}
 }
 
-// stop ends the wait; false means that it was over already.
+// stop ends the wait; false means that it was over already, and that the
+// exchange is cancelled now or in a moment.
 func (w watch) stop() bool { return w.timer == nil || w.timer.Stop() }
 
 // resume starts the wait anew.

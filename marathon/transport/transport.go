@@ -92,9 +92,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	head := startWatch(cancel, "head of the answer", limit)
 	resp, err := t.base.RoundTrip(req.WithContext(ctx))
 	if !head.stop() && err == nil {
-		// The head came just as the time was over, and the body is cancelled already.
+		// The head came just as the time was over: its body would be cut off.
 		resp.Body.Close()
-		err = context.Cause(ctx)
+		err = head.err
 	}
 	if err != nil {
 		err = t.explain(ctx, err)

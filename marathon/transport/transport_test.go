@@ -150,6 +150,20 @@ func checkTimeout(t *testing.T, err error, want string) {
 	}
 }
 
+// TestHeadAtTheLastMoment allows either outcome, and nothing between them.
+func TestHeadAtTheLastMoment(t *testing.T) {
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			text, err := fetch(t.Context(), piped(t, limits, says(limits.Head, head+"body")), "http://marathon.test/", 0)
+			if err != nil {
+				checkTimeout(t, err, "no head of the answer within 15s")
+			} else if text != "body" {
+				t.Errorf("read %q and no error", text)
+			}
+		})
+	}
+}
+
 func TestWaitingForAConnectionCountsAsHead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := limits
@@ -213,10 +227,10 @@ func TestClosingInTheMiddle(t *testing.T) {
 		}
 		defer resp.Body.Close()
 		reading := make(chan error)
-		go func() {
-			_, err := io.ReadAll(resp.Body)
+		go func(body io.Reader) {
+			_, err := io.ReadAll(body)
 			reading <- err
-		}()
+		}(resp.Body)
 		synctest.Wait()
 		start := time.Now()
 		resp.Body.Close()
