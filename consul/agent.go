@@ -78,7 +78,7 @@ func (a *Agent) Register(ctx context.Context, s Service) error {
 		}, api.ServiceRegisterOpts{}.WithContext(ctx))
 	}
 	if err != nil {
-		return a.failed("register "+s.ID, err, "service:write")
+		return a.failed("register "+printable(s.ID), err, "service:write")
 	}
 	return nil
 }
@@ -92,7 +92,7 @@ func (a *Agent) Deregister(ctx context.Context, id string) error {
 		err = a.client.Agent().ServiceDeregisterOpts(id, query(ctx))
 	}
 	if err != nil && !unknownService(err) {
-		return a.failed("deregister "+id, err, "service:write")
+		return a.failed("deregister "+printable(id), err, "service:write")
 	}
 	return nil
 }

@@ -53,6 +53,14 @@ func explain(err error, permission string) error {
 	return err
 }
 
+// printable returns the ID as it is, unless it is one that would spoil a line.
+func printable(id string) string {
+	if checkServiceID(id) == nil {
+		return id
+	}
+	return fmt.Sprintf("%.80q", id)
+}
+
 // answerError is an answer that is no success. Consul's text goes on one line,
 // and a proxy's page does not fill the log.
 type answerError struct {
