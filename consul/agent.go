@@ -60,8 +60,9 @@ func (a *Agent) Services(ctx context.Context) ([]Service, error) {
 		if s == nil {
 			return nil, a.failed("list services", fmt.Errorf("service %q is null", id), "")
 		}
-		services = append(services, Service{ID: s.ID, Name: s.Service,
-			Address: s.Address, Port: s.Port, Tags: s.Tags, Meta: s.Meta})
+		services = append(services, Service{
+			ID: s.ID, Name: s.Service, Address: s.Address, Port: s.Port, Tags: s.Tags, Meta: s.Meta,
+		})
 	}
 	slices.SortFunc(services, func(a, b Service) int { return cmp.Compare(a.ID, b.ID) })
 	return services, nil

@@ -14,8 +14,10 @@ import (
 
 func TestRegisterListDeregister(t *testing.T) {
 	agent := connect(t, open.get(t).Server().URL()).Main()
-	want := Service{ID: "group_web.1f", Name: "group-web", Address: "10.0.0.1", Port: 31001,
-		Tags: Owner{"one"}.Tags("/group/web"), Meta: map[string]string{MetaApp: "/group/web"}}
+	want := Service{
+		ID: "group_web.1f", Name: "group-web", Address: "10.0.0.1", Port: 31001,
+		Tags: Owner{"one"}.Tags("/group/web"), Meta: map[string]string{MetaApp: "/group/web"},
+	}
 	register(t, agent, want)
 	if have := find(t, agent, want.ID); !reflect.DeepEqual(want, have) {
 		t.Errorf("registered %+v, listed %+v", want, have)

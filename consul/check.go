@@ -89,7 +89,7 @@ func checkServiceID(id string) error {
 	case len(id) > maxServiceID:
 		return fmt.Errorf("service id %.40q...: longer than %d characters", id, maxServiceID)
 	case !serviceID.MatchString(id) || id == "." || id == "..":
-		return fmt.Errorf("service id %q: want only A-Z a-z 0-9 . _ : -, and not . or ..", id)
+		return fmt.Errorf("service id %q: want A-Z a-z 0-9 . _ : - only, and neither .. nor . alone", id)
 	}
 	return nil
 }
@@ -138,7 +138,7 @@ func checkSegment(segment string) error {
 	case segment == "":
 		return errors.New("empty, or with an empty segment")
 	case segment == "." || segment == "..":
-		return errors.New("a segment that is . or ..")
+		return errors.New("has . or .. for a segment")
 	case strings.Contains(segment, "/"):
 		return errors.New("contains a slash")
 	case !utf8.ValidString(segment):

@@ -8,8 +8,10 @@ import (
 )
 
 func TestCheckServiceNamesTheField(t *testing.T) {
-	good := Service{ID: "group_web.instance-1._app.1", Name: "group-web", Address: "10.0.0.1", Port: 65535,
-		Meta: map[string]string{"marathon-app-id": strings.Repeat("ü", 256)}}
+	good := Service{
+		ID: "group_web.instance-1._app.1", Name: "group-web", Address: "10.0.0.1", Port: 65535,
+		Meta: map[string]string{"marathon-app-id": strings.Repeat("ü", 256)},
+	}
 	if err := good.Check(); err != nil {
 		t.Fatal(err)
 	}

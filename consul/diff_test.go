@@ -9,8 +9,10 @@ import (
 )
 
 func TestDiffNamesWhatDrifted(t *testing.T) {
-	want := Service{ID: "web.1", Name: "web", Address: "10.0.0.1", Port: 31002,
-		Tags: []string{"a", "b"}, Meta: map[string]string{"v": "2", "x": "1", "y": "1"}}
+	want := Service{
+		ID: "web.1", Name: "web", Address: "10.0.0.1", Port: 31002,
+		Tags: []string{"a", "b"}, Meta: map[string]string{"v": "2", "x": "1", "y": "1"},
+	}
 	for name, test := range map[string]struct {
 		have  Service
 		lines []string
@@ -23,8 +25,10 @@ func TestDiffNamesWhatDrifted(t *testing.T) {
 		"tag missing":  {with(want, func(s *Service) { s.Tags = []string{"b"} }), []string{"tag missing: a"}},
 		"tag extra":    {with(want, func(s *Service) { s.Tags = []string{"z", "b", "a"} }), []string{"tag extra: z"}},
 		"meta changed": {with(want, func(s *Service) { s.Meta["v"] = "1" }), []string{"meta v 1→2"}},
-		"all at once": {Service{Meta: map[string]string{"v": "2", "z": ""}}, []string{"name →web", "address →10.0.0.1", "port 0→31002",
-			"tag missing: a", "tag missing: b", "meta missing: x", "meta missing: y", "meta extra: z"}},
+		"all at once": {Service{Meta: map[string]string{"v": "2", "z": ""}}, []string{
+			"name →web", "address →10.0.0.1", "port 0→31002",
+			"tag missing: a", "tag missing: b", "meta missing: x", "meta missing: y", "meta extra: z",
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := want.Diff(test.have); !slices.Equal(test.lines, got) || (got == nil) != (test.lines == nil) {
@@ -44,8 +48,10 @@ func TestDiffTakesNilForEmpty(t *testing.T) {
 func TestDiffIsEmptyExactlyForEquals(t *testing.T) {
 	text := rapid.SampledFrom([]string{"", "a", "b", "c"})
 	service := rapid.Custom(func(t *rapid.T) Service {
-		return Service{Name: text.Draw(t, "name"), Address: text.Draw(t, "address"), Port: rapid.IntRange(0, 2).Draw(t, "port"),
-			Tags: rapid.SliceOfNDistinct(text, 0, 3, rapid.ID).Draw(t, "tags"), Meta: rapid.MapOfN(text, text, 0, 2).Draw(t, "meta")}
+		return Service{
+			Name: text.Draw(t, "name"), Address: text.Draw(t, "address"), Port: rapid.IntRange(0, 2).Draw(t, "port"),
+			Tags: rapid.SliceOfNDistinct(text, 0, 3, rapid.ID).Draw(t, "tags"), Meta: rapid.MapOfN(text, text, 0, 2).Draw(t, "meta"),
+		}
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := service.Draw(t, "a"), service.Draw(t, "b")

@@ -71,8 +71,10 @@ func (l *Labels) key(pair *api.KVPair) (Key, bool) {
 	if service == "" || label == "" {
 		return Key{}, false
 	}
-	return Key{Service: service, Label: label, Value: string(pair.Value),
-		Flags: pair.Flags, ModifyIndex: pair.ModifyIndex}, true
+	return Key{
+		Service: service, Label: label,
+		Value: string(pair.Value), Flags: pair.Flags, ModifyIndex: pair.ModifyIndex,
+	}, true
 }
 
 func (l *Labels) path(key Key) string {

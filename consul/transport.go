@@ -133,7 +133,7 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	if b.left -= int64(n); b.left < 0 {
 		return 0, fmt.Errorf("an answer of more than %d bytes", b.limit)
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = b.cause(err)
 	}
 	return n, err

@@ -33,7 +33,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 func TestAnswerOfAProxyIsNoAnswerOfConsul(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
-		io.WriteString(w, "<html>\n<body>\n"+strings.Repeat("not found\n", 100))
+		_, _ = io.WriteString(w, "<html>\n<body>\n"+strings.Repeat("not found\n", 100))
 	})
 	_, listed := c.Labels().List(t.Context())
 	for what, err := range map[string]error{"keys": listed, "deregister": c.Main().Deregister(t.Context(), "web.1")} {
@@ -45,7 +45,7 @@ func TestAnswerOfAProxyIsNoAnswerOfConsul(t *testing.T) {
 
 func TestNullIsNotEmpty(t *testing.T) {
 	for _, body := range []string{`null`, `{"a": null}`, `{"a":`, ``} {
-		c := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) })
+		c := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) })
 		if services, err := c.Main().Services(t.Context()); err == nil {
 			t.Errorf("%q is %v", body, services)
 		}
@@ -54,7 +54,7 @@ func TestNullIsNotEmpty(t *testing.T) {
 
 func TestAnswerTooLarge(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		io.WriteString(w, `{"a": {"ID": "`+strings.Repeat("x", 1000)+`"}}`)
+		_, _ = io.WriteString(w, `{"a": {"ID": "`+strings.Repeat("x", 1000)+`"}}`)
 	}, func(c *Config) { c.MaxAnswer = 1000 })
 	if _, err := c.Main().Services(t.Context()); err == nil || !strings.Contains(err.Error(), "more than 1000 bytes") {
 		t.Errorf("got: %v", err)
@@ -78,7 +78,7 @@ func TestUserOfAddressIsSentAndNotShown(t *testing.T) {
 
 func TestPathOfAddressIsTheMainAgentsAlone(t *testing.T) {
 	asked := ""
-	c := serve(t, func(w http.ResponseWriter, r *http.Request) { asked = r.URL.Path; io.WriteString(w, `{}`) },
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) { asked = r.URL.Path; _, _ = io.WriteString(w, `{}`) },
 		func(c *Config) { c.Address.Path = "/proxy/" })
 	if _, err := c.Main().Services(t.Context()); err != nil || asked != "/proxy/v1/agent/services" {
 		t.Errorf("main: %s, %v", asked, err)
@@ -127,18 +127,20 @@ func (s slowly) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	read, write := io.Pipe()
-	go func() {
-		for range s.gaps {
-			if err := wait(r.Context(), s.gap); err != nil {
-				write.CloseWithError(err)
-				return
-			}
-			io.WriteString(write, " ")
-		}
-		io.WriteString(write, "{}")
-		write.Close()
-	}()
+	go s.body(r.Context(), write)
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: read, Request: r}, nil
+}
+
+func (s slowly) body(ctx context.Context, to *io.PipeWriter) {
+	for range s.gaps {
+		if err := wait(ctx, s.gap); err != nil {
+			_ = to.CloseWithError(err)
+			return
+		}
+		_, _ = io.WriteString(to, " ")
+	}
+	_, _ = io.WriteString(to, "{}")
+	_ = to.Close()
 }
 
 func wait(ctx context.Context, d time.Duration) error {

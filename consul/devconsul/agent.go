@@ -92,12 +92,14 @@ func (a *Agent) start() error {
 }
 
 func (a *Agent) arguments() []string {
-	arguments := []string{"agent", "-node=" + a.Name, "-node-id=" + a.NodeID,
+	arguments := []string{
+		"agent", "-node=" + a.Name, "-node-id=" + a.NodeID,
 		"-bind=" + a.Host, "-client=" + a.Host, "-log-level=warn",
 		"-data-dir=" + filepath.Join(a.cluster.dir, a.Name),
 		"-hcl=disable_update_check = true",
 		"-hcl=" + a.cluster.config.HCL,
-		"-hcl=" + a.cluster.config.AgentHCL[a.Name]}
+		"-hcl=" + a.cluster.config.AgentHCL[a.Name],
+	}
 	if a.server {
 		return append(arguments, "-server", "-ui", "-bootstrap-expect=1",
 			"-hcl=performance { raft_multiplier = 1 }")

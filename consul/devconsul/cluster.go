@@ -55,7 +55,7 @@ func Start(ctx context.Context, config Config) (*Cluster, error) {
 		Timeout:   5 * time.Second,
 		Transport: &http.Transport{DisableKeepAlives: true},
 	}}
-	if err := c.prepare(); err != nil {
+	if err := c.prepare(ctx); err != nil {
 		return nil, fmt.Errorf("start consul: %w", err)
 	}
 	for i := range config.Clients + 1 {
@@ -110,11 +110,11 @@ func (c *Cluster) WaitReady(ctx context.Context) error {
 }
 
 // prepare makes what agents need, and nothing else if it fails.
-func (c *Cluster) prepare() (err error) {
+func (c *Cluster) prepare(ctx context.Context) (err error) {
 	if c.network = c.config.Network; c.network == "" {
-		c.network, c.lock, err = reserve(c.config.Clients + 1)
+		c.network, c.lock, err = reserve(ctx, c.config.Clients+1)
 	} else {
-		err = checkFree(c.network, c.config.Clients+1)
+		err = checkFree(ctx, c.network, c.config.Clients+1)
 	}
 	if err != nil {
 		return err

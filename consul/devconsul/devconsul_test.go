@@ -40,7 +40,7 @@ func TestClusterLosesAndRegainsAgents(t *testing.T) {
 	if err := client.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := http.Get(client.URL().String()); err == nil {
+	if _, err := c.get(t.Context(), client, "/v1/agent/services"); err == nil {
 		t.Error("a killed agent still answers")
 	}
 	if !inCatalog(t, c, "web") {
@@ -76,13 +76,13 @@ func TestClustersRunSideBySideAndLeaveNothing(t *testing.T) {
 	if _, err := os.Stat(c.dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("data is left in %s: %v", c.dir, err)
 	}
-	if err := checkFree(c.network, 1); err != nil {
+	if err := checkFree(t.Context(), c.network, 1); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestTakenPortIsNamed(t *testing.T) {
-	network, lock, err := reserve(3)
+	network, lock, err := reserve(t.Context(), 3)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -112,8 +112,9 @@ func moduleKey(module string) (string, error) {
 func goBuild(ctx context.Context, module, binary string, progress io.Writer) error {
 	// Under another name until it is whole: a build may be interrupted.
 	partial := fmt.Sprintf("%s.%d", binary, os.Getpid())
-	defer os.Remove(partial)
+	defer func() { _ = os.Remove(partial) }() // gone already when all went well
 	cmd := exec.CommandContext(ctx, "go", "build", "-C", module, "-ldflags=-s -w", "-o", partial, "github.com/hashicorp/consul")
+	cmd.WaitDelay = time.Second // for compilers that outlive an interrupted go
 	// The caller's flags are for his module: -mod=vendor would fail here.
 	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")
 	fmt.Fprintf(progress, "building Consul %s, about six minutes, once\n", version)

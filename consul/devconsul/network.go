@@ -1,6 +1,7 @@
 package devconsul
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -19,7 +20,7 @@ const blocks = 250
 
 // reserve returns a network, the first three numbers of its addresses
 // ("127.53.7"), in which nobody listens, and the lock that keeps it ours.
-func reserve(agents int) (network string, lock *os.File, err error) {
+func reserve(ctx context.Context, agents int) (network string, lock *os.File, err error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return "", nil, err
@@ -33,7 +34,7 @@ func reserve(agents int) (network string, lock *os.File, err error) {
 		if err != nil {
 			return "", nil, err
 		}
-		if err = checkFree(network, agents); err == nil {
+		if err = checkFree(ctx, network, agents); err == nil {
 			return network, lock, nil
 		}
 		lock.Close()
@@ -43,11 +44,11 @@ func reserve(agents int) (network string, lock *os.File, err error) {
 
 // checkFree reports the first address of the network that agents of Consul
 // could not use.
-func checkFree(network string, agents int) error {
+func checkFree(ctx context.Context, network string, agents int) error {
 	for i := range agents {
 		for _, port := range ports {
 			address := net.JoinHostPort(host(network, i), strconv.Itoa(port))
-			listener, err := net.Listen("tcp", address)
+			listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 			if errors.Is(err, syscall.EADDRINUSE) {
 				return fmt.Errorf("%s is taken: is another Consul running?", address)
 			}

@@ -43,6 +43,7 @@ func startWatchdog(dir string, lock *os.File) (*watchdog, error) {
 		return nil, fmt.Errorf("start watchdog: %w", err)
 	}
 	defer read.Close()
+	//nolint:noctx // it ends when its input does, and must not end before
 	cmd := exec.Command("sh", "-c", watchdogScript, "consul-watchdog", dir)
 	cmd.Stdin = read
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -58,6 +59,7 @@ func startWatchdog(dir string, lock *os.File) (*watchdog, error) {
 
 // start runs the program until it ends or we do. Its output goes to log.
 func (w *watchdog) start(log io.Writer, name string, args ...string) (*exec.Cmd, error) {
+	//nolint:noctx // it runs until Kill, Stop or the watchdog ends it
 	cmd := exec.Command("sh", append([]string{"-c", announceScript, name, name}, args...)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{w.pipe}
