@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -24,6 +25,24 @@ type Config struct {
 	// Patience is how long a resync waits for an agent before it is left out.
 	Patience time.Duration
 	Log      zerolog.Logger
+}
+
+// Check reports the first thing that is wrong, by the name of its option.
+func (c Config) Check() error {
+	if err := consul.CheckRegistrationID(c.Owner.RegistrationID); err != nil {
+		return fmt.Errorf("--registration-id: %w", err)
+	}
+	switch {
+	case c.Limit < 0 || c.Limit > 100:
+		return fmt.Errorf("--purge-limit %d%%: must be from 0%% to 100%%", c.Limit)
+	case c.PollInterval < time.Second:
+		return fmt.Errorf("--poll-interval %v: must be at least 1s", c.PollInterval)
+	case c.SyncInterval != 0 && c.SyncInterval < time.Second:
+		return fmt.Errorf("--sync-interval %v: must be at least 1s, or 0 for none", c.SyncInterval)
+	case c.Patience <= 0:
+		return fmt.Errorf("--timeout %v: must be more than 0", c.Patience)
+	}
+	return nil
 }
 
 // Reconciler keeps Consul true to Marathon. What it hears of the stream changes
