@@ -211,44 +211,16 @@ func eventsCommand(ctx context.Context, p program) error {
 	if format != "text" && format != "json" {
 		return fmt.Errorf("--format %q: must be text or json", format)
 	}
-	var out io.Writer = p.App.Writer
+	out := p.App.Writer
 	if format == "text" {
 		out = console(out)
 	}
 	p.stream.Log = p.log
-	subscriber, err := stream.New(p.stream, printer{zerolog.New(out)})
+	subscriber, err := stream.New(p.stream, stream.NewPrinter(out))
 	if err != nil {
 		return err
 	}
 	return subscriber.Run(ctx)
-}
-
-// printer prints each event as one line.
-type printer struct{ out zerolog.Logger }
-
-func (printer) Connected(string)        {}
-func (printer) Missed(stream.Gap)       {}
-func (printer) Disconnected(stream.Gap) {}
-
-// Event prints what there is to know of e.
-func (p printer) Event(e marathon.Event) {
-	line := p.out.Log().Time("time", e.About().Time)
-	switch e := e.(type) {
-	case marathon.TaskChanged:
-		line = line.Str("app", e.Task.AppID).Str("task", e.Task.ID).Str("state", string(e.Task.State)).
-			Str("agent", e.Task.Host).Ints("ports", e.Task.Ports).Strs("addresses", e.Task.Addresses)
-	case marathon.DeploymentPlanned:
-		line = line.Str("version", e.Version).Strs("app", e.Apps)
-	case marathon.DeploymentEnded:
-		line = line.Str("version", e.Version).Strs("app", e.Apps).Bool("failed", e.Failed)
-	case marathon.GroupChanged:
-		line = line.Str("version", e.Version)
-	case marathon.AppTerminated:
-		line = line.Str("app", e.AppID)
-	case marathon.Attached:
-		line = line.Str("remote", e.RemoteAddress)
-	}
-	line.Msg(e.About().Type)
 }
 
 func demoCommand(ctx context.Context, p program) error {
