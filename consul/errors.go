@@ -46,7 +46,7 @@ func explain(err error, permission string) error {
 	}
 	switch {
 	case errors.Is(err, ErrFiltered):
-		return fmt.Errorf("%w: the token needs %s for all there is", err, permission)
+		return fmt.Errorf("%w: needs %s for all there is", err, permission)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%w: does the agent listen beyond loopback? (client_addr)", err)
 	}

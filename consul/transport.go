@@ -77,9 +77,12 @@ func (e *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 		left:    e.config.MaxAnswer,
 		limit:   e.config.MaxAnswer,
 	}
-	if r.Method == http.MethodGet && filtered(answer, token) {
+	if r.Method == http.MethodGet {
+		err = filtered(answer, token)
+	}
+	if err != nil {
 		answer.Body.Close()
-		return nil, ErrFiltered
+		return nil, err
 	}
 	return answer, nil
 }
@@ -102,17 +105,21 @@ func (e *exchange) authenticate(r *http.Request) string {
 	return token
 }
 
-// filtered reports whether ACLs may have left something out. Without a token
+// filtered returns ErrFiltered when ACLs may have left something out. Without a token
 // nothing in an empty answer tells that they have: agent/services and kv?recurse
 // then say 200 {} and 404, with no other header. It is done here since the
 // library overlooks these headers where X-Consul-LastContact is missing, as it
 // is from agent/services.
-func filtered(answer *http.Response, token string) bool {
-	if answer.StatusCode != http.StatusOK && answer.StatusCode != http.StatusNotFound {
-		return false // an error, which speaks for itself
+func filtered(answer *http.Response, token string) error {
+	switch {
+	case answer.StatusCode != http.StatusOK && answer.StatusCode != http.StatusNotFound:
+		return nil // an error, which speaks for itself
+	case answer.Header.Get("X-Consul-Results-Filtered-By-Acls") == "true":
+		return ErrFiltered
+	case token == "" && answer.Header.Get("X-Consul-Default-Acl-Policy") == "deny":
+		return fmt.Errorf("%w: no token was sent", ErrFiltered)
 	}
-	return answer.Header.Get("X-Consul-Results-Filtered-By-Acls") == "true" ||
-		token == "" && answer.Header.Get("X-Consul-Default-Acl-Policy") == "deny"
+	return nil
 }
 
 // watchedBody ends a body that falls silent or does not end.

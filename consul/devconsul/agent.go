@@ -78,7 +78,7 @@ func (a *Agent) start() error {
 		return fmt.Errorf("start %s: %w", a.Name, err)
 	}
 	defer log.Close() // the process has its own
-	cmd, err := a.cluster.watchdog.start(log, a.cluster.binary, a.arguments()...)
+	cmd, err := a.cluster.watchdog.start(log, a.cluster.config.Binary, a.arguments()...)
 	if err != nil {
 		return err
 	}

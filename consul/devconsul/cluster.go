@@ -38,7 +38,6 @@ type Config struct {
 // Cluster is a running cluster of Consul.
 type Cluster struct {
 	config   Config
-	binary   string
 	network  string
 	dir      string // data and logs; the watchdog removes it
 	lock     *os.File
@@ -51,7 +50,7 @@ type Cluster struct {
 // It runs until Stop is called, not until ctx ends; and it ends with the program,
 // even one that is killed.
 func Start(ctx context.Context, config Config) (*Cluster, error) {
-	c := &Cluster{config: config, binary: config.Binary, http: &http.Client{
+	c := &Cluster{config: config, http: &http.Client{
 		Timeout:   5 * time.Second,
 		Transport: &http.Transport{DisableKeepAlives: true},
 	}}
@@ -79,7 +78,7 @@ func (c *Cluster) Server() *Agent { return c.agents[0] }
 // Clients returns the client agents, in order of their addresses.
 func (c *Cluster) Clients() []*Agent { return c.agents[1:] }
 
-// Stop kills all agents and removes their data.
+// Stop kills all agents and removes their data. It is called once.
 func (c *Cluster) Stop() error {
 	var failed []error
 	for _, agent := range c.agents {

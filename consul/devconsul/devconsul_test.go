@@ -66,7 +66,7 @@ func TestClustersRunSideBySideAndLeaveNothing(t *testing.T) {
 	if a.Server().Host == b.Server().Host {
 		t.Fatalf("both at %s", a.Server().Host)
 	}
-	c, err := Start(t.Context(), Config{Binary: a.binary})
+	c, err := Start(t.Context(), Config{Binary: a.config.Binary})
 	if err != nil {
 		t.Fatal(err)
 	}
