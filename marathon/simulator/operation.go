@@ -9,6 +9,9 @@ import (
 // clientIP is where api_post_event says a request came from.
 const clientIP = "127.0.0.1"
 
+// createURI is where new apps are posted.
+const createURI = "/v2/apps"
+
 // Create deploys a new app, as POST /v2/apps.
 func (m *Marathon) Create(app App) error {
 	m.mu.Lock()
@@ -21,7 +24,7 @@ func (m *Marathon) create(app App, force bool) (*deployment, error) {
 	if m.root[app.ID] != nil {
 		return nil, fmt.Errorf("create %s: %w", app.ID, ErrExists)
 	}
-	return m.deployApp(&runSpec{App: app.normalized()}, "/v2/apps", force)
+	return m.deployApp(&runSpec{App: app.normalized()}, createURI, force)
 }
 
 // Put gives an app this definition, as PUT /v2/apps/{id}: a new one if there is
@@ -172,11 +175,11 @@ func (m *Marathon) ScaleCheck() {
 // deployApp deploys one app as the request uri asked for it.
 func (m *Marathon) deployApp(spec *runSpec, uri string, force bool) (*deployment, error) {
 	c := change{group: spec.group(), after: map[string]*runSpec{spec.ID: spec}, force: force}
-	created := m.root[spec.ID] == nil
 	c.posted = func() event {
-		// What was asked for: a new app has neither service ports nor version info.
+		// What was asked for: a new app has no service ports yet, and one that was
+		// posted no version info.
 		asked := c.after[spec.ID].definition()
-		if created {
+		if uri == createURI {
 			asked.VersionInfo = nil
 		}
 		return apiPost{ClientIP: clientIP, URI: uri, AppDefinition: asked, stamp: stamped("api_post_event")}

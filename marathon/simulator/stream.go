@@ -118,7 +118,7 @@ func writeHead(w io.Writer, header http.Header) error {
 	head := bufio.NewWriter(w)
 	fmt.Fprintf(head, "HTTP/1.1 200 OK\r\nDate: %s\r\n", time.Now().UTC().Format(http.TimeFormat))
 	for _, name := range leaderHeaders {
-		if value := header.Get(name); value != "" {
+		for _, value := range header[name] {
 			fmt.Fprintf(head, "%s: %s\r\n", name, value)
 		}
 	}
