@@ -134,3 +134,16 @@ func do(t *testing.T, method, url, body string) (int, []byte) {
 	}
 	return response.StatusCode, answer
 }
+
+// page returns what a browser would be shown.
+func page(t *testing.T, url string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	must(t, err)
+	response, err := http.DefaultClient.Do(request)
+	must(t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	must(t, err)
+	return string(body)
+}

@@ -15,6 +15,10 @@ func (m *Marathon) ResetStreams() { m.endStreams(reset) }
 func (m *Marathon) endStreams(how ending) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.endAll(how)
+}
+
+func (m *Marathon) endAll(how ending) {
 	for _, s := range m.streams.open {
 		s.close(how)
 	}

@@ -89,8 +89,9 @@ type Marathon struct {
 	lastServicePort int
 	lastInstance    uint32
 
-	streams streams
-	rest    restState
+	streams    streams
+	rest       restState
+	leadership leadership
 }
 
 // New returns a Marathon with no apps. It starts nothing.
