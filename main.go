@@ -433,8 +433,15 @@ func (s settings) reconciler(log zerolog.Logger) (*reconcile.Reconciler, error) 
 	}
 	s.reconcile.Encode = cluster.Labels().Encode
 	s.reconcile.Log = log
-	agent := func(host string) (reconcile.Agent, error) { return cluster.Agent(host) }
-	return reconcile.New(s.reconcile, client, agent, cluster.Labels()), nil
+	agent := func(host string) (reconcile.Agent, error) {
+		if host == "" {
+			return cluster.Main(), nil
+		}
+		return cluster.Agent(host)
+	}
+	return reconcile.New(s.reconcile, client, reconcile.Consul{
+		Agent: agent, Labels: cluster.Labels(), Catalog: cluster.Catalog(),
+	}), nil
 }
 
 // shownMasters are the masters without their credentials.

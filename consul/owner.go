@@ -66,3 +66,6 @@ func tagged(tags []string, prefix string) (string, bool) {
 	}
 	return "", false
 }
+
+// Tag is the one that all our services carry.
+func (o Owner) Tag() string { return tagRegistrationID + o.RegistrationID }

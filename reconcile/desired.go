@@ -279,11 +279,11 @@ func (d *Desired) Hosts() []string {
 // Tasks returns the IDs of all tasks of the model, in order.
 func (d *Desired) Tasks() []string { return sortedKeys(d.tasks) }
 
-// TasksOn returns the IDs of the tasks on any of the hosts, in order.
+// TasksOn returns the IDs of the tasks that run on any of the hosts, in order.
 func (d *Desired) TasksOn(hosts ...string) []string {
 	var ids []string
 	for id, t := range d.tasks {
-		if slices.Contains(hosts, t.task.Host) {
+		if !t.away && slices.Contains(hosts, t.task.Host) {
 			ids = append(ids, id)
 		}
 	}

@@ -94,6 +94,16 @@ func (f *fleet) close() {
 	f.run = nil
 }
 
+// retire ends the worker of a host that nobody names any more.
+func (f *fleet) retire(host string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if w := f.workers[host]; w != nil {
+		delete(f.workers, host)
+		close(w.queue.retired)
+	}
+}
+
 // node returns the node with an ID.
 func (f *fleet) node(id string) *node {
 	f.mu.Lock()
@@ -108,13 +118,18 @@ func (f *fleet) node(id string) *node {
 
 // of returns the node that a host turned out to be; nil while it is not known.
 func (f *fleet) of(host string) *node {
-	f.mu.Lock()
-	w := f.workers[host]
-	f.mu.Unlock()
+	w := f.existing(host)
 	if w == nil {
 		return nil
 	}
 	return w.node.Load()
+}
+
+// existing returns the worker for a host; nil when there is none yet.
+func (f *fleet) existing(host string) *agentWorker {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.workers[host]
 }
 
 // hosts returns all hosts that ever had a worker, in order.
@@ -146,15 +161,15 @@ func (f *fleet) look(ctx context.Context, host string) AgentState {
 		state.Err = err
 		return state
 	}
-	state.Address = w.agent.Address()
-	if state.Err = w.leftAlone(); state.Err != nil {
-		return state
+	state.Address, state.Main = w.agent.Address(), host == mainHost
+	if state.Err = w.leftAlone(); state.Err == nil {
+		state.Node, state.Services, state.Err = w.list(ctx)
+		if state.Err != nil {
+			// Its worker finds out when it is back.
+			w.queue.put(job{cause: cause{name: "resync"}})
+		}
 	}
-	state.Node, state.Services, state.Err = w.list(ctx)
-	if state.Err != nil {
-		// Its worker finds out when it is back.
-		w.queue.put(job{cause: cause{name: "resync"}})
-	}
+	state.Unreachable = consul.Unreachable(state.Err)
 	return state
 }
 
@@ -168,6 +183,7 @@ func oneForEachNode(states []AgentState) []AgentState {
 		last := len(nodes) - 1
 		if last >= 0 && s.Err == nil && nodes[last].Err == nil && nodes[last].Node.ID == s.Node.ID {
 			nodes[last].Hosts = append(nodes[last].Hosts, s.Hosts...)
+			nodes[last].Main = nodes[last].Main || s.Main
 			continue
 		}
 		nodes = append(nodes, s)

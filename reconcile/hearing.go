@@ -55,6 +55,9 @@ func (r *Reconciler) carry(effects Effects, why cause, grounds Removal) {
 			continue
 		}
 		w.queue.put(job{key: t.Task, app: t.App, upTo: grounds, cause: why})
+		if main := r.fleet.existing(mainHost); main != nil {
+			main.queue.put(job{key: t.Task, app: t.App, upTo: grounds, cause: why, elsewhere: true})
+		}
 	}
 	for _, name := range effects.Names {
 		r.keys.queue.put(job{key: name, upTo: LabelGone, cause: why})

@@ -15,6 +15,9 @@ type Actual struct {
 	Keys []consul.Key
 	// KeysErr says why Keys could not be read completely: then no key changes.
 	KeysErr error
+	// CatalogErr says why dead nodes, and those that Marathon does not name,
+	// could not be looked for.
+	CatalogErr error
 }
 
 // AgentState is one agent with all of its services, whoever owns them.
@@ -27,6 +30,15 @@ type AgentState struct {
 	Services []consul.Service
 	// Err says why it could not be read: then it is left out.
 	Err error
+	// Failed is set when Consul itself has given the node up; Services are the
+	// catalog's then, and are removed there.
+	Failed bool
+	// Unreachable is set when there is no way to the agent, and OnNode are the
+	// services that the catalog shows on its node all the same.
+	Unreachable bool
+	OnNode      map[string]bool
+	// Main is set on the main agent.
+	Main bool
 }
 
 // Op is what a change does.
@@ -76,7 +88,9 @@ type Change struct {
 	// Why says what has drifted, or why something goes.
 	Why []string `json:"why"`
 
-	host     string // the worker's
+	host     string // the worker's; none for keys, and for the catalog
+	node     string // in the catalog, when its agent is dead
+	fallback bool   // registered on the main agent
 	removal  Removal
 	register consul.Service
 	write    consul.KeyChange
@@ -113,6 +127,8 @@ type Plan struct {
 	Conflicts   []Conflict `json:"conflicts"`
 	Clashes     []Clash    `json:"clashes"`
 	Unread      []Unread   `json:"unread"`
+	// Skipped are agents whose nodes Consul itself has as failed.
+	Skipped []string `json:"skipped"`
 	// Unfit says what of Marathon cannot be in Consul, and is left out.
 	Unfit []string `json:"unfit"`
 	// Unowned counts keys below the prefix that nobody owns and no app wants.
@@ -136,8 +152,10 @@ type planner struct {
 	*Plan
 	desired *Desired
 	actual  Actual
-	// agents are the readable ones by Marathon's name for their host.
+	// agents are all by Marathon's name for their host, and main is the main
+	// agent; nil where it is not looked at.
 	agents map[string]*AgentState
+	main   *AgentState
 	// at lists where each of our services is, by task: indexes into actual.Agents.
 	at map[string][]int
 }
@@ -177,14 +195,22 @@ func compareChanges(a, b Change) int {
 // the names that clash.
 func (p *planner) index() {
 	registered := map[string]bool{}
+	if err := p.actual.CatalogErr; err != nil {
+		p.Unread = append(p.Unread, Unread{What: "catalog", Err: err.Error()})
+	}
 	for i := range p.actual.Agents {
 		a := &p.actual.Agents[i]
-		if a.Err != nil {
-			p.Unread = append(p.Unread, Unread{What: a.Address, Err: a.Err.Error()})
-			continue
-		}
 		for _, host := range a.Hosts {
 			p.agents[host] = a
+		}
+		switch {
+		case a.Failed:
+			p.Skipped = append(p.Skipped, a.Address)
+		case a.Err != nil:
+			p.Unread = append(p.Unread, Unread{What: a.Address, Err: a.Err.Error()})
+			continue
+		case a.Main:
+			p.main = a
 		}
 		for _, s := range a.Services {
 			if app, ours := p.ours(s); ours {
@@ -198,17 +224,34 @@ func (p *planner) index() {
 
 // ours reports whether we own a service: by registration ID and framework.
 func (p *planner) ours(s consul.Service) (app string, ours bool) {
-	app, ours = p.desired.tr.Owner.AppOf(s.Tags)
-	return app, ours && !p.desired.tr.foreignFramework(s)
+	return p.desired.tr.owns(s)
+}
+
+// home returns the agent that a task's service belongs to: that of its host, or
+// the main agent while there is no way to that one and its node does not have
+// the service. It is nil while home cannot be read, or is not known.
+func (p *planner) home(w Want, task string) *AgentState {
+	a := p.agents[w.Host]
+	switch {
+	case a == nil:
+		return nil
+	case a.Err == nil && !a.Failed:
+		return a
+	case a.Unreachable && p.main != nil && p.desired.tr.Fallback && a.OnNode != nil && !a.OnNode[task]:
+		return p.main
+	}
+	return nil
 }
 
 // services compares every service that is there with what should be.
 func (p *planner) services() {
 	for i := range p.actual.Agents {
 		a := &p.actual.Agents[i]
-		if a.Err != nil {
+		if a.Err != nil && !a.Failed {
 			continue
 		}
+		// While Marathon has a task there, the host lives, whatever Consul says.
+		inUse := a.Failed && len(p.desired.TasksOn(a.Hosts...)) > 0
 		for _, s := range a.Services {
 			app, ours := p.ours(s)
 			if !ours {
@@ -216,6 +259,9 @@ func (p *planner) services() {
 				continue
 			}
 			p.Services++
+			if inUse {
+				continue
+			}
 			p.service(a, s, p.desired.Look(s.ID, app))
 		}
 	}
@@ -232,7 +278,7 @@ func (p *planner) foreign(a *AgentState, s consul.Service) {
 		}
 	}
 	w := p.desired.Look(s.ID, "")
-	if w.Verdict == Present && p.agents[w.Host] == a {
+	if w.Verdict == Present && p.home(w, s.ID) == a {
 		p.Conflicts = append(p.Conflicts, Conflict{Agent: a.Address, Service: s.Name, Task: s.ID, Why: why})
 	}
 }
@@ -240,12 +286,15 @@ func (p *planner) foreign(a *AgentState, s consul.Service) {
 // service compares one service of ours with what should be.
 func (p *planner) service(a *AgentState, s consul.Service, w Want) {
 	c := Change{Agent: a.Address, App: w.App, Task: s.ID, Service: s.Name, host: a.host()}
+	if a.Failed {
+		c.host, c.node = "", a.Node.Name
+	}
 	switch w.Verdict {
 	case Held:
 	case Absent:
 		p.Changes = append(p.Changes, c.deregister(w))
 	case Present:
-		home := p.agents[w.Host]
+		home := p.home(w, s.ID)
 		switch {
 		case home == nil:
 			// Home cannot be reached, or it is not known which agent it is.
@@ -253,6 +302,7 @@ func (p *planner) service(a *AgentState, s consul.Service, w Want) {
 			p.Changes = append(p.Changes, c.deregister(w))
 		default:
 			if drift := w.Service.Diff(s); len(drift) > 0 && !w.Keep {
+				c.fallback = home != p.agents[w.Host]
 				c.Op, c.register, c.Service, c.Why = Update, w.Service, w.Service.Name, drift
 				p.Changes = append(p.Changes, c)
 			}
@@ -277,13 +327,14 @@ func (p *planner) missing() {
 		if w.Unfit != nil {
 			p.Unfit = append(p.Unfit, "task "+task+" of "+w.App+": "+w.Unfit.Error())
 		}
-		home := p.agents[w.Host]
+		home := p.home(w, task)
 		if w.Verdict != Present || home == nil || foreign[home.Address+" "+task] || p.registeredAt(task, home) {
 			continue
 		}
 		p.Changes = append(p.Changes, Change{
 			Op: Register, Agent: home.Address, App: w.App, Task: task, Service: w.Service.Name,
 			Why: []string{"not registered"}, host: home.host(), register: w.Service,
+			fallback: home != p.agents[w.Host],
 		})
 	}
 }
@@ -293,12 +344,7 @@ func (p *planner) registeredAt(task string, home *AgentState) bool {
 }
 
 // host is the name by which the agent's worker goes.
-func (a *AgentState) host() string {
-	if len(a.Hosts) == 0 {
-		return ""
-	}
-	return a.Hosts[0]
-}
+func (a *AgentState) host() string { return a.Hosts[0] }
 
 // Counts returns how many changes there are of each operation.
 func (p *Plan) Counts() map[Op]int {

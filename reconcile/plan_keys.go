@@ -14,7 +14,7 @@ func (p *planner) keys() {
 	}
 	have := map[string][]consul.Key{}
 	for _, k := range p.actual.Keys {
-		if k.Flags == p.desired.tr.Owner.Flags() {
+		if p.desired.tr.ownsKey(k.Flags) {
 			p.Keys++
 		}
 		have[k.Service] = append(have[k.Service], k)
@@ -47,20 +47,19 @@ func diffKeys(tr Translation, name string, w NameWant, have []consul.Key) (chang
 	if w.Verdict == Held {
 		return nil, nil, 0
 	}
-	owner := tr.Owner
 	there := map[string]bool{}
 	for _, k := range have {
 		there[k.Label] = true
 		value, wanted := w.Labels[k.Label]
 		change := Change{App: w.App, Service: name, Key: tr.path(k)}
 		switch {
-		case wanted && k.Flags != owner.Flags() && k.Flags != 0:
+		case wanted && k.Flags != 0 && !tr.ownsKey(k.Flags):
 			conflicts = append(conflicts, Conflict{Service: name, Key: tr.path(k), Why: fmt.Sprintf("owned by another cluster (flags %d)", k.Flags)})
 		case wanted:
-			if change.Why = keyDrift(owner, k, value); change.Why != nil {
-				changes = append(changes, change.set(owner, k, value))
+			if change.Why = keyDrift(tr.Owner, k, value); change.Why != nil {
+				changes = append(changes, change.set(tr.Owner, k, value))
 			}
-		case k.Flags == owner.Flags():
+		case tr.ownsKey(k.Flags):
 			changes = append(changes, change.drop(k, w))
 		case k.Flags == 0:
 			unowned++
@@ -70,7 +69,7 @@ func diffKeys(tr Translation, name string, w NameWant, have []consul.Key) (chang
 		if !there[label] {
 			k := consul.Key{Service: name, Label: label}
 			change := Change{App: w.App, Service: name, Key: tr.path(k), Why: []string{"missing"}}
-			changes = append(changes, change.set(owner, k, w.Labels[label]))
+			changes = append(changes, change.set(tr.Owner, k, w.Labels[label]))
 		}
 	}
 	return changes, conflicts, unowned
@@ -79,8 +78,11 @@ func diffKeys(tr Translation, name string, w NameWant, have []consul.Key) (chang
 // keyDrift says what is wrong with a key that should be there.
 func keyDrift(owner consul.Owner, k consul.Key, value string) []string {
 	var why []string
-	if k.Flags == 0 {
+	switch {
+	case k.Flags == 0:
 		why = append(why, "taken over: nobody's")
+	case k.Flags != owner.Flags():
+		why = append(why, "taken over: of a former registration ID")
 	}
 	if k.Value != value {
 		why = append(why, "value edited")

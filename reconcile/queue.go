@@ -14,6 +14,14 @@ type job struct {
 	// key is the task's ID or the service name; everything when empty.
 	key string
 	app string
+	// node is the dead one's in the catalog, for the worker there.
+	node string
+	// fallback jobs may register on the main agent what belongs to an agent
+	// that there is no way to.
+	fallback bool
+	// elsewhere jobs look whether a service is where it does not belong: no
+	// deregistration is sent for what is not known to be there.
+	elsewhere bool
 	// upTo is the weakest grounds on which this job may remove something.
 	upTo Removal
 	cause
@@ -42,10 +50,12 @@ type queue struct {
 	urgent []string
 	later  []string
 	wake   chan struct{}
+	// retired is closed when the worker is not needed any more.
+	retired chan struct{}
 }
 
 func newQueue() *queue {
-	return &queue{jobs: map[string]job{}, wake: make(chan struct{}, 1)}
+	return &queue{jobs: map[string]job{}, wake: make(chan struct{}, 1), retired: make(chan struct{})}
 }
 
 // put adds a job, or makes it one with what waits for the same key.
@@ -72,6 +82,8 @@ func (q *queue) put(j job) {
 // merge makes one job of two: the newer cause, and the grounds of both.
 func merge(before, j job) job {
 	j.upTo = max(j.upTo, before.upTo)
+	j.fallback = j.fallback || before.fallback
+	j.elsewhere = j.elsewhere && before.elsewhere
 	switch {
 	case j.batch == nil:
 		j.batch = before.batch
@@ -84,7 +96,8 @@ func merge(before, j job) job {
 	return j
 }
 
-// next takes a job out, or waits for one; false when ctx ends.
+// next takes a job out, or waits for one; false when ctx ends, or when nothing is
+// left to do and the worker is retired.
 func (q *queue) next(ctx context.Context) (job, bool) {
 	for {
 		if j, ok := q.take(); ok {
@@ -92,6 +105,8 @@ func (q *queue) next(ctx context.Context) (job, bool) {
 		}
 		select {
 		case <-ctx.Done():
+			return job{}, false
+		case <-q.retired:
 			return job{}, false
 		case <-q.wake:
 		}

@@ -50,9 +50,10 @@ func (c Config) Check() error {
 type Reconciler struct {
 	config   Config
 	marathon Marathon
-	labels   Labels
+	consul   Consul
 	fleet    *fleet
 	keys     *keyWorker
+	catalog  *catalogWorker
 	agenda   *agenda
 	reading  *reading
 
@@ -75,29 +76,40 @@ type Reconciler struct {
 	// anything, in Unix nanoseconds.
 	live      atomic.Bool
 	lastHeard atomic.Int64
+	// resyncsDone counts resyncs, to look everywhere at some of them.
+	resyncsDone atomic.Int64
 }
 
-// New returns a Reconciler between a Marathon and a Consul; agent finds the
-// agent on a host.
-func New(config Config, m Marathon, agent func(host string) (Agent, error), labels Labels) *Reconciler {
+// Consul is the side that is written.
+type Consul struct {
+	// Agent finds the agent on a host, and the main agent for "".
+	Agent   func(host string) (Agent, error)
+	Labels  Labels
+	Catalog Catalog
+}
+
+// New returns a Reconciler between a Marathon and a Consul.
+func New(config Config, m Marathon, c Consul) *Reconciler {
 	r := &Reconciler{
-		config: config, marathon: m, labels: labels,
+		config: config, marathon: m, consul: c,
 		agenda: newAgenda(), reading: newReading(),
 		desired: NewDesired(config.Translation),
 		said:    map[string]bool{}, away: map[string]time.Time{},
 	}
-	r.fleet = &fleet{workers: map[string]*agentWorker{}, nodes: map[string]*node{}}
-	r.fleet.employ = func(host string) (*agentWorker, error) { return r.employ(host, agent) }
+	r.fleet = &fleet{workers: map[string]*agentWorker{}, nodes: map[string]*node{}, employ: r.employ}
 	r.keys = r.newKeyWorker()
+	r.catalog = r.newCatalogWorker()
 	return r
 }
 
 // employ makes the worker for the agent on a host.
-func (r *Reconciler) employ(host string, agent func(string) (Agent, error)) (*agentWorker, error) {
-	if err := consul.CheckHost(host); err != nil {
-		return nil, err
+func (r *Reconciler) employ(host string) (*agentWorker, error) {
+	if host != mainHost {
+		if err := consul.CheckHost(host); err != nil {
+			return nil, err
+		}
 	}
-	a, err := agent(host)
+	a, err := r.consul.Agent(host)
 	if err != nil {
 		return nil, err
 	}
@@ -115,6 +127,9 @@ func (r *Reconciler) employ(host string, agent func(string) (Agent, error)) (*ag
 	w.worker.do = func(ctx context.Context, j job) (outcome, error) {
 		done, err := w.do(ctx, j)
 		r.owned.Add(int64(done.registered - done.deregistered))
+		if r.config.Fallback && consul.Unreachable(err) {
+			r.agenda.askLimited("agent unreachable", time.Now(), r.config.PollInterval)
+		}
 		return done, err
 	}
 	return w, nil
@@ -126,7 +141,7 @@ func (r *Reconciler) newKeyWorker() *keyWorker {
 			queue: newQueue(), recovered: r.agentBack,
 			log: r.config.Log.With().Str("agent", "kv").Logger(),
 		},
-		labels: r.labels,
+		labels: r.consul.Labels,
 		diff: func(name string, have []consul.Key) []Change {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -134,6 +149,19 @@ func (r *Reconciler) newKeyWorker() *keyWorker {
 			return changes
 		},
 		frozen: r.frozen.Load,
+	}
+	w.worker.do = w.do
+	return w
+}
+
+func (r *Reconciler) newCatalogWorker() *catalogWorker {
+	w := &catalogWorker{
+		worker: worker{
+			queue: newQueue(), recovered: r.agentBack,
+			log: r.config.Log.With().Str("agent", "catalog").Logger(),
+		},
+		catalog: r.consul.Catalog,
+		desired: r.look,
 	}
 	w.worker.do = w.do
 	return w
@@ -158,6 +186,7 @@ func (r *Reconciler) withWorkers(ctx context.Context, do func(context.Context) e
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { r.keys.run(ctx) })
+	running.Go(func() { r.catalog.run(ctx) })
 	r.fleet.open(func(w *agentWorker) { running.Go(func() { w.run(ctx) }) })
 	err := do(ctx)
 	r.fleet.close()
@@ -175,10 +204,10 @@ func (r *Reconciler) look(task, app string) Want {
 
 // ours reports whether we own a service.
 func (r *Reconciler) ours(s consul.Service) bool {
-	_, ours := r.config.Owner.AppOf(s.Tags)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return ours && !r.desired.tr.foreignFramework(s)
+	_, ours := r.desired.tr.owns(s)
+	return ours
 }
 
 // stale reports whether Marathon has been silent for too long to register what

@@ -38,6 +38,9 @@ func (p *Plan) WriteTable(w io.Writer, colour bool) error {
 	for _, u := range p.Unread {
 		row("unread", u.What, "", "", u.Err)
 	}
+	for _, agent := range p.Skipped {
+		row("skipped", agent, "", "", "Consul has its node as failed")
+	}
 	if err := columns.Flush(); err != nil {
 		return err
 	}
@@ -61,6 +64,7 @@ func (p *Plan) WriteJSON(w io.Writer) error {
 	full.Unconfirmed = append([]Change{}, p.Unconfirmed...)
 	full.Conflicts = append([]Conflict{}, p.Conflicts...)
 	full.Clashes = append([]Clash{}, p.Clashes...)
+	full.Skipped = append([]string{}, p.Skipped...)
 	full.Unread = append([]Unread{}, p.Unread...)
 	full.Unfit = append([]string{}, p.Unfit...)
 	out := json.NewEncoder(w)

@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"strings"
-	"sync"
 	"time"
 
 	"consular/marathon"
@@ -161,32 +160,6 @@ func (r *Reconciler) noteSnapshot(s marathon.Snapshot) {
 	}
 }
 
-// read lists all agents and all keys, at the same time.
-func (r *Reconciler) read(ctx context.Context) Actual {
-	var actual Actual
-	var keys sync.WaitGroup
-	keys.Go(func() { actual.Keys, actual.KeysErr = r.labels.List(ctx) })
-	actual.Agents = r.fleet.survey(ctx, r.hosts(), r.config.Patience)
-	keys.Wait()
-	return actual
-}
-
-// hosts returns whose agents are looked at: those of the hosts that Marathon
-// names, and of those that it named before. (Every other node, through the
-// catalog, belongs here too.)
-func (r *Reconciler) hosts() []string {
-	seen := map[string]bool{}
-	r.mu.Lock()
-	for _, host := range r.desired.Hosts() {
-		seen[host] = true
-	}
-	r.mu.Unlock()
-	for _, host := range r.fleet.hosts() {
-		seen[host] = true
-	}
-	return sortedKeys(seen)
-}
-
 // handOut gives each worker its share of a plan; finish is called once, when all
 // of it is done or has failed.
 func (r *Reconciler) handOut(plan Plan, finish func(outcome)) {
@@ -194,23 +167,28 @@ func (r *Reconciler) handOut(plan Plan, finish func(outcome)) {
 	b := newBatch(len(jobs), finish)
 	for _, j := range jobs {
 		j.batch = b
-		if j.host == "" {
+		switch {
+		case j.keys:
 			r.keys.queue.put(j.job)
-			continue
+		case j.node != "":
+			r.catalog.queue.put(j.job)
+		default:
+			w, err := r.fleet.worker(j.host)
+			if err != nil { // it had one when it was listed
+				b.done(outcome{failed: 1})
+				continue
+			}
+			w.queue.put(j.job)
 		}
-		w, err := r.fleet.worker(j.host)
-		if err != nil { // it had one when it was listed
-			b.done(outcome{failed: 1})
-			continue
-		}
-		w.queue.put(j.job)
 	}
 }
 
-// share is a job and whose it is: a host's, or the KV store's when empty.
+// share is a job and whose it is: the KV store's, the catalog's when it names a
+// node, or a host's.
 type share struct {
 	job
 	host string
+	keys bool
 }
 
 // jobs names what a plan changes: each service, and each name's keys as one.
@@ -218,8 +196,11 @@ func (p *Plan) jobs() []share {
 	var jobs []share
 	names := map[string]int{}
 	for _, c := range p.Changes {
-		j := share{host: c.host, job: job{key: c.Task, app: c.App, upTo: c.removal, cause: cause{name: "resync"}}}
-		if c.host != "" {
+		j := share{host: c.host, job: job{
+			key: c.Task, app: c.App, node: c.node, fallback: c.fallback,
+			upTo: c.removal, cause: cause{name: "resync"},
+		}}
+		if c.Key == "" {
 			jobs = append(jobs, j)
 			continue
 		}
@@ -227,7 +208,7 @@ func (p *Plan) jobs() []share {
 		if !known {
 			at = len(jobs)
 			names[c.Service] = at
-			j.key = c.Service
+			j.key, j.keys = c.Service, true
 			jobs = append(jobs, j)
 		}
 		jobs[at].upTo = max(jobs[at].upTo, c.removal)

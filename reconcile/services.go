@@ -53,7 +53,7 @@ func (w *agentWorker) do(ctx context.Context, j job) (outcome, error) {
 	switch {
 	case want.Verdict == Held:
 		return outcome{}, nil
-	case want.Verdict == Present && w.fleet.of(want.Host) == n:
+	case want.Verdict == Present && (w.fleet.of(want.Host) == n || j.fallback && w.noWayTo(want.Host)):
 		return w.register(ctx, n, j, want, have, registered)
 	case want.Verdict == Present && !w.registeredAtHome(want.Host, j.key):
 		return outcome{homeFirst: 1}, nil
@@ -90,7 +90,7 @@ func (w *agentWorker) register(ctx context.Context, n *node, j job, want Want, h
 // sends it, for our memory of the agent may be wrong.
 func (w *agentWorker) deregister(ctx context.Context, n *node, j job, want Want, registered bool) (outcome, error) {
 	grounds, why := want.removal()
-	if grounds > j.upTo || !registered && !j.event() {
+	if grounds > j.upTo || !registered && (!j.event() || j.elsewhere) {
 		return outcome{}, nil
 	}
 	start := time.Now()
@@ -131,6 +131,12 @@ func (w Want) removal() (Removal, string) {
 	default:
 		return Missing, "task is not in Marathon"
 	}
+}
+
+// noWayTo reports whether a host's agent does not answer at all now.
+func (w *agentWorker) noWayTo(host string) bool {
+	home := w.fleet.existing(host)
+	return home != nil && consul.Unreachable(home.leftAlone())
 }
 
 // failedWrite forgets what we knew of the agent: a write that failed may have

@@ -13,6 +13,12 @@ import (
 type Translation struct {
 	// Owner marks what is written.
 	Owner consul.Owner
+	// Former owned things before, and all of them are ours now; nil for none.
+	Former *consul.Owner
+	// Adopt takes every key below the prefix that nobody owns as ours.
+	Adopt bool
+	// Fallback puts a service on the main agent while there is no way to its own.
+	Fallback bool
 	// Framework is frameworkId of GET /v2/info; "" while it is not known.
 	Framework string
 	// Encode is how a label's value is stored (consul.Labels.Encode).
@@ -70,6 +76,21 @@ func (tr Translation) Labels(app string, labels map[string]string) (map[string]s
 		stored[label] = value
 	}
 	return stored, unfit
+}
+
+// owns reports whether a service is ours, by registration ID and framework, and
+// which app it is tagged with.
+func (tr Translation) owns(s consul.Service) (app string, ours bool) {
+	app, ours = tr.Owner.AppOf(s.Tags)
+	if !ours && tr.Former != nil {
+		app, ours = tr.Former.AppOf(s.Tags)
+	}
+	return app, ours && !tr.foreignFramework(s)
+}
+
+// ownsKey reports whether a key with these flags is ours.
+func (tr Translation) ownsKey(flags uint64) bool {
+	return flags == tr.Owner.Flags() || tr.Former != nil && flags == tr.Former.Flags() || tr.Adopt && flags == 0
 }
 
 // foreignFramework reports whether a service that carries our registration ID
