@@ -28,7 +28,7 @@
 // # Layout
 //
 // agenda.go is the motor. operation.go, outage.go, group.go and pod.go are what
-// a caller can make happen, deployment.go and instance.go how it happens,
+// a caller can make happen, deployment.go, capacity.go and instance.go how it happens,
 // event.go and wire.go what it looks like. rest.go, write.go and stream.go serve
 // it over HTTP, fault.go breaks that on demand, master.go makes several masters of
 // one state, story.go tells the demo's story.

@@ -18,10 +18,9 @@ type instance struct {
 	attempt   int // the incarnation in task IDs, from 1
 	// stopping is the goal "Decommissioned", which no JSON shows.
 	stopping bool
-	// gone instances are in no answer any more; ended ones have had their last
-	// event published, which is a little later.
-	gone, ended bool
-	script      script
+	// gone instances are in no answer any more. Their last events may still come.
+	gone   bool
+	script script
 }
 
 // task is one container of an instance.
@@ -54,6 +53,9 @@ func final(state string) bool {
 	}
 	return false
 }
+
+// alive reports whether the instance has tasks that have not ended.
+func (i *instance) alive() bool { return len(i.tasks) > 0 && !final(i.tasks[0].state) }
 
 // active reports whether the instance counts as one the app has.
 func (i *instance) active() bool {
@@ -196,12 +198,12 @@ func (m *Marathon) stop(i *instance) {
 	m.agenda.abandon(&i.script)
 	m.agenda.add(&i.script, step{run: func() {
 		m.publishCondition(i, i.condition)
-		if len(i.tasks) == 0 || final(i.tasks[0].state) {
+		if !i.alive() {
 			m.forget(i)
 			m.end(i)
 		}
 	}})
-	if len(i.tasks) == 0 || final(i.tasks[0].state) {
+	if !i.alive() {
 		return
 	}
 	m.killing(i)
@@ -254,7 +256,6 @@ func (m *Marathon) forget(i *instance) {
 
 // end notes that nothing more will be heard of a forgotten instance.
 func (m *Marathon) end(i *instance) {
-	i.ended = true
 	m.leaving[i.spec.ID]--
 	m.continueReplacement(i.spec.ID)
 }

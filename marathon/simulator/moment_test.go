@@ -206,3 +206,26 @@ func TestWritingREST(t *testing.T) {
 		t.Errorf("a PUT of instances left %+v", app)
 	}
 }
+
+// A host that is lost takes no tasks, and gets back those that Marathon knows.
+func TestLostAgentReturns(t *testing.T) {
+	m := simulator.New(simulator.Config{TaskKilling: true, Hosts: []string{"127.0.0.2", "127.0.0.3"}})
+	must(t, m.Create(patient("/x/patient")))
+	must(t, m.Create(small("/x/hasty", 2, nil)))
+	must(t, m.LoseAgent("127.0.0.2"))
+	for _, task := range m.Tasks("") {
+		lost := task.AppID == "/x/patient" && task.Host == "127.0.0.2"
+		if lost != (task.State == "TASK_UNREACHABLE") || !lost && task.Host != "127.0.0.3" {
+			t.Errorf("task of %s on %s is %s", task.AppID, task.Host, task.State)
+		}
+	}
+	must(t, m.RecoverAgent("127.0.0.2"))
+	for _, task := range m.Tasks("") {
+		if task.State != "TASK_RUNNING" {
+			t.Errorf("task of %s on %s is %s", task.AppID, task.Host, task.State)
+		}
+	}
+	if n := len(m.Tasks("")); n != 4 {
+		t.Errorf("%d tasks, want 4", n)
+	}
+}

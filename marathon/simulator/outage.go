@@ -87,6 +87,7 @@ func (m *Marathon) Kill(taskID string, scale bool) error {
 func (m *Marathon) Unreachable(taskID string) error { return m.Finish(taskID, "TASK_UNREACHABLE") }
 
 func (m *Marathon) unreachable(i *instance, state string) {
+	m.agenda.abandon(&i.script)
 	if i.spec.InactiveAfter == 0 && i.spec.ExpungeAfter == 0 {
 		m.agenda.add(&i.script, step{run: func() { m.expungeUnreachable(i, state) }})
 		return
@@ -211,7 +212,7 @@ func (m *Marathon) onAgent(hostName string, lost bool, each func(*instance)) err
 	h := m.hosts[n]
 	h.lost = lost
 	for _, i := range m.allInstances() {
-		if i.host == h && len(i.tasks) > 0 && !final(i.tasks[0].state) {
+		if i.host == h && i.alive() && !i.stopping {
 			each(i)
 		}
 	}
@@ -245,10 +246,12 @@ func (m *Marathon) allInstances() []*instance {
 	return all
 }
 
+// instanceOf finds the instance of a live task. Nothing but its end can happen
+// to a task that is being killed for good, so that one is not found.
 func (m *Marathon) instanceOf(taskID string) (*instance, error) {
 	for _, instances := range m.instances {
 		for _, i := range instances {
-			if slices.ContainsFunc(i.tasks, func(t *task) bool { return t.id == taskID }) {
+			if i.alive() && !i.stopping && slices.ContainsFunc(i.tasks, func(t *task) bool { return t.id == taskID }) {
 				return i, nil
 			}
 		}

@@ -222,9 +222,9 @@ func TestScenesAsRecorded(t *testing.T) {
 	for _, s := range scenes() {
 		t.Run(s.name, func(t *testing.T) {
 			want := accountOf(recorded(t, s.name))
-			for _, shuffle := range []bool{false, true} {
+			for seed := range uint64(10) {
 				config := s.config
-				config.Shuffle = shuffle
+				config.Seed, config.Shuffle = seed, seed > 0
 				m := simulator.New(config)
 				a := actor{m, t}
 				if s.before != nil {
@@ -232,7 +232,7 @@ func TestScenesAsRecorded(t *testing.T) {
 				}
 				got := accountOf(record(t, m, func() { s.during(a) }))
 				for _, difference := range got.diff(want) {
-					t.Errorf("shuffle %t: %s", shuffle, difference)
+					t.Errorf("seed %d: %s", seed, difference)
 				}
 			}
 		})
