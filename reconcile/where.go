@@ -108,7 +108,7 @@ func (r *Reconciler) findNode(ctx context.Context, a *AgentState, nodes []consul
 		a.OnNode = map[string]bool{} // never seen by Consul: nothing is there
 		return
 	}
-	services, err := r.consul.Catalog.Services(ctx, nodes[at].Name, r.config.Owner.Tag())
+	services, err := r.onNode(ctx, nodes[at].Name)
 	if err != nil {
 		return // nothing is known, and so nothing is done
 	}
@@ -145,6 +145,17 @@ func (r *Reconciler) namesOf(ctx context.Context, a *AgentState) map[string]bool
 	return names
 }
 
+// onNode returns the services of ours that the catalog shows on a node.
+func (r *Reconciler) onNode(ctx context.Context, name string) ([]consul.Service, error) {
+	services, err := r.consul.Catalog.Services(ctx, name, r.config.Owner.Tag())
+	if err == nil && r.config.Former != nil {
+		var former []consul.Service
+		former, err = r.consul.Catalog.Services(ctx, name, r.config.Former.Tag())
+		services = append(services, former...)
+	}
+	return services, err
+}
+
 // otherNodes looks at nodes that Marathon does not name: those that have
 // services of ours, by the catalog, are asked themselves, if they live.
 func (r *Reconciler) otherNodes(ctx context.Context, nodes []consul.CatalogNode) ([]AgentState, error) {
@@ -153,7 +164,7 @@ func (r *Reconciler) otherNodes(ctx context.Context, nodes []consul.CatalogNode)
 	all.SetLimit(catalogAtOnce)
 	for i, n := range nodes {
 		all.Go(func() error {
-			services, err := r.consul.Catalog.Services(ctx, n.Name, r.config.Owner.Tag())
+			services, err := r.onNode(ctx, n.Name)
 			switch {
 			case err != nil:
 				return err
