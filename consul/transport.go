@@ -59,11 +59,9 @@ type exchange struct {
 // RoundTrip implements http.RoundTripper.
 func (e *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
-	r = r.Clone(ctx)
-	token := e.authenticate(r)
 	limit := headTimeouts * e.config.Timeout
 	timer := time.AfterFunc(limit, func() { cancel(silence(limit)) })
-	answer, err := e.next.RoundTrip(r)
+	answer, token, err := e.send(r.Clone(ctx))
 	timer.Stop()
 	if err != nil {
 		cancel(nil)
@@ -85,6 +83,37 @@ func (e *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	return answer, nil
+}
+
+// send returns the answer, and the token that it is an answer to. When Consul
+// refuses a token that has been rotated meanwhile, the new one is tried at once.
+func (e *exchange) send(r *http.Request) (answer *http.Response, token string, err error) {
+	token = e.authenticate(r)
+	answer, err = e.next.RoundTrip(r)
+	if err != nil || answer.StatusCode != http.StatusUnauthorized && answer.StatusCode != http.StatusForbidden {
+		return answer, token, err
+	}
+	again := r.Clone(r.Context())
+	now := e.authenticate(again)
+	if now == token || !rewind(again) {
+		return answer, token, nil
+	}
+	answer.Body.Close()
+	answer, err = e.next.RoundTrip(again)
+	return answer, now, err
+}
+
+// rewind makes the body of a request that was sent whole again, if it can.
+func rewind(r *http.Request) bool {
+	if r.Body == nil || r.Body == http.NoBody {
+		return true
+	}
+	if r.GetBody == nil {
+		return false
+	}
+	body, err := r.GetBody()
+	r.Body = body
+	return err == nil
 }
 
 // authenticate returns the token that it sends.

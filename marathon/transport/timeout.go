@@ -79,7 +79,8 @@ func limitDial(dial dialFunc, limit time.Duration) dialFunc {
 // tlsTimeout is what net/http says; the type of that error is not exported.
 const tlsTimeout = "net/http: TLS handshake timeout"
 
-// explain returns the limit that was exceeded, if that is why err happened.
+// explain returns the limit that was exceeded, if that is why err happened, or
+// what TLS has to do with it.
 func (t *Transport) explain(ctx context.Context, err error) error {
 	if timeout, ok := errors.AsType[*TimeoutError](context.Cause(ctx)); ok {
 		return timeout
@@ -87,5 +88,5 @@ func (t *Transport) explain(ctx context.Context, err error) error {
 	if err.Error() == tlsTimeout {
 		return &TimeoutError{For: "TLS handshake", After: t.config.Connect, Err: err}
 	}
-	return err
+	return t.config.TLS.explain(err)
 }

@@ -3,19 +3,28 @@
 //
 // Every wait has a limit of its own, rather than one for the whole exchange: a
 // snapshot of a large cluster may well take minutes, as long as it keeps coming.
+//
+// It also keeps what proves who we are, secrets and certificates, and reads it
+// anew when the files it is in change.
 package transport
 
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
 // idleConnLimit is how many idle connections are kept for each host.
 const idleConnLimit = 4
+
+// maxHeader is the size of the largest head of an answer, in bytes.
+const maxHeader = 256 << 10
 
 // Config says how long to wait for what.
 type Config struct {
@@ -30,6 +39,12 @@ type Config struct {
 	// MaxConnsPerHost limits the connections to one host and port; 0 is no limit.
 	// Waiting for one of them counts towards Head.
 	MaxConnsPerHost int
+	// TLS serves https. Its files are read by New, and looked at again before a
+	// request, though not more often than once a second; new connections use
+	// what is in them then.
+	TLS TLS
+	// Notice is told when the files of TLS have changed; nil is nobody.
+	Notice Notice
 }
 
 // Check reports what is wrong with c, naming the field.
@@ -44,7 +59,7 @@ func (c Config) Check() error {
 	case c.MaxConnsPerHost < 0:
 		return fmt.Errorf("connections per host %d: must not be less than 0", c.MaxConnsPerHost)
 	}
-	return nil
+	return c.TLS.Check()
 }
 
 // Transport is an http.RoundTripper with the limits of its Config. It honours
@@ -55,34 +70,54 @@ func (c Config) Check() error {
 // A limit that was exceeded is a *TimeoutError.
 type Transport struct {
 	config Config
-	base   *http.Transport
+	pool   *pool
 }
 
-// New returns a Transport, or an error if c is not usable.
+// New returns a Transport, or an error if c is not usable. It reads the files
+// of TLS, and connects to nobody.
 func New(c Config) (*Transport, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
 	dialer := &net.Dialer{KeepAlive: 30 * time.Second}
-	return newTransport(c, dialer.DialContext), nil
+	return newTransport(c, dialer.DialContext)
 }
 
 // dialFunc opens a connection, as net.Dialer.DialContext does.
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
-func newTransport(c Config, dial dialFunc) *Transport {
-	return &Transport{config: c, base: &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         limitDial(dial, c.Connect),
-		TLSHandshakeTimeout: c.Connect,
-		MaxConnsPerHost:     c.MaxConnsPerHost,
-		MaxIdleConnsPerHost: cmp.Or(c.MaxConnsPerHost, idleConnLimit),
-		IdleConnTimeout:     90 * time.Second,
-	}}
+func newTransport(c Config, dial dialFunc) (*Transport, error) {
+	dial = limitDial(dial, c.Connect)
+	pool, err := newPool(c.TLS, c.Notice, func(config *tls.Config) *http.Transport {
+		return &http.Transport{
+			Proxy:                  proxy,
+			DialContext:            dial,
+			TLSClientConfig:        config,
+			TLSHandshakeTimeout:    c.Connect,
+			MaxConnsPerHost:        c.MaxConnsPerHost,
+			MaxIdleConnsPerHost:    cmp.Or(c.MaxConnsPerHost, idleConnLimit),
+			IdleConnTimeout:        90 * time.Second,
+			MaxResponseHeaderBytes: maxHeader,
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Transport{config: c, pool: pool}, nil
+}
+
+// proxy is http.ProxyFromEnvironment, whose error repeats what it could not
+// read, password and all.
+func proxy(req *http.Request) (*url.URL, error) {
+	proxy, err := http.ProxyFromEnvironment(req)
+	if err != nil {
+		return nil, errors.New("proxy: HTTP_PROXY or HTTPS_PROXY is no URL")
+	}
+	return proxy, nil
 }
 
 // CloseIdleConnections closes the connections that no request is using.
-func (t *Transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
+func (t *Transport) CloseIdleConnections() { t.pool.transport().CloseIdleConnections() }
 
 // RoundTrip sends one request. The body of its answer must be closed, as
 // net/http demands: that stops its timer.
@@ -90,7 +125,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	limit := headLimit(req.Context(), t.config.Head)
 	head := startWatch(cancel, "head of the answer", limit)
-	resp, err := t.base.RoundTrip(req.WithContext(ctx))
+	resp, err := t.pool.transport().RoundTrip(req.WithContext(ctx))
 	if !head.stop() && err == nil {
 		// The head came just as the time was over: its body would be cut off.
 		resp.Body.Close()

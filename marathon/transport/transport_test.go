@@ -45,7 +45,7 @@ func says(pause time.Duration, texts ...string) peer {
 func piped(t *testing.T, c Config, p peer) *Transport {
 	t.Helper()
 	var serving sync.WaitGroup
-	transport := newTransport(c, func(context.Context, string, string) (net.Conn, error) {
+	transport, err := newTransport(c, func(context.Context, string, string) (net.Conn, error) {
 		client, server := net.Pipe()
 		serving.Go(func() {
 			defer server.Close()
@@ -55,6 +55,9 @@ func piped(t *testing.T, c Config, p peer) *Transport {
 		})
 		return client, nil
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		serving.Wait()
