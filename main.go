@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -81,7 +82,15 @@ func application(stdout, stderr io.Writer) *cli.App {
 		{Name: "run", Usage: "subscribe and reconcile, until told to stop (the default)", Action: command(runCommand)},
 		{
 			Name: "sync", Usage: "make Consul right once, print a summary, and end", Action: command(syncCommand),
-			Flags: []cli.Flag{&cli.BoolFlag{Name: "force", Usage: "also remove what the guard holds back"}},
+			Flags: []cli.Flag{
+				&cli.BoolFlag{Name: "force", Usage: "also remove what is held back"},
+				&cli.BoolFlag{Name: "adopt", Usage: "take every key below the prefix that nobody owns as ours, and so remove stale ones"},
+				&cli.StringFlag{Name: "adopt-from", Usage: "take over what this earlier registration `ID` owned"},
+			},
+		},
+		{
+			Name: "remove", Usage: "remove every service and key of this registration ID", Action: command(removeCommand),
+			Flags: []cli.Flag{&cli.BoolFlag{Name: "force", Usage: "really"}},
 		},
 		{
 			Name: "plan", Usage: "print what sync would change, and write nothing (exit 0: in sync, 2: drift)", Action: command(planCommand),
@@ -118,15 +127,15 @@ func command(do func(context.Context, program) error) cli.ActionFunc {
 		if c.NArg() > 0 {
 			return fmt.Errorf("unknown command %q: see consular --help", c.Args().First())
 		}
-		s, err := readSettings(c)
-		if err != nil {
-			return err
-		}
 		log, closeLog, err := openLog(c)
 		if err != nil {
 			return err
 		}
 		defer closeLog()
+		s, err := readSettings(c, noteRotation(log))
+		if err != nil {
+			return err
+		}
 		warnOfOldOptions(c, log)
 		return do(c.Context, program{Context: c, settings: s, log: log})
 	}
@@ -161,7 +170,25 @@ func (h handler) Missed(gap stream.Gap)       { h.Reconciler.Missed(string(gap.C
 func (h handler) Disconnected(gap stream.Gap) { h.Reconciler.Disconnected(string(gap.Cause)) }
 
 func syncCommand(ctx context.Context, p program) error {
-	p.reconcile.Force = p.Bool("force")
+	p.reconcile.Force, p.reconcile.Adopt = p.Bool("force"), p.Bool("adopt")
+	if former := p.String("adopt-from"); former != "" {
+		if err := consul.CheckRegistrationID(former); err != nil {
+			return fmt.Errorf("--adopt-from: %w", err)
+		}
+		p.reconcile.Former = &consul.Owner{RegistrationID: former}
+	}
+	return syncOnce(ctx, p)
+}
+
+func removeCommand(ctx context.Context, p program) error {
+	if !p.Bool("force") {
+		return fmt.Errorf("remove would remove all services and keys of registration ID %q: say remove --force", p.reconcile.Owner.RegistrationID)
+	}
+	p.reconcile.Force, p.noMarathon = true, true
+	return syncOnce(ctx, p)
+}
+
+func syncOnce(ctx context.Context, p program) error {
 	r, err := p.reconciler(p.log)
 	if err != nil {
 		return err
@@ -303,6 +330,8 @@ type settings struct {
 	stream    stream.Config
 	consul    consul.Config
 	reconcile reconcile.Config
+	// noMarathon is set for remove: nothing is desired.
+	noMarathon bool
 }
 
 func flags() []cli.Flag {
@@ -316,7 +345,16 @@ func flags() []cli.Flag {
 	yes := func(name string, value bool, usage string) cli.Flag {
 		return &cli.BoolFlag{Name: name, Value: value, Usage: usage, EnvVars: []string{envName(name)}, Hidden: usage == ""}
 	}
-	return []cli.Flag{
+	tls := func(side string, env [4][]string) []cli.Flag {
+		return []cli.Flag{
+			text(side+"-ca-file", "", "`file` of the authorities to trust instead of the system's", env[0]...),
+			text(side+"-cert-file", "", "`file` of our certificate, for servers that ask for one", env[1]...),
+			text(side+"-key-file", "", "`file` of its key", env[2]...),
+			text(side+"-tls-server-name", "", "`name` that servers' certificates must be valid for, instead of the host", env[3]...),
+			yes(side+"-insecure", false, "take any certificate of any server"),
+		}
+	}
+	main := []cli.Flag{
 		text("marathon", "http://localhost:8080", "`URL[,URL…]` of Marathon's masters; the next is tried when one fails"),
 		text("consul", "http://localhost:8500", "`URL` of the main agent; scheme and port serve for all agents", "CONSUL_HTTP_ADDR"),
 		text("registration-id", "consular", "`name` that owns services and keys; one for each Marathon"),
@@ -327,6 +365,9 @@ func flags() []cli.Flag {
 		yes("no-purge", false, "remove only what an event has announced"),
 		text("purge-limit", "50%", "hold removals back that would take more than this `share` of our services or keys"),
 		span("purge-confirm", 5*time.Minute, "remove what every look for this `time` would remove"),
+		yes("fallback", false, "register on the main agent while there is no way to a task's own"),
+		yes("no-fallback", false, ""),
+		span("fallback-timeout", 2*time.Second, "there is no way to an agent that does not connect in this `time`"),
 		span("timeout", 5*time.Second, "`time` for connecting, and for any silence within an answer"),
 		text("max-event", "8MiB", "a larger event is not read: its `size` costs a resync"),
 		text("max-answer", "256MiB", "a larger answer is an error; a `size`"),
@@ -340,7 +381,15 @@ func flags() []cli.Flag {
 		&cli.StringFlag{Name: "scheme", Hidden: true},
 		&cli.StringFlag{Name: "host", Hidden: true},
 		&cli.StringFlag{Name: "port", Hidden: true},
+		text("marathon-user", "", "`name` for HTTP Basic; password from a file or CONSULAR_MARATHON_PASSWORD"),
+		text("marathon-password-file", "", "`file` of the user's password"),
+		text("marathon-token-file", "", "`file` of a token, sent instead of user and password"),
+		text("marathon-token-type", "dcos", "`type` of the token: dcos (token=…) or bearer"),
+		text("consul-token-file", "", "`file` of the ACL token", "CONSUL_HTTP_TOKEN_FILE"),
 	}
+	return slices.Concat(main, tls("marathon", [4][]string{}), tls("consul", [4][]string{
+		{"CONSUL_CACERT"}, {"CONSUL_CLIENT_CERT"}, {"CONSUL_CLIENT_KEY"}, {"CONSUL_TLS_SERVER_NAME"},
+	}))
 }
 
 func envName(option string) string {
@@ -367,41 +416,111 @@ func (d *duration) Set(s string) error {
 }
 
 // readSettings reads all options and lets each package check its own.
-func readSettings(c *cli.Context) (settings, error) {
+func readSettings(c *cli.Context, notice transport.Notice) (settings, error) {
 	span := func(name string) time.Duration { return time.Duration(*c.Generic(name).(*duration)) }
 	var s settings
-	masters, err := marathon.ParseURLs(c.String("marathon"))
-	if err != nil {
-		return s, fmt.Errorf("--marathon: %w", err)
-	}
-	agent, err := consul.ParseAddress(c.String("consul"))
-	if err != nil {
-		return s, fmt.Errorf("--consul: %w", err)
-	}
 	maxEvent, errEvent := size(c, "max-event")
 	maxAnswer, errAnswer := size(c, "max-answer")
 	limit, errLimit := strconv.Atoi(strings.TrimSuffix(c.String("purge-limit"), "%"))
 	if errLimit != nil {
 		errLimit = fmt.Errorf("--purge-limit %q: must be a percentage, such as 50%%", c.String("purge-limit"))
 	}
-	timeout := span("timeout")
-	waits := transport.Config{Connect: timeout, Head: 3 * timeout, Silence: timeout, MaxConnsPerHost: 16}
-	roundTrips, errTransport := transport.New(waits)
-	if err := errors.Join(errEvent, errAnswer, errLimit, errTransport); err != nil {
+	if err := errors.Join(errEvent, errAnswer, errLimit); err != nil {
 		return s, err
 	}
-	s.marathon = marathon.Config{URLs: masters, Timeout: timeout, MaxAnswer: maxAnswer, Transport: roundTrips}
-	s.stream = stream.Config{URLs: masters, IdleTimeout: span("idle-timeout"), Timeout: timeout, MaxEvent: int(maxEvent)}
-	s.consul = consul.Config{
-		Address: agent, Timeout: timeout, Transport: roundTrips, MaxAnswer: maxAnswer,
-		Prefix: c.String("kv-prefix"), Format: consul.Format(c.String("kv-format")),
-	}
+	timeout := span("timeout")
+	s.marathon = marathon.Config{Timeout: timeout, MaxAnswer: maxAnswer}
+	s.stream = stream.Config{IdleTimeout: span("idle-timeout"), Timeout: timeout, MaxEvent: int(maxEvent)}
+	s.consul = consul.Config{Timeout: timeout, MaxAnswer: maxAnswer, Prefix: c.String("kv-prefix"), Format: consul.Format(c.String("kv-format"))}
 	s.reconcile = reconcile.Config{
-		Translation:  reconcile.Translation{Owner: consul.Owner{RegistrationID: c.String("registration-id")}, Prefix: s.consul.Prefix},
+		Translation: reconcile.Translation{
+			Owner: consul.Owner{RegistrationID: c.String("registration-id")}, Prefix: s.consul.Prefix,
+			Fallback: c.Bool("fallback") && !c.Bool("no-fallback"),
+		},
 		Policy:       reconcile.Policy{Purge: c.Bool("purge") && !c.Bool("no-purge"), Limit: limit, Confirm: span("purge-confirm")},
 		SyncInterval: span("sync-interval"), PollInterval: span("poll-interval"), Patience: timeout,
 	}
+	waits := transport.Config{Connect: timeout, Head: 3 * timeout, Silence: timeout, MaxConnsPerHost: 16, Notice: notice}
+	if err := firstError(waits.Check(), s.reachMarathon(c, waits), s.reachConsul(c, waits)); err != nil {
+		return s, err
+	}
 	return s, firstError(s.marathon.Check(), s.stream.Check(), s.consul.Check(), s.reconcile.Check())
+}
+
+// reachMarathon reads where Marathon is and what it wants to see. Its stream has
+// connections of its own, on which silence is watched by package stream.
+func (s *settings) reachMarathon(c *cli.Context, waits transport.Config) error {
+	masters, err := marathon.ParseURLs(c.String("marathon"))
+	if err != nil {
+		return fmt.Errorf("--marathon: %w", err)
+	}
+	password, errPassword := transport.NewSecret(c.String("marathon-password-file"), os.Getenv("CONSULAR_MARATHON_PASSWORD"), waits.Notice)
+	token, errToken := transport.NewSecret(c.String("marathon-token-file"), "", waits.Notice)
+	credentials := marathon.Credentials{
+		User: c.String("marathon-user"), Password: password,
+		Token: token, Type: marathon.TokenType(c.String("marathon-token-type")),
+	}
+	waits.TLS = tlsFiles(c, "marathon")
+	rest, errTLS := transport.New(waits)
+	if err := firstError(errPassword, errToken, errTLS); err != nil {
+		return fmt.Errorf("--marathon: %w", err)
+	}
+	if err := credentials.Check(masters); err != nil {
+		return err
+	}
+	waits.Silence, waits.MaxConnsPerHost = 0, 0
+	streams, err := transport.New(waits)
+	if err != nil {
+		return fmt.Errorf("--marathon: %w", err)
+	}
+	s.marathon.URLs, s.marathon.Transport = masters, credentials.Authorize(rest)
+	s.stream.URLs, s.stream.Transport = masters, credentials.Authorize(streams)
+	return nil
+}
+
+// reachConsul reads where Consul is and what it wants to see.
+func (s *settings) reachConsul(c *cli.Context, waits transport.Config) error {
+	env, err := consul.ReadEnvironment(os.Getenv)
+	if err != nil {
+		return err
+	}
+	address := c.String("consul")
+	if !c.IsSet("consul") {
+		address = "localhost:8500" // as CONSUL_HTTP_SSL says
+	}
+	agent, errAddress := env.ParseAddress(address)
+	token, errToken := transport.NewSecret(c.String("consul-token-file"), env.Token, waits.Notice)
+	waits.TLS = tlsFiles(c, "consul")
+	if !c.IsSet("consul-insecure") {
+		waits.TLS.Insecure = env.Insecure
+	}
+	if s.reconcile.Fallback {
+		waits.Connect = time.Duration(*c.Generic("fallback-timeout").(*duration))
+	}
+	requests, errTLS := transport.New(waits)
+	if err := firstError(errAddress, errToken, errTLS); err != nil {
+		return fmt.Errorf("--consul: %w", err)
+	}
+	s.consul.Address, s.consul.Transport, s.consul.Token = agent, requests, token.Text
+	return nil
+}
+
+func tlsFiles(c *cli.Context, side string) transport.TLS {
+	return transport.TLS{
+		CAFile: c.String(side + "-ca-file"), CertFile: c.String(side + "-cert-file"), KeyFile: c.String(side + "-key-file"),
+		ServerName: c.String(side + "-tls-server-name"), Insecure: c.Bool(side + "-insecure"),
+	}
+}
+
+// noteRotation logs that a secret or a certificate was read anew.
+func noteRotation(log zerolog.Logger) transport.Notice {
+	return func(file string, err error) {
+		if err != nil {
+			log.Error().Err(err).Str("file", file).Msg("changed and cannot be used: what was read before still is")
+			return
+		}
+		log.Info().Str("file", file).Msg("read again: it has changed")
+	}
 }
 
 func firstError(errs ...error) error {
@@ -423,9 +542,13 @@ func size(c *cli.Context, option string) (int64, error) {
 
 // reconciler wires both sides together.
 func (s settings) reconciler(log zerolog.Logger) (*reconcile.Reconciler, error) {
-	client, err := marathon.NewClient(s.marathon)
-	if err != nil {
-		return nil, err
+	var source reconcile.Marathon = reconcile.NoMarathon{}
+	if !s.noMarathon {
+		client, err := marathon.NewClient(s.marathon)
+		if err != nil {
+			return nil, err
+		}
+		source = client
 	}
 	cluster, err := consul.NewCluster(s.consul)
 	if err != nil {
@@ -439,7 +562,7 @@ func (s settings) reconciler(log zerolog.Logger) (*reconcile.Reconciler, error) 
 		}
 		return cluster.Agent(host)
 	}
-	return reconcile.New(s.reconcile, client, reconcile.Consul{
+	return reconcile.New(s.reconcile, source, reconcile.Consul{
 		Agent: agent, Labels: cluster.Labels(), Catalog: cluster.Catalog(),
 	}), nil
 }
