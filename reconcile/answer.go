@@ -27,6 +27,9 @@ func (d *Desired) Abandon(asked Ticket) { d.journal.close(asked) }
 // replay leaves open; comparing all else with Consul is the resync's business.
 func (d *Desired) Replace(asked Ticket, s marathon.Snapshot, at time.Time) Effects {
 	defer d.journal.close(asked)
+	if asked < d.snapshot {
+		return Effects{}
+	}
 	d.ready = true
 	d.snapshot = asked
 	d.nameless = false
@@ -46,6 +49,7 @@ func (d *Desired) Replace(asked Ticket, s marathon.Snapshot, at time.Time) Effec
 	d.dropTombstones(asked, s, at)
 	d.dropDefinitions()
 	d.readUnheard(asked, later, &out)
+	d.doubtGone(asked, at)
 	return Effects{Read: out.Read, Definitions: out.Definitions}
 }
 
@@ -59,7 +63,7 @@ func (d *Desired) readUnheard(asked Ticket, later map[string][]heard, out *Effec
 	}
 	clear(d.deferred)
 	for _, app := range sortedKeys(later) {
-		if d.apps[app] == nil && slices.ContainsFunc(later[app], heard.running) {
+		if d.apps[app] == nil && !d.noApp(app) && slices.ContainsFunc(later[app], heard.running) {
 			out.Read = append(out.Read, app)
 		}
 	}
@@ -87,11 +91,21 @@ func (d *Desired) AnswerGone(asked Ticket, id string, at time.Time) Effects {
 		for _, task := range sortedKeys(a.tasks) {
 			out.touch(d.tasks[task].task)
 		}
-		out.Names = append(out.Names, ServiceName(id))
 		d.dropApp(id)
+		d.release(ServiceName(id), &out)
 	}
 	d.gone[id] = gone
 	return out
+}
+
+// release names what one app's going gives back to another of the same name.
+func (d *Desired) release(name string, out *Effects) {
+	out.Names = append(out.Names, name)
+	if apps := d.names[name]; len(apps) == 1 {
+		for _, task := range sortedKeys(d.apps[apps[0]].tasks) {
+			out.touch(d.tasks[task].task)
+		}
+	}
 }
 
 // Define takes in the definition of an old version; gone when Marathon has
@@ -151,13 +165,14 @@ func (d *Desired) outdated(asked Ticket, app string) bool {
 }
 
 // list takes in one task of an answer. One that has ended is remembered like an
-// ended one that was heard of: REST may run ahead of the stream.
+// ended one that was heard of: REST may run ahead of the stream. One in a state
+// that we do not know is there, and Look leaves it alone.
 func (d *Desired) list(asked Ticket, t marathon.Task, at time.Time) {
 	if _, ended := d.ended[t.ID]; ended {
 		return
 	}
 	switch t.State.Phase() {
-	case marathon.Running:
+	case marathon.Running, marathon.Unrecognised:
 		d.put(t)
 	case marathon.Away:
 		d.put(t)
@@ -176,7 +191,7 @@ func (d *Desired) replay(later []heard) (contradicted bool) {
 		_, ended := d.ended[h.task.ID]
 		switch {
 		case ended:
-		case h.running() && (listed == nil || listed.away):
+		case h.running() && (listed == nil || !listed.running()):
 			d.put(h.task)
 			contradicted = true
 		case h.task.State.Phase() == marathon.Away && listed != nil && !listed.away:
@@ -213,13 +228,13 @@ func (d *Desired) unreadable(asked Ticket, id string) {
 		d.nameless = true
 		return
 	}
+	if d.outdated(asked, id) {
+		return
+	}
 	a := d.apps[id]
-	switch {
-	case a == nil:
+	if a == nil {
 		a = &appEntry{app: marathon.App{ID: id}, since: asked, tasks: map[string]struct{}{}}
 		d.apps[id] = a
-	case a.asked > asked:
-		return
 	}
 	delete(d.gone, id)
 	d.nameApp(id)
@@ -239,9 +254,19 @@ func (d *Desired) dropUnlisted(asked Ticket, listed map[string]bool, at time.Tim
 		}
 		d.dropApp(id)
 	}
+}
+
+// doubtGone doubts what was known to be no app before a snapshot: events that
+// named it may have been missed. Long after, it is forgotten.
+func (d *Desired) doubtGone(asked Ticket, at time.Time) {
 	for id, gone := range d.gone {
-		if gone.asked < asked && at.Sub(gone.at) >= tombstoneLife {
+		switch {
+		case gone.asked >= asked:
+		case at.Sub(gone.at) >= tombstoneLife:
 			delete(d.gone, id)
+		default:
+			gone.doubtful = true
+			d.gone[id] = gone
 		}
 	}
 }

@@ -74,8 +74,9 @@ type goneEntry struct {
 	at    time.Time
 	// wasApp is false for what was never seen to be an app.
 	wasApp bool
-	// named is set when a deployment has named it since: it may be an app now.
-	named bool
+	// doubtful is set when it may be an app now: a deployment has named it since,
+	// or there was a resync.
+	doubtful bool
 }
 
 type taskEntry struct {
@@ -83,6 +84,8 @@ type taskEntry struct {
 	// away tasks may come back: deregistered, not forgotten.
 	away bool
 }
+
+func (t *taskEntry) running() bool { return !t.away && t.task.State.Phase() == marathon.Running }
 
 type tombstone struct {
 	heard Ticket
@@ -160,6 +163,8 @@ func (d *Desired) Look(task, app string) Want {
 		w.Verdict = Held
 	case t.away:
 		w.Away = true
+	case !t.running():
+		w.Verdict = Held // REST tells a state that we do not know
 	default:
 		d.lookRunning(&w, a, t.task)
 	}
@@ -178,7 +183,7 @@ func (d *Desired) lookMissing(task, app string) Want {
 	switch {
 	case gone:
 		w.Announced = true
-	case !d.ready, a == nil && d.nameless, a != nil && a.unreadable, d.quarantined(app):
+	case !d.ready, d.nameless, a != nil && a.unreadable, d.quarantined(app):
 		w.Verdict = Held
 	case a != nil:
 		// Its own answer, later than the snapshot, omits the task too.
@@ -294,7 +299,7 @@ func (d *Desired) TasksOn(hosts ...string) []string {
 // Count returns how many apps and running tasks there are.
 func (d *Desired) Count() (apps, tasks int) {
 	for _, t := range d.tasks {
-		if !t.away {
+		if t.running() {
 			tasks++
 		}
 	}

@@ -134,7 +134,7 @@ func (d *Desired) Apply(e marathon.Event, at time.Time) Effects {
 func (d *Desired) announce(apps, stopped []string) {
 	for _, app := range apps {
 		if gone, known := d.gone[app]; known {
-			gone.named = true
+			gone.doubtful = true
 			d.gone[app] = gone
 		}
 	}
@@ -179,8 +179,8 @@ func (d *Desired) applyTask(t marathon.Task, at time.Time, out *Effects) {
 		return
 	}
 	a := d.apps[t.AppID]
-	switch gone, known := d.gone[t.AppID]; {
-	case known && !gone.named:
+	switch {
+	case d.noApp(t.AppID):
 		return // a pod, or a late event of an app that is gone
 	case a == nil:
 		d.read([]string{t.AppID}, out)
@@ -192,14 +192,19 @@ func (d *Desired) applyTask(t marathon.Task, at time.Time, out *Effects) {
 	}
 }
 
-// end remembers that a task never runs again.
+// noApp reports whether an ID is known to be none of an app.
+func (d *Desired) noApp(id string) bool {
+	gone, known := d.gone[id]
+	return known && !gone.doubtful
+}
+
+// end remembers that a task never runs again. That of what was never an app (a
+// pod's container) is remembered too, for an answer on its way may make it one.
 func (d *Desired) end(t marathon.Task, at time.Time, out *Effects) {
-	if gone, no := d.gone[t.AppID]; no && !gone.wasApp {
-		return // a pod's container
-	}
 	d.ended[t.ID] = tombstone{heard: d.now, at: at}
 	d.forget(t.ID)
-	if d.ready {
+	gone, isNone := d.gone[t.AppID]
+	if d.ready && (!isNone || gone.wasApp) {
 		out.touch(t)
 	}
 }

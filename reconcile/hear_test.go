@@ -1,0 +1,256 @@
+package reconcile
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"consular/marathon"
+)
+
+func TestTaskStates(t *testing.T) {
+	ended := []marathon.State{
+		marathon.TaskKilling, marathon.TaskFinished, marathon.TaskFailed, marathon.TaskKilled, marathon.TaskError,
+		marathon.TaskGone, marathon.TaskGoneByOperator, marathon.TaskDropped,
+	}
+	away := []marathon.State{marathon.TaskLost, marathon.TaskUnreachable, marathon.TaskUnknown}
+	ignored := []marathon.State{marathon.TaskStaging, marathon.TaskStarting, marathon.TaskCreated, "TASK_DREAMING"}
+	for _, state := range slices.Concat(ended, away, ignored) {
+		t.Run(string(state), func(t *testing.T) {
+			task := newTask("t1", "/a")
+			d := knowing(newApp("/a", task))
+			effects := d.Apply(changed(in(state, task)), start)
+
+			want := Absent
+			if slices.Contains(ignored, state) {
+				want = Present
+			}
+			w := wantVerdict(t, d, "t1", "/a", want)
+			if named := len(effects.Tasks) > 0; named != (want == Absent) {
+				t.Errorf("effects name %v", effects.Tasks)
+			}
+			if w.Announced != slices.Contains(ended, state) || w.Away != slices.Contains(away, state) {
+				t.Errorf("announced %v, away %v", w.Announced, w.Away)
+			}
+
+			d.Apply(changed(task), start)
+			if slices.Contains(ended, state) {
+				wantVerdict(t, d, "t1", "/a", Absent)
+			} else {
+				wantVerdict(t, d, "t1", "/a", Present)
+			}
+		})
+	}
+}
+
+// One task's events come in Marathon's order or not: a final state always wins,
+// and what is not final is settled by the last word.
+func TestFinalStateWinsInAnyOrder(t *testing.T) {
+	states := []marathon.State{
+		marathon.TaskStarting, marathon.TaskRunning, marathon.TaskUnreachable, marathon.TaskKilled,
+	}
+	for order := range permutations(states) {
+		d := knowing(newApp("/a"))
+		for _, state := range order {
+			d.Apply(changed(in(state, newTask("t1", "/a"))), start)
+		}
+		if w := d.Look("t1", "/a"); w.Verdict != Absent || !w.Announced {
+			t.Errorf("after %v: %+v", order, w)
+		}
+		// An answer that was overtaken by the final state does not bring it back.
+		d.Replace(d.Ask(), snapshotOf(newApp("/a", newTask("t1", "/a"))), start)
+		wantVerdict(t, d, "t1", "/a", Absent)
+	}
+}
+
+// permutations yields every order of a few things.
+func permutations[T any](of []T) func(func([]T) bool) {
+	return func(yield func([]T) bool) {
+		permute(slices.Clone(of), 0, yield)
+	}
+}
+
+func permute[T any](of []T, from int, yield func([]T) bool) bool {
+	if from == len(of) {
+		return yield(slices.Clone(of))
+	}
+	for i := from; i < len(of); i++ {
+		of[from], of[i] = of[i], of[from]
+		more := permute(of, from+1, yield)
+		of[from], of[i] = of[i], of[from]
+		if !more {
+			return false
+		}
+	}
+	return true
+}
+
+func TestUnreachableTaskComesBack(t *testing.T) {
+	task := newTask("t1", "/a")
+	d := knowing(newApp("/a", task))
+	lost := in(marathon.TaskUnreachable, task)
+	lost.Addresses = nil
+	for range 2 { // TASK_UNREACHABLE may come twice
+		d.Apply(changed(lost), start)
+		if w := wantVerdict(t, d, "t1", "/a", Absent); !w.Away {
+			t.Errorf("not away: %+v", w)
+		}
+	}
+	d.Apply(changed(task), start)
+	wantVerdict(t, d, "t1", "/a", Present)
+}
+
+func TestPlansAreReadByVersion(t *testing.T) {
+	d := knowing(newApp("/a"), newApp("/b"))
+	if e := d.Apply(marathon.DeploymentPlanned{Version: "v2", Apps: []string{"/a"}}, start); len(e.Read) > 0 {
+		t.Errorf("a plan alone reads %v: REST does not show it yet", e.Read)
+	}
+	if e := d.Apply(marathon.GroupChanged{Version: "v2"}, start); !slices.Equal(e.Read, []string{"/a"}) || e.Resync != "" {
+		t.Errorf("group change: %+v, want a read of /a", e)
+	}
+	if e := d.Apply(marathon.DeploymentEnded{Version: "v2", Apps: []string{"/a"}}, start); !slices.Equal(e.Read, []string{"/a"}) {
+		t.Errorf("end of the deployment: %+v, want a read of /a", e)
+	}
+	if e := d.Apply(marathon.GroupChanged{Version: "v9"}, start); e.Resync == "" || len(e.Read) > 0 {
+		t.Errorf("group change of unknown version: %+v, want a resync", e)
+	}
+}
+
+func TestEndOfEmptyPlanAnnouncesItsVersion(t *testing.T) {
+	d := knowing(newApp("/a"))
+	d.Apply(marathon.DeploymentEnded{Version: "v2", Apps: []string{"/a"}}, start)
+	if e := d.Apply(marathon.GroupChanged{Version: "v2"}, start); e.Resync != "" || !slices.Equal(e.Read, []string{"/a"}) {
+		t.Errorf("group change after the end: %+v, want a read of /a", e)
+	}
+}
+
+func TestMemoryOfPlansIsBounded(t *testing.T) {
+	p := plans{}
+	for i := range Ticket(maxPlans + 2) {
+		p.remember(time.Unix(int64(i), 0).String(), nil, i)
+	}
+	if _, oldest := p[time.Unix(1, 0).String()]; len(p) != maxPlans || oldest {
+		t.Errorf("%d plans, the oldest still there: %v", len(p), oldest)
+	}
+}
+
+// What changes before the first snapshot is read only if the snapshot was asked
+// for too early to show it.
+func TestChangesBeforeFirstSnapshotWait(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		d := NewDesired(testTranslation())
+		d.Apply(marathon.DeploymentPlanned{Version: "v2", Apps: []string{"/a"}}, start)
+		asked := Ticket(0)
+		if late {
+			asked = d.Ask()
+		}
+		if e := d.Apply(marathon.GroupChanged{Version: "v2"}, start); len(e.Read) > 0 {
+			t.Errorf("read of %v before the first snapshot", e.Read)
+		}
+		if !late {
+			asked = d.Ask()
+		}
+		e := d.Replace(asked, snapshotOf(newApp("/a")), start)
+		if read := slices.Contains(e.Read, "/a"); read != late {
+			t.Errorf("heard after asking: %v; read again: %v", late, read)
+		}
+	}
+}
+
+func TestNothingIsRemovedBeforeFirstSnapshot(t *testing.T) {
+	d := NewDesired(testTranslation())
+	if e := d.Apply(changed(in(marathon.TaskKilled, newTask("t1", "/a"))), start); len(e.Tasks) > 0 {
+		t.Errorf("effects %+v before the first snapshot", e)
+	}
+	wantVerdict(t, d, "t2", "/a", Held)
+	if w := d.Labels("a"); w.Verdict != Held {
+		t.Errorf("labels %+v before the first snapshot", w)
+	}
+}
+
+func TestPodsCostNoReads(t *testing.T) {
+	d := knowing()
+	task := newTask("pod.main.1", "/pod")
+	if e := d.Apply(changed(task), start); !slices.Equal(e.Read, []string{"/pod"}) {
+		t.Fatalf("the first event of an unknown ID: %+v, want a read", e)
+	}
+	d.AnswerGone(d.Ask(), "/pod", start)
+	for _, state := range []marathon.State{marathon.TaskRunning, marathon.TaskUnreachable, marathon.TaskKilled} {
+		if e := d.Apply(changed(in(state, task)), start); len(e.Read)+len(e.Tasks) > 0 {
+			t.Errorf("%s of a pod: %+v, want nothing", state, e)
+		}
+	}
+	asked := d.Ask()
+	d.Apply(changed(newTask("pod.main.2", "/pod")), start)
+	if e := d.Replace(asked, snapshotOf(), start); len(e.Read) > 0 {
+		t.Errorf("a pod's event during a snapshot reads %v", e.Read)
+	}
+}
+
+// A 404 is remembered until a deployment names the ID, or until a resync.
+func TestNoAppIsRememberedUntilItMayBeOne(t *testing.T) {
+	for name, news := range map[string]func(*Desired){
+		"deployment": func(d *Desired) {
+			d.Apply(marathon.DeploymentPlanned{Version: "v2", Apps: []string{"/a"}}, start)
+		},
+		"resync": func(d *Desired) { d.Replace(d.Ask(), snapshotOf(), start) },
+	} {
+		d := knowing()
+		d.AnswerGone(d.Ask(), "/a", start)
+		news(d)
+		if e := d.Apply(changed(newTask("t1", "/a")), start); !slices.Equal(e.Read, []string{"/a"}) {
+			t.Errorf("after a %s: %+v, want a read", name, e)
+		}
+	}
+}
+
+// An ID that was none, then an app whose task ends while the app is being read.
+func TestTaskOfNewAppEndsDuringItsFirstRead(t *testing.T) {
+	d := knowing()
+	d.AnswerGone(d.Ask(), "/a", start)
+	d.Apply(marathon.DeploymentPlanned{Version: "v2", Apps: []string{"/a"}}, start)
+	task := newTask("t1", "/a")
+	d.Apply(changed(task), start)
+	asked := d.Ask()
+	d.Apply(changed(in(marathon.TaskKilled, task)), start)
+	d.Answer(asked, newApp("/a", task), start)
+	wantVerdict(t, d, "t1", "/a", Absent)
+}
+
+func TestLateEventsOfGoneAppRegisterNothing(t *testing.T) {
+	task := newTask("t1", "/a")
+	d := knowing(newApp("/a", task))
+	e := d.AnswerGone(d.Ask(), "/a", start)
+	if len(e.Tasks) != 1 || !slices.Equal(e.Names, []string{"a"}) {
+		t.Errorf("effects of a 404: %+v, want its task and its name", e)
+	}
+	if e := d.Apply(changed(task), start); len(e.Tasks)+len(e.Read) > 0 {
+		t.Errorf("late TASK_RUNNING of a gone app: %+v", e)
+	}
+	if w := wantVerdict(t, d, "t1", "/a", Absent); !w.Announced {
+		t.Error("removal of a gone app's service is not announced")
+	}
+	if w := d.Labels("a"); w.Verdict != Absent || !w.Announced {
+		t.Errorf("labels of a gone app: %+v", w)
+	}
+	if e := d.Apply(changed(in(marathon.TaskKilled, task)), start); len(e.Tasks) != 1 {
+		t.Errorf("final event of a gone app's task: %+v, want its deregistration", e)
+	}
+}
+
+func TestStoppedAppIsAnnouncedGone(t *testing.T) {
+	for name, stop := range map[string]marathon.Event{
+		"plan":       marathon.DeploymentPlanned{Version: "v2", Apps: []string{"/a"}, Stopped: []string{"/a"}},
+		"terminated": marathon.AppTerminated{AppID: "/a"},
+	} {
+		d := knowing(newApp("/a", newTask("t1", "/a")), newApp("/b", newTask("t2", "/b")))
+		d.Apply(stop, start)
+		d.Replace(d.Ask(), snapshotOf(), start)
+		if w := wantVerdict(t, d, "t1", "/a", Absent); !w.Announced {
+			t.Errorf("%s: a stopped app that is gone is not announced", name)
+		}
+		if w := wantVerdict(t, d, "t2", "/b", Absent); w.Announced {
+			t.Errorf("%s: an app that is merely missing is announced", name)
+		}
+	}
+}
