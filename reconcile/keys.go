@@ -76,7 +76,7 @@ func (w *keyWorker) attempt(ctx context.Context, j job) (outcome, error) {
 	}
 	start := time.Now()
 	if err := w.labels.Apply(context.WithoutCancel(ctx), j.key, writes); err != nil {
-		return outcome{}, err
+		return outcome{}, written(err)
 	}
 	w.log.Info().Str("app", app).Str("service", j.key).Str("cause", j.name).
 		Array("key", labels).Dur("took_ms", time.Since(start)).Msg("labels changed")

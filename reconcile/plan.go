@@ -18,6 +18,8 @@ type Actual struct {
 	// CatalogErr says why dead nodes, and those that Marathon does not name,
 	// could not be looked for.
 	CatalogErr error
+	// Unread is what of Marathon could not be read.
+	Unread []Unread
 }
 
 // AgentState is one agent with all of its services, whoever owns them.
@@ -108,9 +110,9 @@ type Conflict struct {
 	Why     string `json:"why"`
 }
 
-// Unread is a part of Consul that could not be read and was left out.
+// Unread is a part of either side that could not be read and was left out.
 type Unread struct {
-	// What is an agent's address, or "keys".
+	// What is an agent's address, "keys", "catalog", "versions" or "app" and its ID.
 	What string `json:"what"`
 	Err  string `json:"error"`
 }
@@ -195,6 +197,7 @@ func compareChanges(a, b Change) int {
 // the names that clash.
 func (p *planner) index() {
 	registered := map[string]bool{}
+	p.Unread = slices.Clone(p.actual.Unread)
 	if err := p.actual.CatalogErr; err != nil {
 		p.Unread = append(p.Unread, Unread{What: "catalog", Err: err.Error()})
 	}

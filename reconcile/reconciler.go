@@ -62,10 +62,12 @@ type Reconciler struct {
 	// said are one-time messages.
 	said map[string]bool
 
-	// held is what the last look held back, and away when which lost task was
+	// held is what the last look held back, waiting counts that and what waits
+	// for its app's answer, and away when which lost task was
 	// deregistered; guarded by mu.
-	held HeldBack
-	away map[string]time.Time
+	held    HeldBack
+	waiting int
+	away    map[string]time.Time
 	// owned counts the services that we have in Consul, about.
 	owned atomic.Int64
 	// frozen is set while services of our registration ID belong to another
@@ -115,7 +117,7 @@ func (r *Reconciler) employ(host string) (*agentWorker, error) {
 	}
 	w := &agentWorker{
 		worker: worker{
-			queue: newQueue(), recovered: r.agentBack,
+			queue: newQueue(), recovered: r.agentBack, refused: r.refused,
 			log: r.config.Log.With().Str("agent", a.Address()).Logger(),
 		},
 		host: host, agent: a, fleet: r.fleet,
@@ -138,7 +140,7 @@ func (r *Reconciler) employ(host string) (*agentWorker, error) {
 func (r *Reconciler) newKeyWorker() *keyWorker {
 	w := &keyWorker{
 		worker: worker{
-			queue: newQueue(), recovered: r.agentBack,
+			queue: newQueue(), recovered: r.agentBack, refused: r.refused,
 			log: r.config.Log.With().Str("agent", "kv").Logger(),
 		},
 		labels: r.consul.Labels,
@@ -157,7 +159,7 @@ func (r *Reconciler) newKeyWorker() *keyWorker {
 func (r *Reconciler) newCatalogWorker() *catalogWorker {
 	w := &catalogWorker{
 		worker: worker{
-			queue: newQueue(), recovered: r.agentBack,
+			queue: newQueue(), recovered: r.agentBack, refused: r.refused,
 			log: r.config.Log.With().Str("agent", "catalog").Logger(),
 		},
 		catalog: r.consul.Catalog,
@@ -232,6 +234,19 @@ func (r *Reconciler) refill(w *agentWorker) {
 // agentBack wants a resync, for what was to be removed there while it was away.
 func (r *Reconciler) agentBack() {
 	r.agenda.askLimited("agent is back", time.Now(), r.config.PollInterval)
+}
+
+// refusedAgain is how long after a refusal it is tried again: permissions change.
+const refusedAgain = time.Minute
+
+// refused tells of a write that Consul will not do; a resync tries again.
+func (r *Reconciler) refused(j job, err error) {
+	r.agenda.ask("refused", time.Now().Add(refusedAgain))
+	line := r.config.Log.Debug()
+	if r.once(err.Error()) {
+		line = r.config.Log.Error()
+	}
+	line.Err(err).Str("app", j.app).Str("cause", j.name).Msg("cannot write")
 }
 
 // once reports whether a message has not been logged yet.

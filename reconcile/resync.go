@@ -51,12 +51,12 @@ func (r *Reconciler) retryAfter(pause time.Duration) time.Duration {
 // or something is held back.
 func (r *Reconciler) askNext() {
 	r.mu.Lock()
-	held := len(r.held) > 0
+	waiting := r.waiting > 0
 	r.mu.Unlock()
 	interval, why := r.config.SyncInterval, "sync interval"
 	if !r.live.Load() {
 		interval, why = r.config.PollInterval, "poll"
-	} else if held {
+	} else if waiting {
 		interval, why = r.config.PollInterval, "held back"
 	}
 	if interval > 0 {
@@ -85,11 +85,12 @@ func (r *Reconciler) resync(ctx context.Context, why string) error {
 // Plan reads both sides completely and returns the drift, judged: what may be
 // done, and what is held back. It writes nothing.
 func (r *Reconciler) Plan(ctx context.Context) (Plan, error) {
-	empty, err := r.snapshot(ctx)
+	empty, unread, err := r.snapshot(ctx)
 	if err != nil {
 		return Plan{}, err
 	}
 	actual := r.read(ctx)
+	actual.Unread = unread
 	plan, held := r.judge(actual, empty)
 	if apps := plan.ToConfirm(); len(apps) > 0 && !r.config.Force {
 		if err := r.readAll(ctx, apps); err != nil {
@@ -102,6 +103,9 @@ func (r *Reconciler) Plan(ctx context.Context) (Plan, error) {
 		plan.Hold(held, why)
 		plan.Unconfirm()
 	}
+	r.mu.Lock()
+	r.waiting = len(plan.Held) + len(plan.Unconfirmed)
+	r.mu.Unlock()
 	r.tell(&plan)
 	r.owned.Store(int64(plan.Services))
 	r.frozen.Store(plan.otherFramework && !r.config.Force)
@@ -121,8 +125,9 @@ func (r *Reconciler) judge(actual Actual, empty bool) (Plan, HeldBack) {
 }
 
 // snapshot takes what Marathon says into the model, definitions of old versions
-// included; empty when it told of no app at all.
-func (r *Reconciler) snapshot(ctx context.Context) (empty bool, err error) {
+// included; empty when it told of no app at all. unread is what of it could not
+// be read, and is left as it is.
+func (r *Reconciler) snapshot(ctx context.Context) (empty bool, unread []Unread, err error) {
 	r.mu.Lock()
 	asked := r.desired.Ask()
 	r.mu.Unlock()
@@ -135,18 +140,22 @@ func (r *Reconciler) snapshot(ctx context.Context) (empty bool, err error) {
 	if err != nil {
 		r.desired.Abandon(asked)
 		r.mu.Unlock()
-		return false, err
+		return false, nil, err
 	}
 	r.desired.tr.Framework = info.FrameworkID
 	effects := r.desired.Replace(asked, s, time.Now())
 	r.mu.Unlock()
 	r.heard()
 	r.noteSnapshot(s)
+	for _, u := range s.Unreadable {
+		unread = append(unread, Unread{What: "app " + u.ID, Err: u.Err.Error()})
+	}
 	r.reading.ask(effects.Read, nil)
 	if err := r.define(ctx, effects.Definitions); err != nil {
 		r.config.Log.Warn().Err(err).Msg("cannot read the versions that some tasks run: their services stay as they are")
+		unread = append(unread, Unread{What: "versions", Err: err.Error()})
 	}
-	return len(s.Apps)+len(s.Unreadable) == 0, nil
+	return len(s.Apps)+len(s.Unreadable) == 0, unread, nil
 }
 
 func (r *Reconciler) noteSnapshot(s marathon.Snapshot) {

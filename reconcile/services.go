@@ -143,7 +143,7 @@ func (w *agentWorker) noWayTo(host string) bool {
 // happened.
 func (w *agentWorker) failedWrite(n *node, err error) error {
 	n.listed = false
-	return err
+	return written(err)
 }
 
 // registeredAtHome reports whether a service is where it belongs.

@@ -56,7 +56,9 @@ func (r *Reconciler) hosts() []string {
 	seen := map[string]bool{}
 	r.mu.Lock()
 	for _, host := range r.desired.Hosts() {
-		seen[host] = true
+		if consul.CheckHost(host) == nil { // its tasks are left out, and said to be
+			seen[host] = true
+		}
 	}
 	r.mu.Unlock()
 	for _, host := range r.fleet.hosts() {
@@ -223,7 +225,7 @@ func (w *catalogWorker) do(ctx context.Context, j job) (outcome, error) {
 		return outcome{}, nil // it is back: the next look sees its agent
 	}
 	if err != nil {
-		return outcome{}, err
+		return outcome{}, written(err)
 	}
 	w.log.Info().Str("app", j.app).Str("task", j.key).Str("cause", j.name).Str("why", why).
 		Str("node", j.node).Msg("deregistered from a dead node")

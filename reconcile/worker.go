@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -19,8 +20,10 @@ type worker struct {
 	queue *queue
 	// do looks at a job's subject and writes what has drifted.
 	do func(context.Context, job) (outcome, error)
-	// recovered is told when the domain answers again.
+	// recovered is told when the domain answers again, and refused of each write
+	// that it will not do.
 	recovered func()
+	refused   func(job, error)
 	log       zerolog.Logger
 	// pause is set while the domain is left alone.
 	pause atomic.Pointer[pause]
@@ -62,9 +65,8 @@ func (w *worker) run(ctx context.Context) {
 			j.finish(done)
 		case ctx.Err() != nil:
 			return
-		case consul.Refused(err):
-			// An answer about this one thing: the next resync tries again.
-			w.log.Error().Err(err).Str("cause", j.name).Msg("refused")
+		case errors.Is(err, errRefused):
+			w.refused(j, err)
 			j.finish(outcome{failed: 1})
 		default:
 			failures++
@@ -73,6 +75,18 @@ func (w *worker) run(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// errRefused marks an answer about the one thing that was to be written: others
+// may go well. A listing that is refused is no such answer.
+var errRefused = errors.New("refused")
+
+// written makes an error of a failed write.
+func written(err error) error {
+	if consul.Refused(err) {
+		return fmt.Errorf("%w: %w", errRefused, err)
+	}
+	return err
 }
 
 // failed keeps the job, and leaves the domain alone for a while; false when ctx
