@@ -366,6 +366,3 @@ func (c Change) String() string {
 	}
 	return string(c.Op) + " " + what + " (" + strings.Join(c.Why, ", ") + ")"
 }
-
-// unreadKeys is the Unread.What of the KV store.
-const unreadKeys = "keys"

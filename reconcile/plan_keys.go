@@ -9,7 +9,7 @@ import (
 // keys compares the keys below the prefix with the labels of the apps.
 func (p *planner) keys() {
 	if p.actual.KeysErr != nil {
-		p.Unread = append(p.Unread, Unread{What: unreadKeys, Err: p.actual.KeysErr.Error()})
+		p.Unread = append(p.Unread, Unread{What: "keys", Err: p.actual.KeysErr.Error()})
 		return
 	}
 	have := map[string][]consul.Key{}

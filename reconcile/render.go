@@ -89,7 +89,7 @@ func (p *Plan) footer() []string {
 			n[Register], n[Update], n[Deregister], n[Set], n[Delete], len(p.Held)+len(p.Unconfirmed))
 	}
 	if len(p.Unread) > 0 {
-		state += fmt.Sprintf("; %d parts of Consul could not be read", len(p.Unread))
+		state += fmt.Sprintf("; %d things could not be read", len(p.Unread))
 	}
 	return append(lines, fmt.Sprintf("%d services and %d keys are ours: %s", p.Services, p.Keys, state))
 }

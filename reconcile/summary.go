@@ -26,10 +26,9 @@ type Summary struct {
 	// Conflicts counts foreign things in our way, and Quarantined apps whose
 	// name clashes.
 	Conflicts, Quarantined int
-	// Skipped counts agents that could not be read.
-	Skipped int
-	// KeysUnread is set when the KV store could not be read.
-	KeysUnread bool
+	// Skipped counts agents whose nodes Consul itself has as failed, and Unread
+	// all else that could not be read: other agents, the keys, the catalog, apps.
+	Skipped, Unread int
 
 	start time.Time
 	again bool
@@ -39,18 +38,12 @@ type Summary struct {
 func (r *Reconciler) summary(p Plan, why string, start time.Time) Summary {
 	s := Summary{
 		Cause: why, Services: p.Services, Keys: p.Keys, Held: len(p.Held),
-		Unconfirmed: len(p.Unconfirmed), Conflicts: len(p.Conflicts), start: start,
+		Unconfirmed: len(p.Unconfirmed), Conflicts: len(p.Conflicts),
+		Skipped: len(p.Skipped), Unread: len(p.Unread), start: start,
 	}
 	r.mu.Lock()
 	s.Apps, s.Tasks = r.desired.Count()
 	r.mu.Unlock()
-	for _, u := range p.Unread {
-		if u.What == unreadKeys {
-			s.KeysUnread = true
-		} else {
-			s.Skipped++
-		}
-	}
 	for _, c := range p.Clashes {
 		s.Quarantined += len(c.Apps)
 		if c.Incumbent != "" {
@@ -72,7 +65,7 @@ func (s *Summary) add(done outcome) {
 
 // Clean reports whether everything that should be done was.
 func (s *Summary) Clean() bool {
-	return s.Failed+s.Held+s.Unconfirmed+s.Conflicts+s.Quarantined+s.Skipped == 0 && !s.KeysUnread
+	return s.Failed+s.Held+s.Unconfirmed+s.Conflicts+s.Quarantined+s.Unread == 0
 }
 
 func (s *Summary) log(log zerolog.Logger) {
@@ -85,7 +78,7 @@ func (s *Summary) log(log zerolog.Logger) {
 		Int("registered", s.Registered).Int("updated", s.Updated).Int("deregistered", s.Deregistered).
 		Int("keys_set", s.KeysSet).Int("keys_deleted", s.KeysDeleted).
 		Int("failed", s.Failed).Int("held_back", s.Held+s.Unconfirmed).Int("conflicts", s.Conflicts).
-		Int("quarantined", s.Quarantined).Int("skipped_agents", s.Skipped).
+		Int("quarantined", s.Quarantined).Int("skipped_agents", s.Skipped).Int("unread", s.Unread).
 		Dur("took_ms", time.Since(s.start)).Msg("resync")
 }
 
@@ -93,10 +86,10 @@ func (s *Summary) log(log zerolog.Logger) {
 func (s *Summary) String() string {
 	return fmt.Sprintf("%d apps, %d tasks; %d services and %d keys of ours\n"+
 		"registered %d, updated %d, deregistered %d; keys set %d, deleted %d\n"+
-		"failed %d, held back %d, conflicts %d, quarantined apps %d, skipped agents %d",
+		"failed %d, held back %d, conflicts %d, quarantined apps %d, skipped agents %d, unread %d",
 		s.Apps, s.Tasks, s.Services, s.Keys,
 		s.Registered, s.Updated, s.Deregistered, s.KeysSet, s.KeysDeleted,
-		s.Failed, s.Held+s.Unconfirmed, s.Conflicts, s.Quarantined, s.Skipped)
+		s.Failed, s.Held+s.Unconfirmed, s.Conflicts, s.Quarantined, s.Skipped, s.Unread)
 }
 
 // Sync does one resync and returns what came of it. What has to be registered at
