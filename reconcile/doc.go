@@ -97,9 +97,11 @@
 //	any other               not subscribed to by run
 //
 // A task event whose app is known to be none (a pod's container, a late event of
-// a deleted app) changes nothing, until a deployment names the ID. A final state
-// of a deleted app's task still counts. A task that has a tombstone is deaf to
-// all but final states. A state that Marathon should not know is logged once.
+// a deleted app) changes nothing, until a deployment names the ID or a resync
+// doubts it: then it costs one read. A final state leaves a tombstone all the same,
+// and is poked if the ID ever was an app's. A task that has a tombstone is deaf to
+// all but final states. A state that Mesos should not know is logged once; a task
+// that REST tells in one is left as it is.
 //
 // Many lost tasks are a partition of Mesos, which stops none of them: beyond
 // the guard's limit within a minute their services stay, and a resync soon asks
@@ -113,13 +115,16 @@
 //	                                                          and the keys,  that tasks run and that
 //	                                                          if labels      are not known
 //	                                                          changed
-//	  404                   the app and its tasks are         the same       -
-//	                        dropped, the ID is no app
+//	  404                   the app and its tasks are         the same, and  -
+//	                        dropped, the ID is no app; a      the tasks of
+//	                        clash of names may end            the app left
+//	                                                          of a clash
 //	GET …/versions/{v}      that version's definition; 404:   its tasks'     -
 //	                        what is registered stays          services
-//	GET /v2/apps            all of the above at once; unseen  - (the plan    apps with events that it
-//	                        apps, old tombstones and unused   compares)      could not know; versions
-//	                        definitions are dropped
+//	GET /v2/apps            all of the above at once; apps    - (the plan    apps with events that it
+//	                        it omits, old tombstones and      compares)      could not know; versions
+//	                        unused definitions are dropped;
+//	                        IDs that are no apps are doubted
 //
 // Only group_change_success says that REST shows a change, and it names no app:
 // hence the plans by version. A read that began before does not count: reading
@@ -176,8 +181,8 @@
 //     The workers of those that failed go on by themselves.
 //
 // Resyncs are asked for by connects, gaps, the sync interval, polling while the
-// stream is down or something is held back, a domain that is back, and what is
-// said above; the agenda makes one of all that is due. Reasons that a stream of
+// stream is down or something is held back or unconfirmed, a domain that is back,
+// and what is said above; the agenda makes one of all that is due. Reasons that a stream of
 // bad events could repeat are limited to one per poll interval.
 //
 // # Workers
@@ -185,8 +190,8 @@
 // A worker does one job at a time. A failure of its domain puts the job back and
 // leaves the domain alone for a jittered, doubling pause of at most 30 s; jobs pile
 // up in the queue's set, and ended tasks go first. An answer that Consul will not
-// do this one thing (4xx) is no failure of the domain: the job is dropped, and
-// the next resync tries again. After a failed write an agent is listed anew, for
+// write this one thing (4xx) is no failure of the domain: the job is dropped, and
+// a resync tries again after a minute. After a failed write an agent is listed anew, for
 // the write may have happened, and everything that belongs there is looked at.
 // When a domain is back, a resync finds what was to be removed there meanwhile.
 //
