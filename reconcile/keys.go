@@ -68,7 +68,7 @@ func (w *keyWorker) attempt(ctx context.Context, j job) (outcome, error) {
 			done.keysDeleted++
 		}
 		app = c.App
-		labels.Str(c.String())
+		labels.Str(string(c.Op) + " " + c.Key)
 		writes = append(writes, c.write)
 	}
 	if len(writes) == 0 {

@@ -3,7 +3,6 @@ package reconcile
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"consular/consul"
 )
@@ -356,13 +355,4 @@ func (p *Plan) Counts() map[Op]int {
 		n[c.Op]++
 	}
 	return n
-}
-
-// String is one line of a change, for people.
-func (c Change) String() string {
-	what := c.Task
-	if what == "" {
-		what = c.Key
-	}
-	return string(c.Op) + " " + what + " (" + strings.Join(c.Why, ", ") + ")"
 }

@@ -64,11 +64,11 @@ func (w *agentWorker) do(ctx context.Context, j job) (outcome, error) {
 
 // register writes a service where it is missing or has drifted.
 func (w *agentWorker) register(ctx context.Context, n *node, j job, want Want, have consul.Service, registered bool) (outcome, error) {
-	drift := []string{"not registered"}
+	var drift []string
 	if registered {
 		drift = want.Service.Diff(have)
 	}
-	if len(drift) == 0 || registered && want.Keep || w.stale() {
+	if registered && (want.Keep || len(drift) == 0) || w.stale() {
 		return outcome{}, nil
 	}
 	start := time.Now()
@@ -77,13 +77,14 @@ func (w *agentWorker) register(ctx context.Context, n *node, j job, want Want, h
 		return outcome{}, w.failedWrite(n, err)
 	}
 	n.have[j.key] = want.Service
-	message, done := "registered", outcome{registered: 1}
+	line := w.wrote(w.log.Info(), j, want.App, start).
+		Str("service", want.Service.Name).Int("port", want.Service.Port)
 	if registered {
-		message, done = "updated", outcome{updated: 1}
+		line.Strs("why", drift).Msg("updated")
+		return outcome{updated: 1}, nil
 	}
-	w.wrote(w.log.Info(), j, want.App, start).
-		Str("service", want.Service.Name).Int("port", want.Service.Port).Strs("why", drift).Msg(message)
-	return done, nil
+	line.Msg("registered")
+	return outcome{registered: 1}, nil
 }
 
 // deregister removes a service, if the job's grounds allow it. An event always
