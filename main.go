@@ -8,21 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net"
-	"net/url"
 	"os"
 	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
-	"github.com/dustin/go-humanize"
-	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
@@ -31,8 +25,8 @@ import (
 	"consular/consul/devconsul"
 	"consular/marathon"
 	"consular/marathon/simulator"
-	"consular/marathon/transport"
 	"consular/reconcile"
+	"consular/reconcile/settings"
 	"consular/stream"
 )
 
@@ -72,7 +66,7 @@ func application(stdout, stderr io.Writer) *cli.App {
 		Description:     "Without a command, consular runs until it is told to stop.\nEvery option has an environment variable: CONSULAR_ and its name. Durations are 90s, 5m,\nor a bare number of seconds.",
 		Version:         version(),
 		HideHelpCommand: true,
-		Flags:           flags(),
+		Flags:           settings.Flags(),
 		Writer:          stdout, ErrWriter: stderr,
 		OnUsageError:   silent,
 		ExitErrHandler: func(*cli.Context, error) {},
@@ -103,7 +97,7 @@ func application(stdout, stderr io.Writer) *cli.App {
 		{
 			Name: "demo", Usage: "a simulated Marathon, a real Consul, and run between them", Action: command(demoCommand),
 			Flags: []cli.Flag{
-				&cli.GenericFlag{Name: "for", Value: new(duration), Usage: "end after this `time`; 0 is never"},
+				&cli.GenericFlag{Name: "for", Value: new(settings.Duration), Usage: "end after this `time`; 0 is never"},
 				&cli.StringFlag{Name: "consul-bin", Usage: "`path` of Consul; otherwise from PATH, or built in a checkout"},
 			},
 		},
@@ -117,7 +111,7 @@ func application(stdout, stderr io.Writer) *cli.App {
 // program is what every command works with.
 type program struct {
 	*cli.Context
-	settings
+	settings.Settings
 	log zerolog.Logger
 }
 
@@ -127,30 +121,30 @@ func command(do func(context.Context, program) error) cli.ActionFunc {
 		if c.NArg() > 0 {
 			return fmt.Errorf("unknown command %q: see consular --help", c.Args().First())
 		}
-		log, closeLog, err := openLog(c)
+		log, closeLog, err := settings.OpenLog(c)
 		if err != nil {
 			return err
 		}
 		defer closeLog()
-		s, err := readSettings(c, noteRotation(log))
+		s, err := settings.Read(c, settings.NoteRotation(log))
 		if err != nil {
 			return err
 		}
-		warnOfOldOptions(c, log)
-		return do(c.Context, program{Context: c, settings: s, log: log})
+		settings.WarnOfOldOptions(c, log)
+		return do(c.Context, program{Context: c, Settings: s, log: log})
 	}
 }
 
 func runCommand(ctx context.Context, p program) error {
-	p.log.Info().Str("version", version()).Str("marathon", p.shownMasters()).Str("consul", p.consul.Address.Redacted()).
-		Str("registration_id", p.reconcile.Owner.RegistrationID).Msg("consular starts")
-	r, err := p.reconciler(p.log)
+	p.log.Info().Str("version", version()).Str("marathon", p.ShownMasters()).Str("consul", p.Consul.Address.Redacted()).
+		Str("registration_id", p.Reconcile.Owner.RegistrationID).Msg("consular starts")
+	r, err := p.Reconciler(p.log)
 	if err != nil {
 		return err
 	}
-	p.stream.Log = p.log
-	p.stream.EventTypes = marathon.EventTypes()
-	subscriber, err := stream.New(p.stream, handler{r})
+	p.Stream.Log = p.log
+	p.Stream.EventTypes = marathon.EventTypes()
+	subscriber, err := stream.New(p.Stream, handler{r})
 	if err != nil {
 		return err
 	}
@@ -170,26 +164,26 @@ func (h handler) Missed(gap stream.Gap)       { h.Reconciler.Missed(string(gap.C
 func (h handler) Disconnected(gap stream.Gap) { h.Reconciler.Disconnected(string(gap.Cause)) }
 
 func syncCommand(ctx context.Context, p program) error {
-	p.reconcile.Force, p.reconcile.Adopt = p.Bool("force"), p.Bool("adopt")
+	p.Reconcile.Force, p.Reconcile.Adopt = p.Bool("force"), p.Bool("adopt")
 	if former := p.String("adopt-from"); former != "" {
 		if err := consul.CheckRegistrationID(former); err != nil {
 			return fmt.Errorf("--adopt-from: %w", err)
 		}
-		p.reconcile.Former = &consul.Owner{RegistrationID: former}
+		p.Reconcile.Former = &consul.Owner{RegistrationID: former}
 	}
 	return syncOnce(ctx, p)
 }
 
 func removeCommand(ctx context.Context, p program) error {
 	if !p.Bool("force") {
-		return fmt.Errorf("remove would remove all services and keys of registration ID %q: say remove --force", p.reconcile.Owner.RegistrationID)
+		return fmt.Errorf("remove would remove all services and keys of registration ID %q: say remove --force", p.Reconcile.Owner.RegistrationID)
 	}
-	p.reconcile.Force, p.noMarathon = true, true
+	p.Reconcile.Force, p.NoMarathon = true, true
 	return syncOnce(ctx, p)
 }
 
 func syncOnce(ctx context.Context, p program) error {
-	r, err := p.reconciler(p.log)
+	r, err := p.Reconciler(p.log)
 	if err != nil {
 		return err
 	}
@@ -209,7 +203,7 @@ func planCommand(ctx context.Context, p program) error {
 	if format != "table" && format != "json" {
 		return fmt.Errorf("--format %q: must be table or json", format)
 	}
-	r, err := p.reconciler(p.log)
+	r, err := p.Reconciler(p.log)
 	if err != nil {
 		return err
 	}
@@ -220,7 +214,7 @@ func planCommand(ctx context.Context, p program) error {
 	if format == "json" {
 		err = plan.WriteJSON(p.App.Writer)
 	} else {
-		err = plan.WriteTable(p.App.Writer, isTerminal(p.App.Writer))
+		err = plan.WriteTable(p.App.Writer, settings.IsTerminal(p.App.Writer))
 	}
 	switch {
 	case err != nil:
@@ -240,10 +234,10 @@ func eventsCommand(ctx context.Context, p program) error {
 	}
 	out := p.App.Writer
 	if format == "text" {
-		out = console(out)
+		out = settings.Console(out)
 	}
-	p.stream.Log = p.log
-	subscriber, err := stream.New(p.stream, stream.NewPrinter(out))
+	p.Stream.Log = p.log
+	subscriber, err := stream.New(p.Stream, stream.NewPrinter(out))
 	if err != nil {
 		return err
 	}
@@ -251,7 +245,7 @@ func eventsCommand(ctx context.Context, p program) error {
 }
 
 func demoCommand(ctx context.Context, p program) error {
-	if d := *p.Generic("for").(*duration); d > 0 {
+	if d := *p.Generic("for").(*settings.Duration); d > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(d))
 		defer cancel()
@@ -285,7 +279,7 @@ func demo(ctx context.Context, p program, cluster *devconsul.Cluster, out io.Wri
 	}
 	m := simulator.New(simulator.Config{Hosts: hosts, TaskKilling: true, Pace: simulator.HumanPace()})
 	master := "http://" + listener.Addr().String()
-	if err := p.useDemo(master, cluster.Server().URL()); err != nil {
+	if err := p.UseDemo(master, cluster.Server().URL()); err != nil {
 		return err
 	}
 	ui := cluster.Server().URL()
@@ -322,310 +316,4 @@ func version() string {
 		}
 	}
 	return fmt.Sprintf("%s (commit %s, %s)", v, commit, runtime.Version())
-}
-
-// settings are all options, as each package wants them.
-type settings struct {
-	marathon  marathon.Config
-	stream    stream.Config
-	consul    consul.Config
-	reconcile reconcile.Config
-	// noMarathon is set for remove: nothing is desired.
-	noMarathon bool
-}
-
-func flags() []cli.Flag {
-	text := func(name, value, usage string, env ...string) cli.Flag {
-		return &cli.StringFlag{Name: name, Value: value, Usage: usage, EnvVars: append([]string{envName(name)}, env...)}
-	}
-	span := func(name string, value time.Duration, usage string) cli.Flag {
-		d := duration(value)
-		return &cli.GenericFlag{Name: name, Value: &d, Usage: usage, EnvVars: []string{envName(name)}}
-	}
-	yes := func(name string, value bool, usage string) cli.Flag {
-		return &cli.BoolFlag{Name: name, Value: value, Usage: usage, EnvVars: []string{envName(name)}, Hidden: usage == ""}
-	}
-	tls := func(side string, env [4][]string) []cli.Flag {
-		return []cli.Flag{
-			text(side+"-ca-file", "", "`file` of the authorities to trust instead of the system's", env[0]...),
-			text(side+"-cert-file", "", "`file` of our certificate, for servers that ask for one", env[1]...),
-			text(side+"-key-file", "", "`file` of its key", env[2]...),
-			text(side+"-tls-server-name", "", "`name` that servers' certificates must be valid for, instead of the host", env[3]...),
-			yes(side+"-insecure", false, "take any certificate of any server"),
-		}
-	}
-	main := []cli.Flag{
-		text("marathon", "http://localhost:8080", "`URL[,URL…]` of Marathon's masters; the next is tried when one fails"),
-		text("consul", "http://localhost:8500", "`URL` of the main agent; scheme and port serve for all agents", "CONSUL_HTTP_ADDR"),
-		text("registration-id", "consular", "`name` that owns services and keys; one for each Marathon"),
-		span("sync-interval", 5*time.Minute, "`time` between resyncs of a healthy stream; 0 turns them off"),
-		span("poll-interval", 15*time.Second, "`time` between resyncs while the stream is down"),
-		span("idle-timeout", 45*time.Second, "a stream without a byte for this `time` is dead"),
-		yes("purge", true, "remove what Marathon no longer has"),
-		yes("no-purge", false, "remove only what an event has announced"),
-		text("purge-limit", "50%", "hold removals back that would take more than this `share` of our services or keys"),
-		span("purge-confirm", 5*time.Minute, "remove what every look for this `time` would remove"),
-		yes("fallback", false, "register on the main agent while there is no way to a task's own"),
-		yes("no-fallback", false, ""),
-		span("fallback-timeout", 2*time.Second, "there is no way to an agent that does not connect in this `time`"),
-		span("timeout", 5*time.Second, "`time` for connecting, and for any silence within an answer"),
-		text("max-event", "8MiB", "a larger event is not read: its `size` costs a resync"),
-		text("max-answer", "256MiB", "a larger answer is an error; a `size`"),
-		text("kv-prefix", "consular", "`prefix` of all keys"),
-		text("kv-format", "raw", "how labels are stored: `raw` or json"),
-		text("log-level", "info", "`level`: debug, info, warn or error"),
-		text("log-format", "auto", "`auto` (console on a terminal, else JSON), console or json"),
-		text("logfile", "", "`file` to log to, instead of stderr"),
-		yes("debug", false, "--log-level debug"),
-		yes("no-debug", false, ""),
-		&cli.StringFlag{Name: "scheme", Hidden: true},
-		&cli.StringFlag{Name: "host", Hidden: true},
-		&cli.StringFlag{Name: "port", Hidden: true},
-		text("marathon-user", "", "`name` for HTTP Basic; password from a file or CONSULAR_MARATHON_PASSWORD"),
-		text("marathon-password-file", "", "`file` of the user's password"),
-		text("marathon-token-file", "", "`file` of a token, sent instead of user and password"),
-		text("marathon-token-type", "dcos", "`type` of the token: dcos (token=…) or bearer"),
-		text("consul-token-file", "", "`file` of the ACL token", "CONSUL_HTTP_TOKEN_FILE"),
-	}
-	return slices.Concat(main, tls("marathon", [4][]string{}), tls("consul", [4][]string{
-		{"CONSUL_CACERT"}, {"CONSUL_CLIENT_CERT"}, {"CONSUL_CLIENT_KEY"}, {"CONSUL_TLS_SERVER_NAME"},
-	}))
-}
-
-func envName(option string) string {
-	return "CONSULAR_" + strings.ToUpper(strings.ReplaceAll(option, "-", "_"))
-}
-
-// duration is "90s", "5m", or a bare number of seconds, as the Python consular
-// took.
-type duration time.Duration
-
-func (d *duration) String() string { return time.Duration(*d).String() }
-
-// Set reads s.
-func (d *duration) Set(s string) error {
-	if seconds, err := strconv.ParseFloat(s, 64); err == nil {
-		s = strconv.FormatFloat(seconds, 'f', -1, 64) + "s"
-	}
-	parsed, err := time.ParseDuration(s)
-	if err != nil || parsed < 0 {
-		return errors.New("must be like 90s, 5m, or a number of seconds")
-	}
-	*d = duration(parsed)
-	return nil
-}
-
-// readSettings reads all options and lets each package check its own.
-func readSettings(c *cli.Context, notice transport.Notice) (settings, error) {
-	span := func(name string) time.Duration { return time.Duration(*c.Generic(name).(*duration)) }
-	var s settings
-	maxEvent, errEvent := size(c, "max-event")
-	maxAnswer, errAnswer := size(c, "max-answer")
-	limit, errLimit := strconv.Atoi(strings.TrimSuffix(c.String("purge-limit"), "%"))
-	if errLimit != nil {
-		errLimit = fmt.Errorf("--purge-limit %q: must be a percentage, such as 50%%", c.String("purge-limit"))
-	}
-	if err := errors.Join(errEvent, errAnswer, errLimit); err != nil {
-		return s, err
-	}
-	timeout := span("timeout")
-	s.marathon = marathon.Config{Timeout: timeout, MaxAnswer: maxAnswer}
-	s.stream = stream.Config{IdleTimeout: span("idle-timeout"), Timeout: timeout, MaxEvent: int(maxEvent)}
-	s.consul = consul.Config{Timeout: timeout, MaxAnswer: maxAnswer, Prefix: c.String("kv-prefix"), Format: consul.Format(c.String("kv-format"))}
-	s.reconcile = reconcile.Config{
-		Translation: reconcile.Translation{
-			Owner: consul.Owner{RegistrationID: c.String("registration-id")}, Prefix: s.consul.Prefix,
-			Fallback: c.Bool("fallback") && !c.Bool("no-fallback"),
-		},
-		Policy:       reconcile.Policy{Purge: c.Bool("purge") && !c.Bool("no-purge"), Limit: limit, Confirm: span("purge-confirm")},
-		SyncInterval: span("sync-interval"), PollInterval: span("poll-interval"), Patience: timeout,
-	}
-	waits := transport.Config{Connect: timeout, Head: 3 * timeout, Silence: timeout, MaxConnsPerHost: 16, Notice: notice}
-	if err := firstError(waits.Check(), s.reachMarathon(c, waits), s.reachConsul(c, waits)); err != nil {
-		return s, err
-	}
-	return s, firstError(s.marathon.Check(), s.stream.Check(), s.consul.Check(), s.reconcile.Check())
-}
-
-// reachMarathon reads where Marathon is and what it wants to see. Its stream has
-// connections of its own, on which silence is watched by package stream.
-func (s *settings) reachMarathon(c *cli.Context, waits transport.Config) error {
-	masters, err := marathon.ParseURLs(c.String("marathon"))
-	if err != nil {
-		return fmt.Errorf("--marathon: %w", err)
-	}
-	password, errPassword := transport.NewSecret(c.String("marathon-password-file"), os.Getenv("CONSULAR_MARATHON_PASSWORD"), waits.Notice)
-	token, errToken := transport.NewSecret(c.String("marathon-token-file"), "", waits.Notice)
-	credentials := marathon.Credentials{
-		User: c.String("marathon-user"), Password: password,
-		Token: token, Type: marathon.TokenType(c.String("marathon-token-type")),
-	}
-	waits.TLS = tlsFiles(c, "marathon")
-	rest, errTLS := transport.New(waits)
-	if err := firstError(errPassword, errToken, errTLS); err != nil {
-		return fmt.Errorf("--marathon: %w", err)
-	}
-	if err := credentials.Check(masters); err != nil {
-		return err
-	}
-	waits.Silence, waits.MaxConnsPerHost = 0, 0
-	streams, err := transport.New(waits)
-	if err != nil {
-		return fmt.Errorf("--marathon: %w", err)
-	}
-	s.marathon.URLs, s.marathon.Transport = masters, credentials.Authorize(rest)
-	s.stream.URLs, s.stream.Transport = masters, credentials.Authorize(streams)
-	return nil
-}
-
-// reachConsul reads where Consul is and what it wants to see.
-func (s *settings) reachConsul(c *cli.Context, waits transport.Config) error {
-	env, err := consul.ReadEnvironment(os.Getenv)
-	if err != nil {
-		return err
-	}
-	address := c.String("consul")
-	if !c.IsSet("consul") {
-		address = "localhost:8500" // as CONSUL_HTTP_SSL says
-	}
-	agent, errAddress := env.ParseAddress(address)
-	token, errToken := transport.NewSecret(c.String("consul-token-file"), env.Token, waits.Notice)
-	waits.TLS = tlsFiles(c, "consul")
-	if !c.IsSet("consul-insecure") {
-		waits.TLS.Insecure = env.Insecure
-	}
-	if s.reconcile.Fallback {
-		waits.Connect = time.Duration(*c.Generic("fallback-timeout").(*duration))
-	}
-	requests, errTLS := transport.New(waits)
-	if err := firstError(errAddress, errToken, errTLS); err != nil {
-		return fmt.Errorf("--consul: %w", err)
-	}
-	s.consul.Address, s.consul.Transport, s.consul.Token = agent, requests, token.Text
-	return nil
-}
-
-func tlsFiles(c *cli.Context, side string) transport.TLS {
-	return transport.TLS{
-		CAFile: c.String(side + "-ca-file"), CertFile: c.String(side + "-cert-file"), KeyFile: c.String(side + "-key-file"),
-		ServerName: c.String(side + "-tls-server-name"), Insecure: c.Bool(side + "-insecure"),
-	}
-}
-
-// noteRotation logs that a secret or a certificate was read anew.
-func noteRotation(log zerolog.Logger) transport.Notice {
-	return func(file string, err error) {
-		if err != nil {
-			log.Error().Err(err).Str("file", file).Msg("changed and cannot be used: what was read before still is")
-			return
-		}
-		log.Info().Str("file", file).Msg("read again: it has changed")
-	}
-}
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func size(c *cli.Context, option string) (int64, error) {
-	n, err := humanize.ParseBytes(c.String(option))
-	if err != nil || n == 0 || n > math.MaxInt32 {
-		return 0, fmt.Errorf("--%s %q: must be a size such as 8MiB", option, c.String(option))
-	}
-	return int64(n), nil
-}
-
-// reconciler wires both sides together.
-func (s settings) reconciler(log zerolog.Logger) (*reconcile.Reconciler, error) {
-	var source reconcile.Marathon = reconcile.NoMarathon{}
-	if !s.noMarathon {
-		client, err := marathon.NewClient(s.marathon)
-		if err != nil {
-			return nil, err
-		}
-		source = client
-	}
-	cluster, err := consul.NewCluster(s.consul)
-	if err != nil {
-		return nil, err
-	}
-	s.reconcile.Encode = cluster.Labels().Encode
-	s.reconcile.Log = log
-	agent := func(host string) (reconcile.Agent, error) {
-		if host == "" {
-			return cluster.Main(), nil
-		}
-		return cluster.Agent(host)
-	}
-	return reconcile.New(s.reconcile, source, reconcile.Consul{
-		Agent: agent, Labels: cluster.Labels(), Catalog: cluster.Catalog(),
-	}), nil
-}
-
-// shownMasters are the masters without their credentials.
-func (s settings) shownMasters() string {
-	var shown []string
-	for _, u := range s.marathon.URLs {
-		shown = append(shown, u.Redacted())
-	}
-	return strings.Join(shown, ",")
-}
-
-// useDemo points everything at the demo's own Marathon and Consul.
-func (s *settings) useDemo(master string, agent *url.URL) error {
-	masters, err := marathon.ParseURLs(master)
-	s.marathon.URLs, s.stream.URLs, s.consul.Address = masters, masters, agent
-	return err
-}
-
-// openLog returns the log and what closes it.
-func openLog(c *cli.Context) (log zerolog.Logger, closeLog func(), err error) {
-	level, err := zerolog.ParseLevel(c.String("log-level"))
-	if err != nil || c.String("log-level") == "" {
-		return log, nil, fmt.Errorf("--log-level %q: must be debug, info, warn or error", c.String("log-level"))
-	}
-	if c.Bool("debug") && !c.Bool("no-debug") {
-		level = zerolog.DebugLevel
-	}
-	out, closeLog := c.App.ErrWriter, func() {}
-	if name := c.String("logfile"); name != "" {
-		file, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-		if err != nil {
-			return log, nil, fmt.Errorf("--logfile: %w", err)
-		}
-		out, closeLog = file, func() { file.Close() }
-	}
-	switch format := c.String("log-format"); {
-	case format == "console", format == "auto" && isTerminal(out):
-		out = console(out)
-	case format != "auto" && format != "json":
-		return log, nil, fmt.Errorf("--log-format %q: must be auto, console or json", format)
-	}
-	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
-	return zerolog.New(out).Level(level).With().Timestamp().Logger(), closeLog, nil
-}
-
-// console writes log lines for people.
-func console(out io.Writer) io.Writer {
-	return zerolog.ConsoleWriter{Out: out, TimeFormat: "15:04:05.000", NoColor: !isTerminal(out)}
-}
-
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	return ok && isatty.IsTerminal(file.Fd())
-}
-
-// warnOfOldOptions says what of the Python consular's options does nothing.
-func warnOfOldOptions(c *cli.Context, log zerolog.Logger) {
-	for _, option := range []string{"scheme", "host", "port"} {
-		if c.IsSet(option) {
-			log.Warn().Msg("--scheme, --host and --port do nothing: there is no port any more")
-			return
-		}
-	}
 }

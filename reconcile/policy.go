@@ -109,7 +109,7 @@ func reason(c Change, p *Plan, guard, away string, empty bool) string {
 // confirmable reports whether time can confirm a removal: never one that rests
 // on an empty snapshot, or on another Marathon's services.
 func confirmable(c Change, p *Plan, empty bool) bool {
-	return !empty && !(p.otherFramework && c.Op == Delete)
+	return !empty && (!p.otherFramework || c.Op != Delete)
 }
 
 // trips says what of the guard is tripped by a plan; "" when nothing is. Tasks

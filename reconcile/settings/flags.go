@@ -1,0 +1,96 @@
+// Package settings is what a user can say to consular: the options, their
+// environment variables, and what each package is configured with because of
+// them. Each package checks its own Config.
+package settings
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+)
+
+// Flags returns all global options.
+func Flags() []cli.Flag {
+	text := func(name, value, usage string, env ...string) cli.Flag {
+		return &cli.StringFlag{Name: name, Value: value, Usage: usage, EnvVars: append([]string{envName(name)}, env...)}
+	}
+	span := func(name string, value time.Duration, usage string) cli.Flag {
+		d := Duration(value)
+		return &cli.GenericFlag{Name: name, Value: &d, Usage: usage, EnvVars: []string{envName(name)}}
+	}
+	yes := func(name string, value bool, usage string) cli.Flag {
+		return &cli.BoolFlag{Name: name, Value: value, Usage: usage, EnvVars: []string{envName(name)}, Hidden: usage == ""}
+	}
+	tls := func(side string, env [4][]string) []cli.Flag {
+		return []cli.Flag{
+			text(side+"-ca-file", "", "`file` of the authorities to trust instead of the system's", env[0]...),
+			text(side+"-cert-file", "", "`file` of our certificate, for servers that ask for one", env[1]...),
+			text(side+"-key-file", "", "`file` of its key", env[2]...),
+			text(side+"-tls-server-name", "", "`name` that servers' certificates must be valid for, instead of the host", env[3]...),
+			yes(side+"-insecure", false, "take any certificate of any server"),
+		}
+	}
+	main := []cli.Flag{
+		text("marathon", "http://localhost:8080", "`URL[,URL…]` of Marathon's masters; the next is tried when one fails"),
+		text("consul", "http://localhost:8500", "`URL` of the main agent; scheme and port serve for all agents", "CONSUL_HTTP_ADDR"),
+		text("registration-id", "consular", "`name` that owns services and keys; one for each Marathon"),
+		span("sync-interval", 5*time.Minute, "`time` between resyncs of a healthy stream; 0 turns them off"),
+		span("poll-interval", 15*time.Second, "`time` between resyncs while the stream is down"),
+		span("idle-timeout", 45*time.Second, "a stream without a byte for this `time` is dead"),
+		yes("purge", true, "remove what Marathon no longer has"),
+		yes("no-purge", false, "remove only what an event has announced"),
+		text("purge-limit", "50%", "hold removals back that would take more than this `share` of our services or keys"),
+		span("purge-confirm", 5*time.Minute, "remove what every look for this `time` would remove"),
+		yes("fallback", false, "register on the main agent while there is no way to a task's own"),
+		yes("no-fallback", false, ""),
+		span("fallback-timeout", 2*time.Second, "there is no way to an agent that does not connect in this `time`"),
+		span("timeout", 5*time.Second, "`time` for connecting, and for any silence within an answer"),
+		text("max-event", "8MiB", "a larger event is not read: its `size` costs a resync"),
+		text("max-answer", "256MiB", "a larger answer is an error; a `size`"),
+		text("kv-prefix", "consular", "`prefix` of all keys"),
+		text("kv-format", "raw", "how labels are stored: `raw` or json"),
+		text("log-level", "info", "`level`: debug, info, warn or error"),
+		text("log-format", "auto", "`auto` (console on a terminal, else JSON), console or json"),
+		text("logfile", "", "`file` to log to, instead of stderr"),
+		yes("debug", false, "--log-level debug"),
+		yes("no-debug", false, ""),
+		&cli.StringFlag{Name: "scheme", Hidden: true},
+		&cli.StringFlag{Name: "host", Hidden: true},
+		&cli.StringFlag{Name: "port", Hidden: true},
+		text("marathon-user", "", "`name` for HTTP Basic; password from a file or CONSULAR_MARATHON_PASSWORD"),
+		text("marathon-password-file", "", "`file` of the user's password"),
+		text("marathon-token-file", "", "`file` of a token, sent instead of user and password"),
+		text("marathon-token-type", "dcos", "`type` of the token: dcos (token=…) or bearer"),
+		text("consul-token-file", "", "`file` of the ACL token", "CONSUL_HTTP_TOKEN_FILE"),
+	}
+	return slices.Concat(main, tls("marathon", [4][]string{}), tls("consul", [4][]string{
+		{"CONSUL_CACERT"}, {"CONSUL_CLIENT_CERT"}, {"CONSUL_CLIENT_KEY"}, {"CONSUL_TLS_SERVER_NAME"},
+	}))
+}
+
+func envName(option string) string {
+	return "CONSULAR_" + strings.ToUpper(strings.ReplaceAll(option, "-", "_"))
+}
+
+// Duration is "90s", "5m", or a bare number of seconds, as the Python consular
+// took.
+type Duration time.Duration
+
+func (d *Duration) String() string { return time.Duration(*d).String() }
+
+// Set reads s.
+func (d *Duration) Set(s string) error {
+	if seconds, err := strconv.ParseFloat(s, 64); err == nil {
+		s = strconv.FormatFloat(seconds, 'f', -1, 64) + "s"
+	}
+	parsed, err := time.ParseDuration(s)
+	if err != nil || parsed < 0 {
+		return errors.New("must be like 90s, 5m, or a number of seconds")
+	}
+	*d = Duration(parsed)
+	return nil
+}

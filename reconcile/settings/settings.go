@@ -1,0 +1,189 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/rs/zerolog"
+	"github.com/urfave/cli/v2"
+
+	"consular/consul"
+	"consular/marathon"
+	"consular/marathon/transport"
+	"consular/reconcile"
+	"consular/stream"
+)
+
+// Settings are all options, as each package wants them.
+type Settings struct {
+	Marathon  marathon.Config
+	Stream    stream.Config
+	Consul    consul.Config
+	Reconcile reconcile.Config
+	// NoMarathon is set for the command remove: nothing is desired.
+	NoMarathon bool
+}
+
+// Read reads all options and lets each package check its own.
+func Read(c *cli.Context, notice transport.Notice) (Settings, error) {
+	span := func(name string) time.Duration { return time.Duration(*c.Generic(name).(*Duration)) }
+	var s Settings
+	maxEvent, errEvent := size(c, "max-event")
+	maxAnswer, errAnswer := size(c, "max-answer")
+	limit, errLimit := strconv.Atoi(strings.TrimSuffix(c.String("purge-limit"), "%"))
+	if errLimit != nil {
+		errLimit = fmt.Errorf("--purge-limit %q: must be a percentage, such as 50%%", c.String("purge-limit"))
+	}
+	if err := errors.Join(errEvent, errAnswer, errLimit); err != nil {
+		return s, err
+	}
+	timeout := span("timeout")
+	s.Marathon = marathon.Config{Timeout: timeout, MaxAnswer: maxAnswer}
+	s.Stream = stream.Config{IdleTimeout: span("idle-timeout"), Timeout: timeout, MaxEvent: int(maxEvent)}
+	s.Consul = consul.Config{Timeout: timeout, MaxAnswer: maxAnswer, Prefix: c.String("kv-prefix"), Format: consul.Format(c.String("kv-format"))}
+	s.Reconcile = reconcile.Config{
+		Translation: reconcile.Translation{
+			Owner: consul.Owner{RegistrationID: c.String("registration-id")}, Prefix: s.Consul.Prefix,
+			Fallback: c.Bool("fallback") && !c.Bool("no-fallback"),
+		},
+		Policy:       reconcile.Policy{Purge: c.Bool("purge") && !c.Bool("no-purge"), Limit: limit, Confirm: span("purge-confirm")},
+		SyncInterval: span("sync-interval"), PollInterval: span("poll-interval"), Patience: timeout,
+	}
+	waits := transport.Config{Connect: timeout, Head: 3 * timeout, Silence: timeout, MaxConnsPerHost: 16, Notice: notice}
+	if err := firstError(waits.Check(), s.reachMarathon(c, waits), s.reachConsul(c, waits)); err != nil {
+		return s, err
+	}
+	return s, firstError(s.Marathon.Check(), s.Stream.Check(), s.Consul.Check(), s.Reconcile.Check())
+}
+
+// reachMarathon reads where Marathon is and what it wants to see. Its stream has
+// connections of its own, on which silence is watched by package stream.
+func (s *Settings) reachMarathon(c *cli.Context, waits transport.Config) error {
+	masters, err := marathon.ParseURLs(c.String("marathon"))
+	if err != nil {
+		return fmt.Errorf("--marathon: %w", err)
+	}
+	password, errPassword := transport.NewSecret(c.String("marathon-password-file"), os.Getenv("CONSULAR_MARATHON_PASSWORD"), waits.Notice)
+	token, errToken := transport.NewSecret(c.String("marathon-token-file"), "", waits.Notice)
+	credentials := marathon.Credentials{
+		User: c.String("marathon-user"), Password: password,
+		Token: token, Type: marathon.TokenType(c.String("marathon-token-type")),
+	}
+	waits.TLS = tlsFiles(c, "marathon")
+	rest, errTLS := transport.New(waits)
+	if err := firstError(errPassword, errToken, errTLS); err != nil {
+		return fmt.Errorf("--marathon: %w", err)
+	}
+	if err := credentials.Check(masters); err != nil {
+		return err
+	}
+	waits.Silence, waits.MaxConnsPerHost = 0, 0
+	streams, err := transport.New(waits)
+	if err != nil {
+		return fmt.Errorf("--marathon: %w", err)
+	}
+	s.Marathon.URLs, s.Marathon.Transport = masters, credentials.Authorize(rest)
+	s.Stream.URLs, s.Stream.Transport = masters, credentials.Authorize(streams)
+	return nil
+}
+
+// reachConsul reads where Consul is and what it wants to see.
+func (s *Settings) reachConsul(c *cli.Context, waits transport.Config) error {
+	env, err := consul.ReadEnvironment(os.Getenv)
+	if err != nil {
+		return err
+	}
+	address := c.String("consul")
+	if !c.IsSet("consul") {
+		address = "localhost:8500" // as CONSUL_HTTP_SSL says
+	}
+	agent, errAddress := env.ParseAddress(address)
+	token, errToken := transport.NewSecret(c.String("consul-token-file"), env.Token, waits.Notice)
+	waits.TLS = tlsFiles(c, "consul")
+	if !c.IsSet("consul-insecure") {
+		waits.TLS.Insecure = env.Insecure
+	}
+	if s.Reconcile.Fallback {
+		waits.Connect = time.Duration(*c.Generic("fallback-timeout").(*Duration))
+	}
+	requests, errTLS := transport.New(waits)
+	if err := firstError(errAddress, errToken, errTLS); err != nil {
+		return fmt.Errorf("--consul: %w", err)
+	}
+	s.Consul.Address, s.Consul.Transport, s.Consul.Token = agent, requests, token.Text
+	return nil
+}
+
+func tlsFiles(c *cli.Context, side string) transport.TLS {
+	return transport.TLS{
+		CAFile: c.String(side + "-ca-file"), CertFile: c.String(side + "-cert-file"), KeyFile: c.String(side + "-key-file"),
+		ServerName: c.String(side + "-tls-server-name"), Insecure: c.Bool(side + "-insecure"),
+	}
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func size(c *cli.Context, option string) (int64, error) {
+	n, err := humanize.ParseBytes(c.String(option))
+	if err != nil || n == 0 || n > math.MaxInt32 {
+		return 0, fmt.Errorf("--%s %q: must be a size such as 8MiB", option, c.String(option))
+	}
+	return int64(n), nil
+}
+
+// Reconciler wires both sides together.
+func (s Settings) Reconciler(log zerolog.Logger) (*reconcile.Reconciler, error) {
+	var source reconcile.Marathon = reconcile.NoMarathon{}
+	if !s.NoMarathon {
+		client, err := marathon.NewClient(s.Marathon)
+		if err != nil {
+			return nil, err
+		}
+		source = client
+	}
+	cluster, err := consul.NewCluster(s.Consul)
+	if err != nil {
+		return nil, err
+	}
+	s.Reconcile.Encode = cluster.Labels().Encode
+	s.Reconcile.Log = log
+	agent := func(host string) (reconcile.Agent, error) {
+		if host == "" {
+			return cluster.Main(), nil
+		}
+		return cluster.Agent(host)
+	}
+	return reconcile.New(s.Reconcile, source, reconcile.Consul{
+		Agent: agent, Labels: cluster.Labels(), Catalog: cluster.Catalog(),
+	}), nil
+}
+
+// ShownMasters are the masters without their credentials.
+func (s Settings) ShownMasters() string {
+	var shown []string
+	for _, u := range s.Marathon.URLs {
+		shown = append(shown, u.Redacted())
+	}
+	return strings.Join(shown, ",")
+}
+
+// UseDemo points everything at the demo's own Marathon and Consul.
+func (s *Settings) UseDemo(master string, agent *url.URL) error {
+	masters, err := marathon.ParseURLs(master)
+	s.Marathon.URLs, s.Stream.URLs, s.Consul.Address = masters, masters, agent
+	return err
+}
