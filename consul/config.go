@@ -54,13 +54,13 @@ func (c Config) Check() error {
 	case c.MaxAnswer < 0:
 		return fmt.Errorf("consul answer limit %d: want 0 or more bytes", c.MaxAnswer)
 	case c.Format != FormatRaw && c.Format != FormatJSON:
-		return fmt.Errorf("kv format %q: want raw or json", c.Format)
+		return fmt.Errorf("--kv-format %q: want raw or json", c.Format)
 	}
 	if err := checkAddress(c.Address); err != nil {
 		return fmt.Errorf("consul address %q: %w", c.Address.Redacted(), err)
 	}
 	if err := checkPath(c.Prefix); err != nil {
-		return fmt.Errorf("kv prefix %q: %w", c.Prefix, err)
+		return fmt.Errorf("--kv-prefix %q: %w", c.Prefix, err)
 	}
 	return nil
 }

@@ -46,8 +46,8 @@ func TestConfigCheckNamesTheFault(t *testing.T) {
 		"consul address":      func(c *Config) { c.Address = nil },
 		"consul timeout":      func(c *Config) { c.Timeout = 0 },
 		"consul answer limit": func(c *Config) { c.MaxAnswer = -1 },
-		"kv format":           func(c *Config) { c.Format = "yaml" },
-		"kv prefix":           func(c *Config) { c.Prefix = "/consular" },
+		"--kv-format":         func(c *Config) { c.Format = "yaml" },
+		"--kv-prefix":         func(c *Config) { c.Prefix = "/consular" },
 	} {
 		bad := good
 		change(&bad)

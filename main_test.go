@@ -1,0 +1,450 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+	"go.uber.org/goleak"
+
+	"consular/consul/devconsul"
+	"consular/marathon/simulator"
+)
+
+// These tests are users: they run consular with options, between a simulated
+// Marathon and a real Consul, and look into Consul. One at a time, for the
+// command line's library has global state.
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	var err error
+	if shared.cluster != nil {
+		err = shared.cluster.Stop()
+	}
+	if err = errors.Join(err, goleak.Find()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+// shared is the Consul of all tests, started by the first that asks, and how
+// many worlds there have been in it.
+var shared struct {
+	once    sync.Once
+	cluster *devconsul.Cluster
+	err     error
+	worlds  atomic.Int32
+}
+
+// world is a Marathon, some agents of Consul, and a registration ID and prefix
+// that are no other test's.
+type world struct {
+	testing.TB
+	marathon *simulator.Marathon
+	// master and consul are URLs.
+	master, consul string
+	id             string
+	agents         []*devconsul.Agent
+}
+
+// newWorld returns a world of three agents.
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	shared.once.Do(func() { // not t.Context: it outlives the test
+		var binary string
+		if binary, shared.err = devconsul.Find(context.Background(), "", os.Stderr); shared.err == nil {
+			shared.cluster, shared.err = devconsul.Start(context.Background(), devconsul.Config{Binary: binary, Clients: 2})
+		}
+	})
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	n := int(shared.worlds.Add(1))
+	server := shared.cluster.Server()
+	w := &world{TB: t, id: fmt.Sprintf("world-%d", n), consul: server.URL().String()}
+	var hosts []string
+	for _, agent := range append([]*devconsul.Agent{server}, shared.cluster.Clients()...) {
+		w.agents = append(w.agents, agent)
+		hosts = append(hosts, agent.Host)
+	}
+	w.marathon = simulator.New(simulator.Config{Seed: uint64(n), Hosts: hosts, TaskKilling: true})
+	master := httptest.NewServer(w.marathon.Handler())
+	t.Cleanup(master.Close)
+	w.master = master.URL
+	return w
+}
+
+func (w *world) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+// want lists what should be in Consul, worked out from Marathon's side alone.
+func (w *world) want() []string {
+	var lines []string
+	apps := map[string]simulator.App{}
+	for _, app := range w.marathon.Apps() {
+		apps[app.ID] = app
+		for k, v := range app.Labels {
+			lines = append(lines, fmt.Sprintf("%s/%s/%s=%s", w.id, name(app.ID), k, v))
+		}
+	}
+	for _, task := range w.marathon.Tasks("") {
+		if task.State != "TASK_RUNNING" {
+			continue
+		}
+		address, port := task.Host, 0
+		if app := apps[task.AppID]; app.Network == simulator.Container {
+			address, port = task.Addresses[0], app.Ports[0].Container
+		} else if len(task.Ports) > 0 {
+			port = task.Ports[0]
+		}
+		lines = append(lines, fmt.Sprintf("%s: %s %s %s:%d", task.Host, name(task.AppID), task.ID, address, port))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func name(app string) string { return strings.ReplaceAll(strings.TrimPrefix(app, "/"), "/", "-") }
+
+// have lists what is in Consul and ours, in the words of want.
+func (w *world) have() []string {
+	w.Helper()
+	var lines []string
+	for i, agent := range w.agents {
+		client, err := api.NewClient(&api.Config{Address: agent.Address(), Transport: &http.Transport{DisableKeepAlives: true}})
+		w.must(err)
+		services, err := client.Agent().Services()
+		w.must(err)
+		for _, s := range services {
+			if slices.Contains(s.Tags, "consular-reg-id="+w.id) {
+				lines = append(lines, fmt.Sprintf("%s: %s %s %s:%d", agent.Host, s.Service, s.ID, s.Address, s.Port))
+			}
+		}
+		if i > 0 {
+			continue // all have the same keys
+		}
+		keys, _, err := client.KV().List(w.id+"/", nil)
+		w.must(err)
+		for _, k := range keys {
+			lines = append(lines, fmt.Sprintf("%s=%s", k.Key, k.Value))
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// converges waits until Consul has what it should have.
+func (w *world) converges() {
+	w.Helper()
+	if !eventually(func() bool { return slices.Equal(w.want(), w.have()) }) {
+		w.Fatalf("Consul has\n\t%s\nand should have\n\t%s", strings.Join(w.have(), "\n\t"), strings.Join(w.want(), "\n\t"))
+	}
+}
+
+// eventually reports whether something comes true within some 20 s.
+func eventually(is func() bool) bool {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(20 * time.Second); !is(); <-tick.C {
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
+	return true
+}
+
+// running is a consular that has been started.
+type running struct {
+	testing.TB
+	// out and log name the files that it prints to.
+	out, log string
+	cancel   func()
+	// wait returns the exit code.
+	wait func() int
+}
+
+// start runs consular until it or the test ends.
+func start(t testing.TB, args ...string) *running {
+	t.Helper()
+	out, errOut := os.CreateTemp(t.TempDir(), "out")
+	log, errLog := os.CreateTemp(t.TempDir(), "log")
+	if err := errors.Join(errOut, errLog); err != nil {
+		t.Fatal(err)
+	}
+	code := make(chan int, 1)
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		code <- run(ctx, append([]string{"consular"}, args...), out, log)
+		out.Close()
+		log.Close()
+	}()
+	c := &running{TB: t, out: out.Name(), log: log.Name(), cancel: cancel}
+	c.wait = sync.OnceValue(func() int { return <-code })
+	t.Cleanup(func() {
+		if c.stop(); t.Failed() {
+			t.Logf("consular %v:\n%s%s", args, read(t, c.out), read(t, c.log))
+		}
+	})
+	return c
+}
+
+// stop is SIGTERM: it returns the exit code.
+func (c *running) stop() int {
+	c.cancel()
+	return c.wait()
+}
+
+// once runs a command to its end.
+func once(t testing.TB, args ...string) (code int, out, log string) {
+	t.Helper()
+	c := start(t, args...)
+	code = c.wait()
+	return code, read(t, c.out), read(t, c.log)
+}
+
+func read(t testing.TB, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// options are the world's own, and more.
+func (w *world) options(more ...string) []string {
+	return append([]string{"--marathon", w.master, "--consul", w.consul, "--registration-id", w.id, "--kv-prefix", w.id}, more...)
+}
+
+// says waits for a line of the log in which all the words are.
+func (c *running) says(words ...string) {
+	c.Helper()
+	has := func(line string) bool {
+		return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) })
+	}
+	if !eventually(func() bool { return slices.ContainsFunc(strings.Split(read(c, c.log), "\n"), has) }) {
+		c.Fatalf("no line with %q", words)
+	}
+}
+
+// shop creates apps on all three networks: 7 tasks and 3 labels.
+func (w *world) shop() *world {
+	w.Helper()
+	for _, app := range []simulator.App{
+		{ID: "/shop/web", Instances: 4, Labels: map[string]string{"traefik": "on", "a/b": "é"}},
+		{
+			ID: "/shop/api", Instances: 2, Network: simulator.Bridge,
+			Ports: []simulator.Port{{Name: "http", Container: 80}}, Labels: map[string]string{"tier": "back"},
+		},
+		{ID: "/db", Instances: 1, Network: simulator.Container, Ports: []simulator.Port{{Name: "sql", Container: 5432}}},
+	} {
+		w.must(w.marathon.Create(app))
+	}
+	return w
+}
+
+func TestRunFollowsMarathon(t *testing.T) {
+	w := newWorld(t)
+	p := start(t, w.options()...)
+	p.says("connected")
+	m := w.marathon
+	for _, step := range []func() error{
+		func() error { w.shop(); return nil },
+		func() error { return m.Kill(m.Tasks("/shop/web")[0].ID, true) },
+		func() error { return m.Crash(m.Tasks("/shop/api")[0].ID) },
+		func() error { return m.Scale("/shop/web", 6) },
+		func() error { return m.Relabel("/shop/web", map[string]string{"traefik": "off"}) },
+		func() error { return m.Suspend("/shop/api") },
+		func() error { return m.Destroy("/shop/web") },
+	} {
+		w.must(step())
+		w.converges()
+	}
+	if code := p.stop(); code != 0 {
+		t.Errorf("ended with %d on SIGTERM", code)
+	}
+	if have := w.have(); len(have) == 0 || !slices.Equal(have, w.want()) {
+		t.Errorf("services did not stay: %v", have)
+	}
+}
+
+func TestPlanAndSync(t *testing.T) {
+	w := newWorld(t).shop()
+	does := func(command string, code int, says ...string) (out string) {
+		t.Helper()
+		got, out, log := once(t, w.options(strings.Fields(command)...)...)
+		for _, text := range says {
+			if !strings.Contains(out, text) {
+				t.Errorf("%s does not say %q", command, text)
+			}
+		}
+		if got != code || t.Failed() {
+			t.Fatalf("%s: exit code %d, want %d\n%s%s", command, got, code, out, log)
+		}
+		return out
+	}
+	does("plan", 2, "7 to register, 0 to update, 0 to deregister, 3 keys to set", w.marathon.Tasks("/db")[0].ID)
+	var plan struct {
+		Changes []struct{ Op, Agent, Task, Key string }
+		Held    []any
+	}
+	err := json.Unmarshal([]byte(does("plan --format json", 2)), &plan)
+	if err != nil || len(plan.Changes) != 10 || plan.Held == nil {
+		t.Errorf("plan as JSON: %v, %+v", err, plan)
+	}
+	if have := w.have(); have != nil {
+		t.Errorf("plan wrote %s", have)
+	}
+	does("sync", 0, "registered 7, updated 0, deregistered 0; keys set 3")
+	w.converges()
+	does("plan", 0, "7 services and 3 keys are ours: in sync")
+
+	for _, app := range w.marathon.Apps() {
+		w.must(w.marathon.Destroy(app.ID))
+	}
+	before := w.have()
+	does("plan", 2, "10 held back", "Marathon told of no app at all")
+	does("sync", 1, "held back 10")
+	if have := w.have(); !slices.Equal(have, before) {
+		t.Errorf("removed what it holds back: %v", have)
+	}
+	does("sync --force", 0, "deregistered 7", "deleted 3")
+	w.converges()
+
+	w.shop()
+	w.consul = fmt.Sprintf("http://%s:%d", w.agents[0].Host, 1) // nobody is there
+	does("plan", 1, "unread", "connection refused")
+	does("sync", 1, "skipped agents")
+}
+
+func TestEvents(t *testing.T) {
+	for format, want := range map[string]string{"text": "status_update_event", "json": `"message":"status_update_event"`} {
+		w := newWorld(t)
+		c := start(t, w.options("events", "--format", format)...)
+		c.says("connected")
+		w.shop()
+		if !eventually(func() bool { return strings.Contains(read(t, c.out), w.marathon.Tasks("/db")[0].ID) }) {
+			t.Fatal("not a word of a task")
+		}
+		if code := c.stop(); code != 0 || !strings.Contains(read(t, c.out), want) {
+			t.Errorf("exit code %d", code)
+		}
+		for line := range strings.Lines(read(t, c.out)) {
+			if format == "json" && !json.Valid([]byte(line)) {
+				t.Errorf("no JSON: %s", line)
+			}
+		}
+	}
+}
+
+func TestDemo(t *testing.T) {
+	binary, err := devconsul.Find(t.Context(), "", os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, out, log := once(t, "demo", "--for", "8", "--consul-bin", binary)
+	if code != 0 || !strings.Contains(out, ":8500/ui\n") || !strings.Contains(log, `"message":"registered"`) {
+		t.Errorf("exit code %d\n%s%s", code, out, log)
+	}
+}
+
+func TestPythonOptionsDoNothingAndSaySo(t *testing.T) {
+	w := newWorld(t)
+	code, _, log := once(t, w.options("--debug", "--scheme", "http", "--host", "h", "--port", "80", "--timeout", "5", "--sync-interval", "300", "sync")...)
+	if code != 0 || strings.Count(log, "--scheme, --host and --port do nothing") != 1 {
+		t.Errorf("exit code %d, %s", code, log)
+	}
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	for args, want := range map[string][]string{
+		"--help":      {"sync", "plan", "events", "demo", "--marathon URL[,URL…]", "--purge-confirm time", "CONSULAR_KV_PREFIX", "5m0s"},
+		"plan --help": {"--format", "exit 0: in sync, 2: drift"},
+		"--version":   {"consular version ", "commit ", "go1."},
+	} {
+		code, out, log := once(t, strings.Fields(args)...)
+		for _, text := range want {
+			if !strings.Contains(out, text) {
+				t.Errorf("%s does not mention %q:\n%s", args, text, out)
+			}
+		}
+		if code != 0 || log != "" {
+			t.Errorf("%s: exit code %d, %s", args, code, log)
+		}
+	}
+}
+
+// Words with a "=" before the first option are the environment. What is named in
+// an error also proves what was read, and from where: the flag wins.
+func TestBadInput(t *testing.T) {
+	for _, test := range []struct {
+		args string
+		want []string
+	}{
+		{"--marathon ftp://marathon", []string{"--marathon", "ftp://marathon"}},
+		{"--marathon http://u:secret@:8080", []string{"--marathon"}},
+		{"--marathon http://a,,http://b", []string{"--marathon", "2"}},
+		{"--consul http://u:secret@consul:8500/?x", []string{"--consul"}},
+		{"--nonsense", []string{"nonsense"}},
+		{"--sync-interval x", []string{"-sync-interval", `"x"`}},
+		{"--sync-interval -5s", []string{"-sync-interval", "-5s"}},
+		{"--sync-interval 10ms", []string{"--sync-interval", "10ms"}},
+		{"--idle-timeout 1ms", []string{"--idle-timeout", "1ms"}},
+		{"--timeout 0", []string{"timeout", "0s"}},
+		{"--registration-id a/b", []string{"--registration-id", "a/b"}},
+		{"--purge-limit half", []string{"--purge-limit", "half"}},
+		{"--purge-limit 101%", []string{"--purge-limit", "101%"}},
+		{"--max-event much", []string{"--max-event", "much"}},
+		{"--kv-format xml", []string{"--kv-format", "xml"}},
+		{"--kv-prefix /a//b", []string{"--kv-prefix", "/a//b"}},
+		{"--log-level loud", []string{"--log-level", "loud"}},
+		{"--log-format xml", []string{"--log-format", "xml"}},
+		{"--logfile /nowhere/at/all", []string{"--logfile", "/nowhere/at/all"}},
+		{"plan --format x", []string{"--format", `"x"`}},
+		{"events --format x", []string{"--format", `"x"`}},
+		{"demo --for ever", []string{"-for", "ever"}},
+		{"demo --consul-bin /nowhere/consul", []string{"/nowhere/consul"}},
+		{"synchronise", []string{"unknown command", "synchronise"}},
+		{"CONSULAR_MARATHON=ftp://environment CONSULAR_CONSUL=tcp://environment", []string{"ftp://environment"}},
+		{"CONSULAR_MARATHON=ftp://environment --marathon http://flag:x", []string{"--marathon", "http://flag:x"}},
+		{"CONSUL_HTTP_ADDR=tcp://environment", []string{"--consul", "tcp://environment"}},
+		{"CONSULAR_SYNC_INTERVAL=0.9", []string{"--sync-interval", "900ms"}},
+		{"CONSULAR_SYNC_INTERVAL=300 --sync-interval 90s --poll-interval 90ms", []string{"--poll-interval", "90ms"}},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			args := strings.Fields(test.args)
+			for len(args) > 0 && strings.HasPrefix(args[0], "CONSUL") {
+				name, value, _ := strings.Cut(args[0], "=")
+				t.Setenv(name, value)
+				args = args[1:]
+			}
+			code, out, log := once(t, args...)
+			if code != 1 || out != "" {
+				t.Errorf("exit code %d, stdout: %s", code, out)
+			}
+			if !strings.HasPrefix(log, "consular: ") || strings.Count(log, "\n") != 1 || strings.Contains(log, "secret") {
+				t.Errorf("not one clear line: %s", log)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(log, want) {
+					t.Errorf("does not name %s: %s", want, log)
+				}
+			}
+		})
+	}
+}
