@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -30,6 +31,8 @@ type reading struct {
 	apps        map[string]bool
 	definitions map[Version]bool
 	wake        chan struct{}
+	// count is how many apps were read since the last summary said so.
+	count atomic.Int64
 }
 
 func newReading() *reading {
@@ -78,41 +81,66 @@ const (
 // fails, it backs off: what is asked for meanwhile is read then.
 func (r *Reconciler) readApps(ctx context.Context) {
 	pauses := newBackoff(r.config.PollInterval)
-	for {
+	for failures := 0; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-r.reading.wake:
 		}
-		apps, definitions := r.reading.take()
-		if len(apps) >= snapshotInstead {
-			r.agenda.ask("many apps changed", time.Now())
-			apps = nil
-		}
-		err := errors.Join(r.readAll(ctx, apps), r.define(ctx, definitions))
-		if err == nil {
+		err := r.readAsked(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			if failures++; failures%10 == 1 {
+				r.config.Log.Warn().Err(err).Int("attempt", failures).Msg("cannot read apps")
+			}
+			if !sleep(ctx, pauses.NextBackOff()) {
+				return
+			}
+		case failures > 0:
+			r.config.Log.Info().Int("attempt", failures+1).Msg("reads of apps work again")
+			failures = 0
 			pauses.Reset()
-			continue
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		r.config.Log.Warn().Err(err).Msg("cannot read apps")
-		r.reading.ask(apps, definitions)
-		if !sleep(ctx, pauses.NextBackOff()) {
-			return
 		}
 	}
 }
 
-// readAll reads apps, several at a time, and lets the model know.
-func (r *Reconciler) readAll(ctx context.Context, ids []string) error {
+// readAsked reads what has been asked for, and asks again for what failed.
+func (r *Reconciler) readAsked(ctx context.Context) error {
+	apps, definitions := r.reading.take()
+	if len(apps) >= snapshotInstead {
+		r.agenda.ask("many apps changed", time.Now())
+		apps = nil
+	}
+	failed, err := r.readAll(ctx, apps)
+	r.reading.ask(failed, nil)
+	if defineErr := r.define(ctx, definitions); defineErr != nil {
+		r.reading.ask(nil, definitions)
+		err = errors.Join(err, defineErr)
+	}
+	return err
+}
+
+// readAll reads apps, several at a time, and lets the model know. It returns
+// those that could not be read, and the first reason.
+func (r *Reconciler) readAll(ctx context.Context, ids []string) (failed []string, err error) {
 	var all errgroup.Group
 	all.SetLimit(readsAtOnce)
+	var mu sync.Mutex
 	for _, id := range ids {
-		all.Go(func() error { return r.readApp(ctx, id) })
+		all.Go(func() error {
+			err := r.readApp(ctx, id)
+			if err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				failed = append(failed, id)
+			}
+			return err
+		})
 	}
-	return all.Wait()
+	err = all.Wait()
+	return failed, err
 }
 
 // readApp reads one app: what is known of it afterwards holds for everything
@@ -121,6 +149,7 @@ func (r *Reconciler) readApp(ctx context.Context, id string) error {
 	r.mu.Lock()
 	asked := r.desired.Ask()
 	r.mu.Unlock()
+	r.reading.count.Add(1)
 	app, err := r.marathon.App(ctx, id)
 	now := time.Now()
 	r.mu.Lock()

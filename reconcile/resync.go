@@ -8,6 +8,10 @@ import (
 	"consular/marathon"
 )
 
+// failureRest is how long a Marathon that has just failed is left alone, however
+// often the stream comes and goes: less than a reconnect may take to be noticed.
+const failureRest = time.Second
+
 // resyncs does one resync after the other, each when it is due, until ctx ends.
 func (r *Reconciler) resyncs(ctx context.Context) {
 	pauses := newBackoff(r.config.PollInterval)
@@ -26,7 +30,9 @@ func (r *Reconciler) resyncs(ctx context.Context) {
 				r.config.Log.Error().Err(err).Int("attempt", failures).Strs("cause", causes).
 					Msg("resync failed: nothing is removed, services stay as they are")
 			}
-			r.agenda.ask("retry", time.Now().Add(r.retryAfter(pauses.NextBackOff())))
+			pause := pauses.NextBackOff()
+			r.agenda.pause(time.Now().Add(min(pause, failureRest)))
+			r.agenda.ask("retry", time.Now().Add(r.retryAfter(pause)))
 		default:
 			if failures > 0 {
 				r.config.Log.Info().Int("attempt", failures+1).Msg("resyncs work again")
@@ -93,7 +99,7 @@ func (r *Reconciler) Plan(ctx context.Context) (Plan, error) {
 	actual.Unread = unread
 	plan, held := r.judge(actual, empty)
 	if apps := plan.ToConfirm(); len(apps) > 0 && !r.config.Force {
-		if err := r.readAll(ctx, apps); err != nil {
+		if _, err := r.readAll(ctx, apps); err != nil {
 			r.config.Log.Warn().Err(err).Msg("cannot confirm: what is missing from the snapshot stays for now")
 		}
 		why := plan.HeldWhy

@@ -18,6 +18,8 @@ type Summary struct {
 	Services, Keys                    int
 	Registered, Updated, Deregistered int
 	KeysSet, KeysDeleted              int
+	// Reads counts GET /v2/apps/{id} since the summary before.
+	Reads int
 	// Failed counts changes that failed at first try; their workers go on.
 	Failed int
 	// Held counts removals that the policy holds back, and Unconfirmed those
@@ -41,6 +43,7 @@ func (r *Reconciler) summary(p Plan, why string, start time.Time) Summary {
 		Unconfirmed: len(p.Unconfirmed), Conflicts: len(p.Conflicts),
 		Skipped: len(p.Skipped), Unread: len(p.Unread), start: start,
 	}
+	s.Reads = int(r.reading.count.Swap(0))
 	r.mu.Lock()
 	s.Apps, s.Tasks = r.desired.Count()
 	r.mu.Unlock()
@@ -74,7 +77,7 @@ func (s *Summary) log(log zerolog.Logger) {
 		line = log.Warn()
 	}
 	line.Str("cause", s.Cause).
-		Int("apps", s.Apps).Int("tasks", s.Tasks).Int("services", s.Services).Int("keys", s.Keys).
+		Int("apps", s.Apps).Int("tasks", s.Tasks).Int("reads", s.Reads).Int("services", s.Services).Int("keys", s.Keys).
 		Int("registered", s.Registered).Int("updated", s.Updated).Int("deregistered", s.Deregistered).
 		Int("keys_set", s.KeysSet).Int("keys_deleted", s.KeysDeleted).
 		Int("failed", s.Failed).Int("held_back", s.Held+s.Unconfirmed).Int("conflicts", s.Conflicts).
