@@ -28,6 +28,9 @@ type connection struct {
 	body *wholeEvents
 	// redirect is the Location that a standby answered, or "".
 	redirect string
+	// proxied is set when the master is a standby that passes its leader's stream
+	// on, as those before 1.7 do.
+	proxied bool
 	// leader is the host and port of the leader, "" when nobody said.
 	leader string
 }
@@ -46,6 +49,10 @@ func (c *connection) listen(ctx context.Context) Gap {
 	gap := c.subscribe(ctx, c.master.events)
 	if c.redirect != "" {
 		gap = c.follow(ctx)
+	}
+	if c.proxied && c.body == nil && ctx.Err() == nil {
+		// There is no way to the leader from here.
+		gap = c.subscribe(ctx, c.master.events)
 	}
 	gap.Master = c.master.name
 	return gap
@@ -201,6 +208,18 @@ func (c *connection) accept(resp *http.Response, events *url.URL) error {
 	}
 	if leader, err := url.Parse(resp.Header.Get("X-Marathon-Leader")); err == nil && leader.Host != "" {
 		c.leader = clip(leader.Host)
+		return c.preferLeader(resp, leader)
 	}
 	return nil
+}
+
+// preferLeader leaves a stream that a standby passes on, once: before 1.7 the
+// standby ends it when the leader is silent for 10 s, and heartbeats are 10 s
+// apart. What it names as its leader is followed like a redirect.
+func (c *connection) preferLeader(resp *http.Response, leader *url.URL) error {
+	if c.proxied || c.redirect != "" || resp.Header.Get("X-Marathon-Via") == "" {
+		return nil
+	}
+	c.proxied, c.redirect = true, leader.JoinPath("v2", "events").String()
+	return Gap{Cause: Standby, Err: fmt.Errorf("%s passes on the stream of %s", bare(resp.Request.URL), c.leader)}
 }

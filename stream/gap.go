@@ -33,10 +33,11 @@ const (
 	Oversize Cause = "oversize"
 	// Undecodable: an event was not what its type promises.
 	Undecodable Cause = "undecodable"
-	// LeaderChanged: the connection just made leads to another leader than the
-	// one before, as far as Marathon says who leads.
-	LeaderChanged Cause = "leader changed"
 )
+
+// LeaderChanged is in the log only: the connection just made leads to another
+// leader than the one before, as far as Marathon says who leads.
+const LeaderChanged Cause = "leader changed"
 
 // Gap is a time, or a single event, that was not heard.
 type Gap struct {

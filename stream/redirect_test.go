@@ -195,8 +195,8 @@ func TestTellsOfANewLeader(t *testing.T) {
 	}}, nil, nil)
 	end := []string{"event_stream_attached", "disconnected closed", "connected " + one}
 	l.wantTold(t, slices.Concat([]string{"connected " + one}, end, end, end,
-		[]string{"missed leader changed", "event_stream_attached"})...)
-	l.wantLogged(t, `"leader":"b:1"`, `"before":"a:1"`, "leader changed")
+		[]string{"event_stream_attached"})...)
+	l.wantLogged(t, `"leader":"b:1"`, `"before":"a:1"`, `"deaf_ms":`, "leader changed")
 }
 
 // A Transport may add a token: it is sent where the rule above allows, and nowhere else.
@@ -214,5 +214,35 @@ func TestTransportSeesOnlyMastersAndTheirLeaders(t *testing.T) {
 	}, nil)
 	if slices.Contains(hosts, "evil.test") {
 		t.Errorf("asked %q", hosts)
+	}
+}
+
+// Before 1.7 a standby passes the leader's stream on. The leader itself is
+// better, where there is a way to it.
+func TestPrefersTheLeaderToAStandbyThatProxies(t *testing.T) {
+	proxied := strings.Replace(head, "\r\n", "\r\nX-Marathon-Leader: "+leader+"\r\nX-Marathon-Via: 1.1 one.test:8080\r\n", 1)
+	for name, c := range map[string]struct {
+		leader []answer
+		heard  string
+		dials  []string
+	}{
+		"reachable":   {[]answer{stays(head, attached("a"), changed("direct"))}, "task direct", []string{"one.test:8080", "leader.test:8080"}},
+		"unreachable": {nil, "task proxied", []string{"one.test:8080", "leader.test:8080", "one.test:8080"}},
+		"no stream":   {[]answer{says("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")}, "task proxied", []string{"one.test:8080", "leader.test:8080", "one.test:8080"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := listen(t, 10*time.Second, one, map[string][]answer{
+				"one.test:8080": {stays(proxied, attached("a"), changed("proxied"))}, "leader.test:8080": c.leader,
+			}, nil, nil)
+			l.wantTold(t, "connected "+one, "event_stream_attached", c.heard)
+			l.wantLogged(t, `"message":"connected"`, `"leader":"leader.test:8080"`, `"failed_attempts":0`)
+			var dials []string
+			for _, d := range l.dialled() {
+				dials = append(dials, d.host)
+			}
+			if !slices.Equal(dials, c.dials) {
+				t.Errorf("dialled %q, want %q", dials, c.dials)
+			}
+		})
 	}
 }

@@ -24,6 +24,8 @@ type report struct {
 	// deafSince is when the outage began; told whether the Handler knows of it.
 	deafSince time.Time
 	told      bool
+	// cause is why that outage began.
+	cause Cause
 	// attempts have failed in this outage.
 	attempts int
 	// leader is the last one known.
@@ -50,15 +52,19 @@ func (r *report) connected(c *connection) {
 	if c.leader != "" {
 		line.Str("leader", c.leader)
 	}
+	if r.told {
+		line.Str("cause", string(r.cause))
+	}
 	line.Int64("took_ms", c.connected.Sub(c.began).Milliseconds()).
 		Int("failed_attempts", r.attempts).Msg(message)
+	r.leads(c)
 	r.told, r.attempts = false, 0
 	r.handler.Connected(c.master.name)
-	r.leads(c)
 }
 
-// leads tells when another leader answers than before. Who leads is not always
-// known: behind a proxy that drops headers it never is.
+// leads logs when another leader answers than before. The Handler need not know:
+// it was deaf anyway. Who leads is not always known: behind a proxy that drops
+// headers it never is.
 func (r *report) leads(c *connection) {
 	before := r.leader
 	if c.leader == "" || c.leader == before {
@@ -68,12 +74,9 @@ func (r *report) leads(c *connection) {
 	if before == "" {
 		return
 	}
-	r.log.Warn().Str("master", c.master.name).Str("leader", c.leader).
-		Str("before", before).Str("cause", string(LeaderChanged)).Msg("leader changed")
-	r.handler.Missed(Gap{
-		Cause: LeaderChanged, Master: c.master.name,
-		Err: fmt.Errorf("%s leads, %s did", c.leader, before),
-	})
+	r.log.Warn().Str("master", c.master.name).Str("leader", c.leader).Str("before", before).
+		Str("cause", string(LeaderChanged)).Int64("deaf_ms", c.connected.Sub(r.deafSince).Milliseconds()).
+		Msg("leader changed")
 }
 
 // disconnected tells of the end of a subscription.
@@ -99,7 +102,7 @@ func (r *report) failed(c *connection, gap Gap) {
 }
 
 func (r *report) tell(gap Gap) {
-	r.told = true
+	r.told, r.cause = true, gap.Cause
 	r.handler.Disconnected(gap)
 }
 

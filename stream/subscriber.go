@@ -28,8 +28,7 @@ type Handler interface {
 	// Event delivers one event. After Connected, and before Disconnected.
 	Event(event marathon.Event)
 	// Missed says that an event was missed though the connection lives
-	// (Oversize, Undecodable), in its place among the events, or, right after
-	// Connected, that another leader answers now (LeaderChanged).
+	// (Oversize, Undecodable), in its place among the events.
 	Missed(gap Gap)
 	// Disconnected says that nothing is heard from now on. It is called once per
 	// outage: when a subscription ends, or else at the first attempt that fails.
