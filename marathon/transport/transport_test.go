@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -18,7 +19,19 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// net/http reads the environment once: the proxy is there for all tests, and only
+// for the hosts of TestProxyOfTheEnvironment.
+func TestMain(m *testing.M) {
+	for name, value := range map[string]string{
+		"HTTP_PROXY": "http://joe:s3cret@proxy.test:3128", "HTTPS_PROXY": "http://joe:s3cret@proxy.test:3128",
+		"NO_PROXY": "consul.test,marathon.test,other.test,127.0.0.0/8,::1",
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var limits = Config{Connect: 5 * time.Second, Head: 15 * time.Second, Silence: 5 * time.Second}
 
