@@ -182,8 +182,9 @@
 //
 // Resyncs are asked for by connects, gaps, the sync interval, polling while the
 // stream is down or something is held back or unconfirmed, a domain that is back,
-// and what is said above; the agenda makes one of all that is due. Reasons that a stream of
-// bad events could repeat are limited to one per poll interval.
+// and what is said above; once one is due, it serves for all that were asked for.
+// Reasons that a stream of bad events could repeat are limited to one per poll
+// interval.
 //
 // # Workers
 //
