@@ -38,9 +38,9 @@ type listener struct {
 	reader *bufio.Reader
 }
 
-func listen(t *testing.T, url string) *listener {
+func listen(t *testing.T, url string, query ...string) *listener {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/v2/events", nil)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/v2/events"+strings.Join(query, ""), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,6 +86,9 @@ func (m *Marathon) deploy(c change) (*deployment, error) {
 			c.after[id] = spec.stamped(version, d.before[id])
 		}
 	}
+	if m.config.TaskEra {
+		d.plan.Original, d.plan.Target = m.rootGroups(c.after)
+	}
 	m.deployments = append(m.deployments, d)
 	m.scriptDeployment(d)
 	m.scriptGroupChange(d)

@@ -31,5 +31,5 @@
 // a caller can make happen, deployment.go, capacity.go and instance.go how it happens,
 // event.go and wire.go what it looks like. rest.go, write.go and stream.go serve
 // it over HTTP, fault.go breaks that on demand, master.go makes several masters of
-// one state, story.go tells the demo's story.
+// one state, era.go says what 1.3 does otherwise, story.go tells the demo's story.
 package simulator

@@ -17,7 +17,7 @@ type statusUpdate struct {
 	Message     string      `json:"message"`
 	AppID       string      `json:"appId"`
 	Host        string      `json:"host"`
-	IPAddresses []ipAddress `json:"ipAddresses"`
+	IPAddresses []ipAddress `json:"ipAddresses,omitzero"`
 	Ports       []int       `json:"ports"`
 	Version     string      `json:"version"`
 	stamp
@@ -39,6 +39,14 @@ type unknownInstanceTerminated struct {
 	RunSpecID  string `json:"runSpecId"`
 	Condition  string `json:"condition"`
 	lateStamp
+}
+
+// unknownTaskTerminated is 1.3's word for it.
+type unknownTaskTerminated struct {
+	TaskID    string `json:"taskId"`
+	RunSpecID string `json:"runSpecId"`
+	Status    string `json:"status"`
+	stamp
 }
 
 // deploymentStep is deployment_info and deployment_step_success.

@@ -71,7 +71,7 @@ func (m *Marathon) Inject(raw []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, s := range m.streams.open {
-		s.offer(raw)
+		s.offer(raw, m.config.TaskEra)
 	}
 }
 

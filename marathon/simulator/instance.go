@@ -1,7 +1,6 @@
 package simulator
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -80,7 +79,11 @@ func (m *Marathon) place(i *instance, wait time.Duration) {
 			ready: func() bool { return m.visible(i.spec.ID) && m.offer(i.spec) != nil },
 			run:   func() { m.provision(i) },
 		},
-		step{delay: pace.Start, run: func() { m.update(i, "TASK_STARTING", "") }},
+		step{delay: pace.Start, run: func() {
+			if !m.config.TaskEra {
+				m.update(i, "TASK_STARTING", "")
+			}
+		}},
 		step{delay: pace.Run, run: func() { m.update(i, "TASK_RUNNING", "") }},
 	)
 }
@@ -108,13 +111,16 @@ func (m *Marathon) provision(i *instance) {
 	i.tasks = nil
 	for _, c := range i.spec.tasks() {
 		i.tasks = append(i.tasks, &task{
-			id:     fmt.Sprintf("%s.%s.%d", i.id, c.Name, i.attempt),
+			id:     m.taskID(i, c.Name),
 			state:  "TASK_STAGING",
 			ports:  i.host.takePorts(hostPorts(c.Ports), m.random),
 			staged: time.Now(),
 		})
 	}
 	m.publishCondition(i, "Provisioned")
+	if m.config.TaskEra {
+		m.publishStatus(i, i.tasks[0], "")
+	}
 }
 
 func hostPorts(ports []Port) int {
@@ -146,6 +152,7 @@ func (m *Marathon) update(i *instance, state, message string) {
 	if state == "TASK_RUNNING" {
 		m.continueReplacement(i.spec.ID)
 	}
+	m.forgetDead(i)
 }
 
 // record changes the state of an instance's tasks: what REST says from now on.
@@ -244,6 +251,7 @@ func (m *Marathon) publishKilled(i *instance) {
 		m.publishStatus(i, t, "Command terminated with signal Terminated")
 	}
 	m.publishCondition(i, "Killed")
+	m.forgetDead(i)
 }
 
 // forget takes the instance out of all answers.
@@ -265,13 +273,16 @@ func (m *Marathon) end(i *instance) {
 func (m *Marathon) publishStatus(i *instance, t *task, message string) {
 	m.publish(statusUpdate{
 		SlaveID: i.host.agentID, TaskID: t.id, TaskStatus: t.state, Message: message, AppID: i.spec.ID,
-		Host: i.host.name, IPAddresses: t.addresses(), Ports: t.ports, Version: i.spec.version,
+		Host: i.host.name, IPAddresses: m.eventAddresses(t), Ports: t.ports, Version: i.spec.version,
 		stamp: stamped("status_update_event"),
 	})
 }
 
 func (m *Marathon) publishCondition(i *instance, condition string) {
 	i.condition = condition
+	if m.config.TaskEra {
+		return
+	}
 	e := instanceChanged{
 		InstanceID: i.id, Condition: condition, RunSpecID: i.spec.ID, RunSpecVersion: i.spec.version,
 		lateStamp: lateStamped("instance_changed_event"),

@@ -20,8 +20,10 @@ import (
 type Config struct {
 	// Seed decides all IDs, ports, and the order of Shuffle and of Story.
 	Seed uint64
-	// Version is what /v2/info tells; "1.11.26" when empty.
+	// Version is what /v2/info tells; "1.11.26" when empty, "1.3.6" with TaskEra.
 	Version string
+	// TaskEra plays a Marathon 1.3, as era.go says.
+	TaskEra bool
 	// FrameworkID is what /v2/info tells; empty takes that of the recordings.
 	FrameworkID string
 	// Hosts are the names or addresses of the machines that tasks run on;
@@ -125,6 +127,9 @@ func New(c Config) *Marathon {
 }
 
 func (c Config) withDefaults() Config {
+	if c.Version == "" && c.TaskEra {
+		c.Version = "1.3.6"
+	}
 	if c.Version == "" {
 		c.Version = "1.11.26"
 	}

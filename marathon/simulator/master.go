@@ -10,9 +10,12 @@ import (
 // 11 times 250 ms.
 const electionPatience = 2750 * time.Millisecond
 
+// viaHeader names the standby that an answer has come by.
+const viaHeader = "X-Marathon-Via"
+
 // Master is one of several Marathon processes that share one state. Only the
-// leader answers by itself: a standby (1.7 or later) proxies REST to it and
-// redirects event streams.
+// leader answers by itself: a standby proxies REST to it and redirects event
+// streams, or, in the task era, proxies those too.
 type Master struct {
 	marathon *Marathon
 	address  string
@@ -50,8 +53,10 @@ func (a *Master) Kill() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	a.dead = true
-	if m.leadership.leader == a {
-		m.endAll(overflow)
+	for _, s := range m.streams.open {
+		if m.leadership.leader == a || s.via == a.address {
+			s.close(overflow)
+		}
 	}
 }
 
@@ -95,13 +100,14 @@ func (a *Master) Handler() http.Handler {
 		case a.isDead():
 			drop(w)
 		case leader == nil:
-			htmlError(w, r, http.StatusBadGateway, "Could not determine the current leader")
-		case leader != a && r.URL.Path == "/v2/events":
+			htmlError(w, r, m.noLeaderStatus(), "Could not determine the current leader")
+		case leader != a && r.URL.Path == "/v2/events" && !m.config.TaskEra:
 			redirect(w, r, leader)
 		case leader != a && leader.isDead():
 			m.leaderFailed(w, r)
 		case leader != a:
-			w.Header().Set("X-Marathon-Via", "1.1 "+a.address)
+			w.Header().Set(viaHeader, "1.1 "+a.address)
+			r.Header.Set(viaHeader, a.address)
 			leader.serve(w, r)
 		default:
 			leader.serve(w, r)
@@ -160,8 +166,8 @@ func (m *Marathon) leaderFailed(w http.ResponseWriter, r *http.Request) {
 	m.leadership.failures++
 	refused := m.leadership.failures%2 == 1
 	m.mu.Unlock()
-	if refused {
-		htmlError(w, r, http.StatusBadGateway, "Connection to leader refused.")
+	if refused || m.config.TaskEra {
+		htmlError(w, r, m.noLeaderStatus(), "Connection to leader refused.")
 		return
 	}
 	htmlError(w, r, http.StatusInternalServerError, "Server Error")

@@ -178,7 +178,7 @@ func (m *Marathon) deployApp(spec *runSpec, uri string, force bool) (*deployment
 	c.posted = func() event {
 		// What was asked for: a new app has no service ports yet, and one that was
 		// posted no version info.
-		asked := c.after[spec.ID].definition()
+		asked := m.definition(c.after[spec.ID])
 		if uri == createURI {
 			asked.VersionInfo = nil
 		}

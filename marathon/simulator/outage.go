@@ -88,6 +88,10 @@ func (m *Marathon) Unreachable(taskID string) error { return m.Finish(taskID, "T
 
 func (m *Marathon) unreachable(i *instance, state string) {
 	m.agenda.abandon(&i.script)
+	if m.config.TaskEra {
+		m.agenda.add(&i.script, step{run: func() { m.lose(i) }})
+		return
+	}
 	if i.spec.InactiveAfter == 0 && i.spec.ExpungeAfter == 0 {
 		m.agenda.add(&i.script, step{run: func() { m.expungeUnreachable(i, state) }})
 		return
@@ -96,12 +100,15 @@ func (m *Marathon) unreachable(i *instance, state string) {
 	if i.condition == "Unreachable" {
 		condition = "UnreachableInactive"
 	}
-	m.agenda.add(&i.script, step{run: func() {
-		m.recordUnreachable(i, state, condition)
-		if condition == "UnreachableInactive" && m.root[i.spec.ID] != nil {
-			m.launch(m.root[i.spec.ID])
-		}
-	}})
+	m.agenda.add(&i.script, step{run: func() { m.giveUp(i, state, condition) }})
+}
+
+// giveUp lists an instance as unreachable, with a replacement once it is inactive.
+func (m *Marathon) giveUp(i *instance, state, condition string) {
+	m.recordUnreachable(i, state, condition)
+	if condition == "UnreachableInactive" && m.root[i.spec.ID] != nil {
+		m.launch(m.root[i.spec.ID])
+	}
 }
 
 func (m *Marathon) recordUnreachable(i *instance, state, condition string) {
@@ -164,6 +171,10 @@ func (m *Marathon) back(i *instance) {
 func (m *Marathon) unknownTerminated(i *instance) {
 	for _, t := range i.tasks {
 		delete(m.expunged, t.id)
+	}
+	if m.config.TaskEra {
+		m.agenda.add(&i.script, step{run: func() { m.publishUnknownTask(i) }})
+		return
 	}
 	m.agenda.add(&i.script, step{run: func() {
 		m.publish(unknownInstanceTerminated{

@@ -5,11 +5,14 @@ import (
 	"slices"
 )
 
-// plan is a deployment plan in its light form, the only one since 1.8.
+// plan is a deployment plan, in its light form since 1.8. In the heavy one
+// Original and Target hold all apps, before and after.
 type plan struct {
-	ID      string     `json:"id"`
-	Steps   []planStep `json:"steps"`
-	Version string     `json:"version"`
+	ID       string     `json:"id"`
+	Original *rootGroup `json:"original,omitempty"`
+	Target   *rootGroup `json:"target,omitempty"`
+	Steps    []planStep `json:"steps"`
+	Version  string     `json:"version"`
 }
 
 type planStep struct {

@@ -53,6 +53,9 @@ func (m *Marathon) DeletePod(id string) error {
 }
 
 func (m *Marathon) deployPod(id string, spec *runSpec, eventType, uri string) error {
+	if m.config.TaskEra {
+		return fmt.Errorf("deploy pod %s: there are no pods before 1.4", id)
+	}
 	_, err := m.deployed(change{
 		group: (&runSpec{App: App{ID: id}}).group(),
 		after: map[string]*runSpec{id: spec},

@@ -153,7 +153,7 @@ func (m *Marathon) getVersion(w http.ResponseWriter, id, version string) {
 		})
 		return
 	}
-	writeJSON(w, http.StatusOK, spec.definition())
+	writeJSON(w, http.StatusOK, m.definition(spec))
 }
 
 // getTasks lists the tasks of all apps that REST shows, with service ports.

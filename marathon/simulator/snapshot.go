@@ -86,7 +86,7 @@ func (m *Marathon) Deployments() []Deployment {
 // GET /v2/apps/{id} tells.
 func (m *Marathon) appInfo(spec *runSpec) appInfo {
 	tasks := m.taskInfos(spec.ID)
-	info := appInfo{definition: spec.definition(), Deployments: []deploymentRef{}, Tasks: &tasks}
+	info := appInfo{definition: m.definition(spec), Deployments: []deploymentRef{}, Tasks: &tasks}
 	for _, t := range tasks {
 		switch t.State {
 		case "TASK_STAGING", "TASK_STARTING":

@@ -27,8 +27,10 @@ type streams struct {
 type stream struct {
 	conn   net.Conn
 	remote string
-	types  []string // empty for all
-	queue  chan []byte
+	// via is the standby that passes the stream on; "" for none.
+	via   string
+	types []string // empty for all
+	queue chan []byte
 	// end is closed, once, to make the stream end as ending says.
 	end    chan struct{}
 	once   sync.Once
@@ -63,7 +65,7 @@ func (s *stream) close(how ending) {
 }
 
 // publish hands an event to all streams that want it. It never waits: a stream
-// whose queue is full is closed, as since 1.8.
+// whose queue is full is closed, as since 1.8, or misses the event, as before.
 func (m *Marathon) publish(e event) {
 	if m.streams.dropping {
 		return
@@ -71,16 +73,18 @@ func (m *Marathon) publish(e event) {
 	framed := frame(e)
 	for _, s := range m.streams.open {
 		if len(s.types) == 0 || slices.Contains(s.types, e.name()) {
-			s.offer(framed)
+			s.offer(framed, m.config.TaskEra)
 		}
 	}
 }
 
-func (s *stream) offer(bytes []byte) {
+func (s *stream) offer(bytes []byte, dropping bool) {
 	select {
 	case s.queue <- bytes:
 	default:
-		s.close(overflow)
+		if !dropping {
+			s.close(overflow)
+		}
 	}
 }
 
@@ -117,7 +121,7 @@ func (m *Marathon) events(w http.ResponseWriter, r *http.Request) {
 func writeHead(w io.Writer, header http.Header) error {
 	head := bufio.NewWriter(w)
 	fmt.Fprintf(head, "HTTP/1.1 200 OK\r\nDate: %s\r\n", time.Now().UTC().Format(http.TimeFormat))
-	for _, name := range leaderHeaders {
+	for _, name := range append(leaderHeaders, viaHeader) {
 		for _, value := range header[name] {
 			fmt.Fprintf(head, "%s: %s\r\n", name, value)
 		}
@@ -145,8 +149,11 @@ func (m *Marathon) attach(conn net.Conn, r *http.Request) *stream {
 		remote = r.RemoteAddr
 	}
 	s := &stream{
-		conn: conn, remote: remote, types: r.URL.Query()["event_type"],
+		conn: conn, remote: remote, via: r.Header.Get(viaHeader), types: r.URL.Query()["event_type"],
 		queue: make(chan []byte, m.config.Queue), end: make(chan struct{}),
+	}
+	if m.config.TaskEra {
+		s.types = nil // there is no filter before 1.3.7
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

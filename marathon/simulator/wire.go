@@ -19,7 +19,8 @@ type definition struct {
 	MaxLaunchDelaySeconds int               `json:"maxLaunchDelaySeconds"`
 	Mem                   float64           `json:"mem"`
 	GPUs                  int               `json:"gpus"`
-	Networks              []network         `json:"networks"`
+	Networks              []network         `json:"networks,omitempty"`
+	IPAddress             *ipPerTask        `json:"ipAddress,omitempty"`
 	PortDefinitions       *[]portDefinition `json:"portDefinitions,omitempty"`
 	RequirePorts          bool              `json:"requirePorts"`
 	UpgradeStrategy       *Upgrade          `json:"upgradeStrategy"`
@@ -27,13 +28,15 @@ type definition struct {
 	VersionInfo           *versionInfo      `json:"versionInfo,omitempty"`
 	KillSelection         string            `json:"killSelection"`
 	UnreachableStrategy   unreachable       `json:"unreachableStrategy"`
-	Role                  string            `json:"role"`
+	Role                  string            `json:"role,omitempty"`
 }
 
 type container struct {
 	Type         string        `json:"type"`
 	Volumes      []struct{}    `json:"volumes"`
 	PortMappings []portMapping `json:"portMappings,omitempty"`
+	// Docker is where PortMappings are before 1.5.
+	Docker *dockerNetwork `json:"docker,omitempty"`
 }
 
 type network struct {

@@ -151,7 +151,7 @@ func (m *Marathon) answer(w http.ResponseWriter, r *http.Request, d *deployment,
 		writeJSON(w, status, map[string]string{"version": d.plan.Version, "deploymentId": d.plan.ID})
 		return
 	}
-	asked := d.after[created].definition()
+	asked := m.definition(d.after[created])
 	asked.VersionInfo = nil
 	writeJSON(w, status, appInfo{definition: asked, Deployments: []deploymentRef{{d.plan.ID}}})
 }
