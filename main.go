@@ -234,7 +234,9 @@ func eventsCommand(ctx context.Context, p program) error {
 	}
 	out := p.App.Writer
 	if format == "text" {
-		out = settings.Console(out)
+		lines := settings.Console(out)
+		lines.PartsExclude = []string{zerolog.LevelFieldName}
+		out = lines
 	}
 	p.Stream.Log = p.log
 	subscriber, err := stream.New(p.Stream, stream.NewPrinter(out))

@@ -170,16 +170,21 @@ func (policy Policy) AllowAway(recent, owned int) bool {
 	return policy.Force || !policy.tooMany(recent+1, owned)
 }
 
-// Hold moves what an earlier look of the same resync has held back.
-func (p *Plan) Hold(held HeldBack, why []string) {
+// Rejudge holds back of a plan that was made again, later in the same look, all
+// unannounced removals but those that the policy let pass the first time.
+func (p *Plan) Rejudge(first Plan) {
+	passed := map[string]bool{}
+	for _, c := range first.Changes {
+		passed[c.id()] = true
+	}
+	p.HeldWhy = first.HeldWhy
 	p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool {
-		_, is := held[c.id()]
-		if is {
+		hold := c.unannounced() && !passed[c.id()]
+		if hold {
 			p.Held = append(p.Held, c)
 		}
-		return is
+		return hold
 	})
-	p.HeldWhy = why
 }
 
 // Unconfirm moves the removals whose app has not been asked for by itself, or

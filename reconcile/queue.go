@@ -31,7 +31,7 @@ type job struct {
 
 // cause is why a job exists, for the log.
 type cause struct {
-	// name is the event's type, "resync" or "retry".
+	// name is the event's type, "app read", "listed" or "resync".
 	name  string
 	state marathon.State
 	// at is Marathon's own timestamp of the event; zero otherwise.

@@ -77,6 +77,7 @@ func (r *Reconciler) resync(ctx context.Context, why string) error {
 	if err != nil {
 		return err
 	}
+	r.tell(&plan)
 	s := r.summary(plan, why, start)
 	r.handOut(plan, func(done outcome) {
 		s.add(done)
@@ -97,29 +98,28 @@ func (r *Reconciler) Plan(ctx context.Context) (Plan, error) {
 	}
 	actual := r.read(ctx)
 	actual.Unread = unread
-	plan, held := r.judge(actual, empty)
+	plan := r.judge(actual, empty)
 	if apps := plan.ToConfirm(); len(apps) > 0 && !r.config.Force {
 		if _, err := r.readAll(ctx, apps); err != nil {
 			r.config.Log.Warn().Err(err).Msg("cannot confirm: what is missing from the snapshot stays for now")
 		}
-		why := plan.HeldWhy
+		first := plan
 		r.mu.Lock()
 		plan = r.desired.Plan(actual)
 		r.mu.Unlock()
-		plan.Hold(held, why)
+		plan.Rejudge(first)
 		plan.Unconfirm()
 	}
 	r.mu.Lock()
 	r.waiting = len(plan.Held) + len(plan.Unconfirmed)
 	r.mu.Unlock()
-	r.tell(&plan)
 	r.owned.Store(int64(plan.Services))
 	r.frozen.Store(plan.otherFramework && !r.config.Force)
 	return plan, ctx.Err()
 }
 
 // judge makes a plan and lets the policy filter it.
-func (r *Reconciler) judge(actual Actual, empty bool) (Plan, HeldBack) {
+func (r *Reconciler) judge(actual Actual, empty bool) Plan {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -127,7 +127,7 @@ func (r *Reconciler) judge(actual Actual, empty bool) (Plan, HeldBack) {
 	r.held = r.config.Filter(&plan, Judgement{
 		Now: now, Held: r.held, RecentAway: r.recentAway(now), EmptySnapshot: empty,
 	})
-	return plan, r.held
+	return plan
 }
 
 // snapshot takes what Marathon says into the model, definitions of old versions

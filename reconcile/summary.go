@@ -107,6 +107,7 @@ func (r *Reconciler) Sync(ctx context.Context) (Plan, Summary, error) {
 			if plan, err = r.Plan(ctx); err != nil {
 				return err
 			}
+			r.tell(&plan)
 			before := sum
 			sum = r.summary(plan, "sync", start)
 			sum.carryOver(before)

@@ -42,7 +42,7 @@ func OpenLog(c *cli.Context) (log zerolog.Logger, closeLog func(), err error) {
 }
 
 // Console writes log lines for people.
-func Console(out io.Writer) io.Writer {
+func Console(out io.Writer) zerolog.ConsoleWriter {
 	return zerolog.ConsoleWriter{Out: out, TimeFormat: "15:04:05.000", NoColor: !IsTerminal(out)}
 }
 
