@@ -65,6 +65,15 @@ func TestTaskOfUnlistedAppIsReadFor(t *testing.T) {
 	}
 }
 
+// Nor does it say that an app is gone that was read after it was asked for.
+func TestSnapshotDoesNotDropAppsReadLater(t *testing.T) {
+	d := knowing()
+	asked, later := d.Ask(), d.Ask()
+	d.Answer(later, newApp("/new", newTask("t1", "/new")), start)
+	d.Replace(asked, snapshotOf(), start)
+	wantVerdict(t, d, "t1", "/new", Present)
+}
+
 // Of two answers the one that was asked for later counts, whichever comes first.
 func TestOutdatedAnswersSayNothing(t *testing.T) {
 	old, young := newApp("/a", newTask("t1", "/a")), newApp("/a", newTask("t2", "/a"))

@@ -100,6 +100,17 @@ func TestUnreachableTaskComesBack(t *testing.T) {
 	wantVerdict(t, d, "t1", "/a", Present)
 }
 
+// A task of a version that nobody has told of: the app has changed unheard.
+func TestTaskOfUnknownVersionIsReadFor(t *testing.T) {
+	d := knowing(newApp("/a"))
+	task := newTask("t1", "/a")
+	task.Version = "v2"
+	if e := d.Apply(changed(task), start); !slices.Equal(e.Read, []string{"/a"}) {
+		t.Errorf("effects %+v, want a read of /a", e)
+	}
+	wantVerdict(t, d, "t1", "/a", Held)
+}
+
 func TestPlansAreReadByVersion(t *testing.T) {
 	d := knowing(newApp("/a"), newApp("/b"))
 	if e := d.Apply(marathon.DeploymentPlanned{Version: "v2", Apps: []string{"/a"}}, start); len(e.Read) > 0 {
