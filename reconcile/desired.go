@@ -223,6 +223,8 @@ type NameWant struct {
 	Labels map[string]string
 	// Unfit are labels that cannot be keys.
 	Unfit []error
+	// Clash is set when several apps have the name: its keys are not adopted.
+	Clash bool
 	// Announced is set on Absent when an app of that name is known to be gone.
 	Announced bool
 }
@@ -244,7 +246,7 @@ func (d *Desired) Labels(name string) NameWant {
 		return NameWant{Verdict: Held, App: app}
 	}
 	labels, unfit := d.tr.Labels(app, a.app.Labels)
-	return NameWant{Verdict: Present, App: app, Labels: labels, Unfit: unfit}
+	return NameWant{Verdict: Present, App: app, Labels: labels, Unfit: unfit, Clash: len(apps) > 1}
 }
 
 func (d *Desired) absentName() Verdict {

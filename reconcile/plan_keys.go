@@ -59,7 +59,7 @@ func diffKeys(tr Translation, name string, w NameWant, have []consul.Key) (chang
 			if change.Why = keyDrift(tr.Owner, k, value); change.Why != nil {
 				changes = append(changes, change.set(tr.Owner, k, value))
 			}
-		case tr.ownsKey(k.Flags):
+		case tr.ownsKey(k.Flags) && (k.Flags != 0 || !w.Clash):
 			changes = append(changes, change.drop(k, w))
 		case k.Flags == 0:
 			unowned++

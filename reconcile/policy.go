@@ -65,7 +65,7 @@ func (policy Policy) Filter(p *Plan, j Judgement) HeldBack {
 	p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool {
 		why := reason(c, p, guard, away, empty)
 		before, was := j.Held[c.id()]
-		if !c.unannounced() || why == "" && !was {
+		if !p.holdable(c) || why == "" && !was {
 			return false
 		}
 		if why == "" {
@@ -85,6 +85,12 @@ func (policy Policy) Filter(p *Plan, j Judgement) HeldBack {
 	})
 	p.HeldWhy = sortedKeys(reasons)
 	return next
+}
+
+// holdable reports whether a change may be held back: what nobody announced, and
+// every key's removal while the keys may be another Marathon's.
+func (p *Plan) holdable(c Change) bool {
+	return c.unannounced() || p.otherFramework && c.Op == Delete
 }
 
 // unannounced reports whether a removal rests on a look at Marathon alone.
@@ -133,8 +139,8 @@ func loss(p *Plan, removes, brings Op) int {
 		switch {
 		case c.Op == removes && c.unannounced():
 			lost[c.Service]++
-		case c.Op == brings:
-			lost[c.Service]--
+		case c.Op == brings && c.write.Key.ModifyIndex == 0:
+			lost[c.Service]-- // a key that is there already is no gain
 		}
 	}
 	sum := 0
