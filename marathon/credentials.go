@@ -82,6 +82,11 @@ func (a *authorized) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// CloseIdleConnections closes those of the RoundTripper below.
+func (a *authorized) CloseIdleConnections() {
+	(&http.Client{Transport: a.next}).CloseIdleConnections()
+}
+
 func (a *authorized) send(req *http.Request, authorization string) (*http.Response, error) {
 	if authorization != "" {
 		req = req.Clone(req.Context())
