@@ -439,7 +439,7 @@ func TestBadInput(t *testing.T) {
 			if !strings.HasPrefix(log, "consular: ") || strings.Count(log, "\n") != 1 || strings.Contains(log, "secret") {
 				t.Errorf("not one clear line: %s", log)
 			}
-			for _, word := range strings.Fields(want) {
+			for word := range strings.FieldsSeq(want) {
 				if !strings.Contains(log, word) {
 					t.Errorf("does not name %s: %s", word, log)
 				}

@@ -54,7 +54,7 @@ func openDoors(t testing.TB, dev *devconsul.Cluster, port int) *doors {
 		var serving sync.WaitGroup
 		serving.Go(func() { _ = server.Serve(listener) })
 		t.Cleanup(func() {
-			server.Close()
+			must(t, server.Close())
 			serving.Wait()
 			connections.CloseIdleConnections()
 		})
@@ -147,7 +147,7 @@ func TestConsulIsDownAtStart(t *testing.T) {
 func TestMarathonIsDownAtStart(t *testing.T) {
 	s := newScene(t, theCluster(t))
 	must(t, s.marathon.Create(web("/web", 4)))
-	down := func(w http.ResponseWriter, r *http.Request) bool {
+	down := func(w http.ResponseWriter, _ *http.Request) bool {
 		http.Error(w, "starting", http.StatusServiceUnavailable)
 		return true
 	}
