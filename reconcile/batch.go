@@ -38,6 +38,13 @@ func newBatch(n int, finish func(outcome)) *batch {
 	return b
 }
 
+// expect adds n jobs. The batch must not have finished.
+func (b *batch) expect(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.waiting += n
+}
+
 // done takes in what came of one job.
 func (b *batch) done(o outcome) {
 	b.mu.Lock()

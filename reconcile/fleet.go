@@ -28,6 +28,8 @@ type Agent interface {
 type fleet struct {
 	// employ makes the worker for a host.
 	employ func(host string) (*agentWorker, error)
+	// patience is how long a look at an agent may take.
+	patience time.Duration
 	// run starts a worker; nil while nothing is to be written.
 	run func(*agentWorker)
 
@@ -139,22 +141,21 @@ func (f *fleet) hosts() []string {
 	return sortedKeys(f.workers)
 }
 
-// survey lists the agents of all the hosts, all at once. One that does not
-// answer within patience is left out: it delays nobody else.
-func (f *fleet) survey(ctx context.Context, hosts []string, patience time.Duration) []AgentState {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	states := make([]AgentState, len(hosts))
+// survey lists the agents of all the hosts, all at once, and tells seen of each
+// as soon as it is known.
+func (f *fleet) survey(ctx context.Context, hosts []string, seen func(AgentState)) {
 	var all sync.WaitGroup
-	for i, host := range hosts {
-		all.Go(func() { states[i] = f.look(ctx, host) })
+	for _, host := range hosts {
+		all.Go(func() { seen(f.look(ctx, host)) })
 	}
 	all.Wait()
-	return oneForEachNode(states)
 }
 
-// look lists one host's agent.
+// look lists one host's agent. One that does not answer within patience is left
+// out, and left to its worker, which finds out when it is back.
 func (f *fleet) look(ctx context.Context, host string) AgentState {
+	ctx, cancel := context.WithTimeout(ctx, f.patience)
+	defer cancel()
 	state := AgentState{Hosts: []string{host}, Address: host}
 	w, err := f.worker(host)
 	if err != nil {
@@ -165,7 +166,7 @@ func (f *fleet) look(ctx context.Context, host string) AgentState {
 	if state.Err = w.leftAlone(); state.Err == nil {
 		state.Node, state.Services, state.Err = w.list(ctx)
 		if state.Err != nil {
-			// Its worker finds out when it is back.
+			w.silent.Store(&state.Err)
 			w.queue.put(job{cause: cause{name: "resync"}})
 		}
 	}

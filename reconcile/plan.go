@@ -14,6 +14,9 @@ type Actual struct {
 	Keys []consul.Key
 	// KeysErr says why Keys could not be read completely: then no key changes.
 	KeysErr error
+	// Partial is set while not all agents have been asked: names that clash are
+	// not settled by what some of them have.
+	Partial bool
 	// CatalogErr says why dead nodes, and those that Marathon does not name,
 	// could not be looked for.
 	CatalogErr error
@@ -221,7 +224,9 @@ func (p *planner) index() {
 			}
 		}
 	}
-	p.desired.Settle(registered)
+	if !p.actual.Partial {
+		p.desired.Settle(registered)
+	}
 }
 
 // ours reports whether we own a service: by registration ID and framework.
@@ -347,6 +352,19 @@ func (p *planner) registeredAt(task string, home *AgentState) bool {
 
 // host is the name by which the agent's worker goes.
 func (a *AgentState) host() string { return a.Hosts[0] }
+
+// writesOnly leaves of a plan what needs no guard: services that are registered
+// or updated, and the labels of names that lose none, for labels that come and go
+// together are seen together.
+func (p *Plan) writesOnly() {
+	loses := map[string]bool{}
+	for _, c := range p.Changes {
+		loses[c.Service] = loses[c.Service] || c.Op == Delete
+	}
+	p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool {
+		return c.removal != NoRemoval || c.Op == Set && loses[c.Service]
+	})
+}
 
 // Counts returns how many changes there are of each operation.
 func (p *Plan) Counts() map[Op]int {

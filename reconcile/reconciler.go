@@ -98,7 +98,7 @@ func New(config Config, m Marathon, c Consul) *Reconciler {
 		desired: NewDesired(config.Translation),
 		said:    map[string]bool{}, away: map[string]time.Time{},
 	}
-	r.fleet = &fleet{workers: map[string]*agentWorker{}, nodes: map[string]*node{}, employ: r.employ}
+	r.fleet = &fleet{workers: map[string]*agentWorker{}, nodes: map[string]*node{}, employ: r.employ, patience: config.Patience}
 	r.keys = r.newKeyWorker()
 	r.catalog = r.newCatalogWorker()
 	return r

@@ -72,31 +72,56 @@ func (r *Reconciler) askNext() {
 
 // resync looks at both sides and hands each worker its share of the plan.
 func (r *Reconciler) resync(ctx context.Context, why string) error {
+	return r.carryOut(ctx, why, func(_ Plan, s Summary) {
+		s.log(r.config.Log)
+		if s.again {
+			r.agenda.askLimited("moved", time.Now(), time.Second)
+		}
+	})
+}
+
+// carryOut makes a plan and hands out its jobs; finish is called once, when all
+// of them are done or have failed.
+func (r *Reconciler) carryOut(ctx context.Context, why string, finish func(Plan, Summary)) error {
 	start := time.Now()
-	plan, err := r.Plan(ctx)
+	var plan Plan
+	var s Summary
+	// One more than the jobs: handing out itself.
+	b := newBatch(1, func(done outcome) {
+		s.add(done)
+		finish(plan, s)
+	})
+	plan, err := r.plan(ctx, func(early Plan) { r.handOut(early, b) })
 	if err != nil {
 		return err
 	}
 	r.tell(&plan)
-	s := r.summary(plan, why, start)
-	r.handOut(plan, func(done outcome) {
-		s.add(done)
-		s.log(r.config.Log)
-		if done.homeFirst > 0 {
-			r.agenda.askLimited("moved", time.Now(), time.Second)
-		}
-	})
+	s = r.summary(plan, why, start)
+	r.handOut(plan, b)
+	b.done(outcome{})
 	return nil
 }
 
 // Plan reads both sides completely and returns the drift, judged: what may be
 // done, and what is held back. It writes nothing.
 func (r *Reconciler) Plan(ctx context.Context) (Plan, error) {
+	return r.plan(ctx, func(Plan) {})
+}
+
+// plan is Plan; while some of Consul takes long to answer, early is told what can
+// be written to the rest.
+func (r *Reconciler) plan(ctx context.Context, early func(Plan)) (Plan, error) {
 	empty, unread, err := r.snapshot(ctx)
 	if err != nil {
 		return Plan{}, err
 	}
-	actual := r.read(ctx)
+	actual := r.read(ctx, func(part Actual) {
+		r.mu.Lock()
+		plan := r.desired.Plan(part)
+		r.mu.Unlock()
+		plan.writesOnly()
+		early(plan)
+	})
 	actual.Unread = unread
 	plan := r.judge(actual, empty)
 	if apps := plan.ToConfirm(); len(apps) > 0 && !r.config.Force {
@@ -175,11 +200,10 @@ func (r *Reconciler) noteSnapshot(s marathon.Snapshot) {
 	}
 }
 
-// handOut gives each worker its share of a plan; finish is called once, when all
-// of it is done or has failed.
-func (r *Reconciler) handOut(plan Plan, finish func(outcome)) {
+// handOut gives each worker its share of a plan, and the batch what to wait for.
+func (r *Reconciler) handOut(plan Plan, b *batch) {
 	jobs := plan.jobs()
-	b := newBatch(len(jobs), finish)
+	b.expect(len(jobs))
 	for _, j := range jobs {
 		j.batch = b
 		switch {

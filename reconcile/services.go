@@ -33,12 +33,12 @@ type agentWorker struct {
 // do brings one service in line with what is desired of it now, which may not be
 // what was desired when the job was made.
 func (w *agentWorker) do(ctx context.Context, j job) (outcome, error) {
+	if j.key == "" {
+		return outcome{}, w.listAnew(ctx)
+	}
 	n, err := w.ready(ctx)
 	if err != nil {
 		return outcome{}, err
-	}
-	if j.key == "" {
-		return outcome{}, nil
 	}
 	if err := n.take(ctx); err != nil {
 		return outcome{}, err
@@ -163,8 +163,7 @@ func (w *agentWorker) registeredAtHome(host, task string) bool {
 	return home.listed && there
 }
 
-// ready returns the agent's node, listed. What should be on an agent that had
-// to be listed is looked at completely: it may have lost its state.
+// ready returns the agent's node, listed.
 func (w *agentWorker) ready(ctx context.Context) (*node, error) {
 	if n := w.node.Load(); n != nil {
 		if err := n.take(ctx); err != nil {
@@ -176,11 +175,20 @@ func (w *agentWorker) ready(ctx context.Context) (*node, error) {
 			return n, nil
 		}
 	}
-	if _, _, err := w.list(ctx); err != nil {
+	if err := w.listAnew(ctx); err != nil {
 		return nil, err
 	}
-	w.refill(w)
 	return w.node.Load(), nil
+}
+
+// listAnew lists the agent and has everything looked at that should be there: it
+// may have lost its state.
+func (w *agentWorker) listAnew(ctx context.Context) error {
+	_, _, err := w.list(ctx)
+	if err == nil {
+		w.refill(w)
+	}
+	return err
 }
 
 // list asks the agent who it is and what is registered there.

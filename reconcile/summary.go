@@ -100,39 +100,50 @@ func (s *Summary) String() string {
 func (r *Reconciler) Sync(ctx context.Context) (Plan, Summary, error) {
 	var plan Plan
 	var sum Summary
-	err := r.withWorkers(ctx, func(ctx context.Context) error {
-		for range 2 {
-			start := time.Now()
-			var err error
-			if plan, err = r.Plan(ctx); err != nil {
-				return err
-			}
-			r.tell(&plan)
-			before := sum
-			sum = r.summary(plan, "sync", start)
-			sum.carryOver(before)
-			finished := make(chan outcome, 1)
-			r.handOut(plan, func(done outcome) { finished <- done })
-			select {
-			case done := <-finished:
-				sum.add(done)
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			if !sum.again {
-				break
-			}
+	err := r.withWorkers(ctx, func(ctx context.Context) (err error) {
+		if plan, sum, err = r.pass(ctx); err != nil || !sum.again {
+			return err
 		}
-		sum.log(r.config.Log)
-		return nil
+		first := sum
+		plan, sum, err = r.pass(ctx)
+		sum.carryOver(first)
+		return err
 	})
+	if err == nil {
+		sum.log(r.config.Log)
+	}
 	return plan, sum, err
+}
+
+// pass is one resync, with its end waited for.
+func (r *Reconciler) pass(ctx context.Context) (Plan, Summary, error) {
+	var plan Plan
+	var sum Summary
+	finished := make(chan struct{})
+	err := r.carryOut(ctx, "sync", func(p Plan, s Summary) {
+		plan, sum = p, s
+		close(finished)
+	})
+	if err != nil {
+		return Plan{}, Summary{}, err
+	}
+	select {
+	case <-finished:
+		return plan, sum, nil
+	case <-ctx.Done():
+		return Plan{}, Summary{}, ctx.Err()
+	}
 }
 
 // carryOver counts what the first of two passes has done.
 func (s *Summary) carryOver(first Summary) {
-	s.Registered, s.Updated, s.Deregistered = first.Registered, first.Updated, first.Deregistered
-	s.KeysSet, s.KeysDeleted, s.Failed = first.KeysSet, first.KeysDeleted, first.Failed
+	s.Registered += first.Registered
+	s.Updated += first.Updated
+	s.Deregistered += first.Deregistered
+	s.KeysSet += first.KeysSet
+	s.KeysDeleted += first.KeysDeleted
+	s.Failed += first.Failed
+	s.start = first.start
 }
 
 // tell logs what the operator has to know of a plan: each thing once.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -29,25 +30,86 @@ const (
 	// everywhereEvery is at which resync nodes are looked at that Marathon does
 	// not name: the first, and every tenth after it.
 	everywhereEvery = 10
-	// catalogAtOnce bounds the requests in flight to the catalog.
+	// catalogAtOnce bounds how many nodes are looked at that Marathon does not name.
 	catalogAtOnce = 8
+	// grace is how long all that is written waits for what has not answered yet.
+	// What is removed waits for the end of the look: its guard has to see all.
+	grace = time.Second
 )
 
-// read lists all agents and all keys, at the same time. Where agents do not
-// answer, and at times to find what Marathon does not name, it asks the catalog.
-func (r *Reconciler) read(ctx context.Context) Actual {
-	var actual Actual
-	var keys sync.WaitGroup
-	keys.Go(func() { actual.Keys, actual.KeysErr = r.consul.Labels.List(ctx) })
-	agents := r.fleet.survey(ctx, r.hosts(), r.config.Patience)
-	everywhere := r.resyncsDone.Add(1)%everywhereEvery == 1
-	if everywhere || slices.ContainsFunc(agents, func(a AgentState) bool { return a.Err != nil }) {
-		agents, actual.CatalogErr = r.askCatalog(ctx, agents, everywhere)
+// sight is what has been seen of Consul so far.
+type sight struct {
+	mu      sync.Mutex
+	agents  []AgentState
+	keys    []consul.Key
+	keysErr error
+}
+
+// errNotYet is why keys are not read while they are still waited for.
+var errNotYet = errors.New("not read yet")
+
+func (s *sight) agent(a AgentState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.agents = append(s.agents, a)
+}
+
+func (s *sight) allKeys(keys []consul.Key, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keys, s.keysErr = keys, err
+}
+
+func (s *sight) actual() Actual {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Actual{Agents: oneForEachNode(slices.Clone(s.agents)), Keys: s.keys, KeysErr: s.keysErr}
+}
+
+// read looks at all of Consul. When some of it takes longer than the grace, early
+// is told once what has been seen by then.
+func (r *Reconciler) read(ctx context.Context, early func(Actual)) Actual {
+	soFar := &sight{keysErr: errNotYet}
+	complete := make(chan Actual, 1)
+	go func() { complete <- r.readAllOf(ctx, soFar) }()
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case actual := <-complete:
+		return actual
+	case <-timer.C:
+		part := soFar.actual()
+		part.Partial = true
+		early(part)
+		return <-complete
 	}
-	r.retire(agents)
-	actual.Agents = agents
+}
+
+// readAllOf lists all agents and all keys, at the same time. Where agents do not
+// answer, and at times to find what Marathon does not name, it asks the catalog.
+func (r *Reconciler) readAllOf(ctx context.Context, soFar *sight) Actual {
+	var keys sync.WaitGroup
+	keys.Go(func() { soFar.allKeys(r.consul.Labels.List(ctx)) })
+	r.fleet.survey(ctx, r.hosts(), soFar.agent)
 	keys.Wait()
+	actual := soFar.actual()
+	everywhere := r.resyncsDone.Add(1)%everywhereEvery == 1 || r.purgesKeys(actual.Keys)
+	if everywhere || slices.ContainsFunc(actual.Agents, func(a AgentState) bool { return a.Err != nil }) {
+		actual.Agents, actual.CatalogErr = r.askCatalog(ctx, actual.Agents, everywhere)
+	}
+	actual.Agents = r.retire(actual.Agents)
 	return actual
+}
+
+// purgesKeys reports whether keys of ours belong to no app. Before they go, all
+// nodes are looked at: another Marathon may have been given our registration ID,
+// and its keys look like ours.
+func (r *Reconciler) purgesKeys(keys []consul.Key) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(keys, func(k consul.Key) bool {
+		return r.desired.tr.ownsKey(k.Flags) && len(r.desired.names[k.Service]) == 0
+	})
 }
 
 // hosts returns whose agents are looked at: those of the hosts that Marathon
@@ -78,12 +140,9 @@ func (r *Reconciler) askCatalog(ctx context.Context, agents []AgentState, everyw
 	if err != nil {
 		return agents, err
 	}
+	r.findNodes(ctx, agents, nodes)
 	known := map[string]bool{}
-	for i := range agents {
-		a := &agents[i]
-		if a.Err != nil {
-			r.findNode(ctx, a, nodes)
-		}
+	for _, a := range agents {
 		known[a.Node.ID] = true
 	}
 	if !everywhere {
@@ -97,6 +156,18 @@ func (r *Reconciler) askCatalog(ctx context.Context, agents []AgentState, everyw
 	}
 	more, err := r.otherNodes(ctx, others)
 	return append(agents, more...), err
+}
+
+// findNodes looks for the nodes of all silent agents at the same time: a name
+// that takes long to resolve delays no other.
+func (r *Reconciler) findNodes(ctx context.Context, agents []AgentState, nodes []consul.CatalogNode) {
+	var silent sync.WaitGroup
+	for i := range agents {
+		if agents[i].Err != nil {
+			silent.Go(func() { r.findNode(ctx, &agents[i], nodes) })
+		}
+	}
+	silent.Wait()
 }
 
 // findNode tells a silent agent's node by what the catalog knows of it, and
@@ -127,6 +198,8 @@ func (r *Reconciler) findNode(ctx context.Context, a *AgentState, nodes []consul
 // namesOf returns all by which the catalog may know a silent agent's node: the ID
 // that it once gave, or else its hosts' names and addresses.
 func (r *Reconciler) namesOf(ctx context.Context, a *AgentState) map[string]bool {
+	ctx, cancel := context.WithTimeout(ctx, r.config.Patience)
+	defer cancel()
 	names := map[string]bool{}
 	for _, host := range a.Hosts {
 		if known := r.fleet.of(host); known != nil {
@@ -174,7 +247,7 @@ func (r *Reconciler) otherNodes(ctx context.Context, nodes []consul.CatalogNode)
 				return nil
 			}
 			// From now on it is looked at every time, until it has nothing of ours.
-			found[i] = r.fleet.survey(ctx, []string{n.Address}, r.config.Patience)[0]
+			found[i] = r.fleet.look(ctx, n.Address)
 			if n.Failed {
 				found[i].Node, found[i].Services, found[i].Failed = n.Node, services, true
 			}
@@ -186,24 +259,37 @@ func (r *Reconciler) otherNodes(ctx context.Context, nodes []consul.CatalogNode)
 }
 
 // retire lets go of workers whose hosts Marathon does not name any more and that
-// have nothing of ours.
-func (r *Reconciler) retire(agents []AgentState) {
+// have nothing with our registration ID. It returns the agents without those of
+// them that are silent: nobody waits for their answer.
+func (r *Reconciler) retire(agents []AgentState) []AgentState {
 	named := map[string]bool{mainHost: true}
 	r.mu.Lock()
 	for _, host := range r.desired.Hosts() {
 		named[host] = true
 	}
 	r.mu.Unlock()
-	for _, a := range agents {
-		if a.Err != nil && !a.Failed || slices.ContainsFunc(a.Services, r.ours) {
-			continue
+	return slices.DeleteFunc(agents, func(a AgentState) bool {
+		nothing := a.Err == nil || a.Failed || a.OnNode != nil && len(a.OnNode) == 0
+		if !nothing || slices.ContainsFunc(a.Services, r.tagged) {
+			return false
 		}
+		needed := false
 		for _, host := range a.Hosts {
-			if !named[host] {
-				r.fleet.retire(host)
+			if named[host] {
+				needed = true
+				continue
 			}
+			r.fleet.retire(host)
 		}
-	}
+		return a.Err != nil && !needed
+	})
+}
+
+// tagged reports whether a service has our registration ID: it is ours, or that
+// of another Marathon that was given the same.
+func (r *Reconciler) tagged(s consul.Service) bool {
+	_, tagged := r.config.Owner.AppOf(s.Tags)
+	return tagged || r.ours(s)
 }
 
 // catalogWorker removes services of dead nodes from the catalog.

@@ -25,13 +25,9 @@ type worker struct {
 	recovered func()
 	refused   func(job, error)
 	log       zerolog.Logger
-	// pause is set while the domain is left alone.
-	pause atomic.Pointer[pause]
-}
-
-type pause struct {
-	until time.Time
-	err   error
+	// silent says why the domain is left to the worker, which tries it now and then;
+	// nil while it answers.
+	silent atomic.Pointer[error]
 }
 
 // Backoff of a failing domain.
@@ -95,28 +91,42 @@ func (w *worker) failed(ctx context.Context, j job, err error, failures int, wai
 	if failures%10 == 1 {
 		w.log.Warn().Err(err).Int("attempt", failures).Str("cause", j.name).Msg("does not answer")
 	}
-	w.pause.Store(&pause{until: time.Now().Add(wait), err: err})
-	defer w.pause.Store(nil)
+	w.silent.Store(&err)
 	j.finish(outcome{failed: 1})
 	j.batch = nil
 	w.queue.put(j)
 	w.queue.fail()
-	return sleep(ctx, wait)
+	return w.rest(ctx, wait)
 }
 
 func (w *worker) succeeded(failures int) {
-	if failures > 0 {
+	if w.silent.Swap(nil) != nil {
 		w.log.Info().Int("attempt", failures+1).Msg("answers again")
 		w.recovered()
 	}
 }
 
-// leftAlone returns why the domain is not to be asked now; nil when it may be.
+// leftAlone returns why nobody but the worker is to ask the domain; nil while it
+// answers.
 func (w *worker) leftAlone() error {
-	if p := w.pause.Load(); p != nil {
-		return fmt.Errorf("left alone until %s: %w", p.until.Format(time.TimeOnly), p.err)
+	if why := w.silent.Load(); why != nil {
+		return fmt.Errorf("left alone for now: %w", *why)
 	}
 	return nil
+}
+
+// rest waits; false when ctx ends or the worker is not needed any more.
+func (w *worker) rest(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-w.queue.retired:
+		return false
+	case <-timer.C:
+		return true
+	}
 }
 
 // finish tells the resync that asked for the job what came of it.
