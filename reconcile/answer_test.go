@@ -221,7 +221,7 @@ func TestDefinitionOfTheTasksOwnVersion(t *testing.T) {
 		app.Tasks = []marathon.Task{task}
 		d := NewDesired(testTranslation())
 		e := d.Replace(d.Ask(), snapshotOf(app), start)
-		if asks := len(e.Definitions) > 0; asks == (app.Runs(test.version)) {
+		if asks := len(e.Definitions) > 0; asks == app.Runs(test.version) {
 			t.Errorf("%s: asks for definitions %v", name, e.Definitions)
 		}
 		if test.define != nil {

@@ -102,15 +102,21 @@ func TestPlanFindsDrift(t *testing.T) {
 			a.Agents[1].Services = append(a.Agents[1].Services, a.Agents[0].Services...)
 			a.Agents = a.Agents[1:]
 		}, ""},
-		"foreign service in the way": {func(a *Actual) { a.Agents[0].Services[0].Tags = nil },
-			"conflict agent-1.test:8500 t1: registered by somebody else"},
+		"foreign service in the way": {
+			func(a *Actual) { a.Agents[0].Services[0].Tags = nil },
+			"conflict agent-1.test:8500 t1: registered by somebody else",
+		},
 		"other registration ID in the way": {func(a *Actual) {
 			a.Agents[0].Services[0].Tags = consul.Owner{RegistrationID: "other"}.Tags("/a")
 		}, "conflict agent-1.test:8500 t1: owned by registration ID other"},
-		"other framework in the way": {func(a *Actual) { a.Agents[0].Services[0].Meta[consul.MetaFramework] = "framework-2" },
-			"conflict agent-1.test:8500 t1: owned by framework framework-2"},
-		"framework not known": {func(a *Actual) { delete(a.Agents[0].Services[0].Meta, consul.MetaFramework) },
-			"update agent-1.test:8500 t1: meta missing: marathon-framework-id"},
+		"other framework in the way": {
+			func(a *Actual) { a.Agents[0].Services[0].Meta[consul.MetaFramework] = "framework-2" },
+			"conflict agent-1.test:8500 t1: owned by framework framework-2",
+		},
+		"framework not known": {
+			func(a *Actual) { delete(a.Agents[0].Services[0].Meta, consul.MetaFramework) },
+			"update agent-1.test:8500 t1: meta missing: marathon-framework-id",
+		},
 		"foreign service, not in the way": {func(a *Actual) {
 			a.Agents[0].Services = append(a.Agents[0].Services, consul.Service{ID: "redis", Name: "redis"})
 		}, ""},

@@ -31,12 +31,18 @@ func TestGuardHoldsBackExactlyAboveTheLimit(t *testing.T) {
 		limit, owned, lost int
 		held               bool
 	}{
-		{50, 12, 6, false}, {50, 12, 7, true}, // 6 of 12 are 50 %
-		{50, 13, 6, false}, {50, 13, 7, true},
-		{50, 10, 10, false}, {50, 11, 6, true}, {50, 11, 5, false}, // 10 are too few to judge
-		{0, 11, 1, true}, {0, 10, 1, false},
+		{50, 12, 6, false},
+		{50, 12, 7, true}, // 6 of 12 are 50 %
+		{50, 13, 6, false},
+		{50, 13, 7, true},
+		{50, 10, 10, false},
+		{50, 11, 6, true},
+		{50, 11, 5, false}, // 10 are too few to judge
+		{0, 11, 1, true},
+		{0, 10, 1, false},
 		{100, 500, 500, false},
-		{33, 100, 33, false}, {33, 100, 34, true},
+		{33, 100, 33, false},
+		{33, 100, 34, true},
 	} {
 		for op, owned := range map[Op]Plan{Deregister: {Services: test.owned}, Delete: {Keys: test.owned}} {
 			p := owned

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,8 +46,9 @@ func (c cause) event() bool { return c.state != "" }
 // events named it. What an ended task left behind goes first, so that a large
 // sync does not starve it. Putting never waits.
 type queue struct {
-	mu     sync.Mutex
-	jobs   map[string]job
+	mu   sync.Mutex
+	jobs map[string]job
+	// urgent and later are the keys of jobs in their order, each in one of them.
 	urgent []string
 	later  []string
 	wake   chan struct{}
@@ -69,6 +71,9 @@ func (q *queue) put(j job) {
 	switch ended := j.state.Phase() == marathon.Ended; {
 	case ended && (!waits || before.state.Phase() != marathon.Ended):
 		q.urgent = append(q.urgent, j.key)
+		if at := slices.Index(q.later, j.key); at >= 0 {
+			q.later = slices.Delete(q.later, at, at+1)
+		}
 	case !waits:
 		q.later = append(q.later, j.key)
 	}
@@ -79,7 +84,8 @@ func (q *queue) put(j job) {
 	}
 }
 
-// merge makes one job of two: the newer cause, and the grounds of both.
+// merge makes one job of two: the newer cause, but that the task has ended
+// stands, and the grounds of both.
 func merge(before, j job) job {
 	j.upTo = max(j.upTo, before.upTo)
 	j.fallback = j.fallback || before.fallback
@@ -90,7 +96,8 @@ func merge(before, j job) job {
 	case before.batch != nil:
 		before.batch.done(outcome{})
 	}
-	if !j.event() && before.event() {
+	ended := before.state.Phase() == marathon.Ended && j.state.Phase() != marathon.Ended
+	if ended || !j.event() && before.event() {
 		j.cause = before.cause
 	}
 	return j
@@ -116,17 +123,17 @@ func (q *queue) next(ctx context.Context) (job, bool) {
 func (q *queue) take() (job, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, line := range []*[]string{&q.urgent, &q.later} {
-		for len(*line) > 0 {
-			key := (*line)[0]
-			*line = (*line)[1:]
-			if j, waits := q.jobs[key]; waits {
-				delete(q.jobs, key)
-				return j, true
-			}
-		}
+	line := &q.urgent
+	if len(*line) == 0 {
+		line = &q.later
 	}
-	return job{}, false
+	if len(*line) == 0 {
+		return job{}, false
+	}
+	j := q.jobs[(*line)[0]]
+	*line = (*line)[1:]
+	delete(q.jobs, j.key)
+	return j, true
 }
 
 // fail tells the resyncs that asked that nothing of theirs will be done soon.

@@ -1,0 +1,188 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"consular/marathon"
+)
+
+// naiveQueue is what a queue means, slowly: one list, what has ended first.
+type naiveQueue []job
+
+func (q *naiveQueue) put(j job) {
+	i := slices.IndexFunc(*q, func(other job) bool { return other.key == j.key })
+	switch {
+	case i < 0:
+		*q = append(*q, j)
+	default:
+		before := (*q)[i]
+		ended := before.state.Phase() == marathon.Ended
+		(*q)[i] = merge(before, j)
+		if !ended && (*q)[i].state.Phase() == marathon.Ended {
+			*q = append(slices.Delete(*q, i, i+1), merge(before, j)) // the last of those
+		}
+	}
+}
+
+func (q *naiveQueue) take() (job, bool) {
+	if len(*q) == 0 {
+		return job{}, false
+	}
+	i := max(0, slices.IndexFunc(*q, func(j job) bool { return j.state.Phase() == marathon.Ended }))
+	j := (*q)[i]
+	*q = slices.Delete(*q, i, i+1)
+	return j, true
+}
+
+func TestQueueIsWhatItMeans(t *testing.T) {
+	states := []marathon.State{"", "", marathon.TaskRunning, marathon.TaskKilled}
+	rapid.Check(t, func(t *rapid.T) {
+		q, naive := newQueue(), naiveQueue{}
+		for range rapid.SampledFrom([]int{5, 20, 100}).Draw(t, "length") {
+			if rapid.Bool().Draw(t, "put") {
+				j := job{
+					key:  rapid.SampledFrom([]string{"t1", "t2", "t3", "t4"}).Draw(t, "key"),
+					upTo: rapid.SampledFrom([]Removal{NoRemoval, Announced, Missing}).Draw(t, "grounds"),
+				}
+				j.state = rapid.SampledFrom(states).Draw(t, "state")
+				q.put(j)
+				naive.put(j)
+				continue
+			}
+			have, some := q.take()
+			want, wanted := naive.take()
+			if some != wanted || have != want {
+				t.Fatalf("took %+v (%v), want %+v (%v)", have, some, want, wanted)
+			}
+		}
+		if waiting := len(q.urgent) + len(q.later); waiting > 4 {
+			t.Fatalf("%d places for four keys", waiting)
+		}
+	})
+}
+
+// Every resync that asked for a job hears of it once, whatever becomes of it.
+func TestBatchesHearOfTheirJobsOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		q, finished := newQueue(), map[int]outcome{}
+		resyncs := rapid.SampledFrom([]int{1, 2, 5}).Draw(t, "resyncs")
+		sizes := map[int]int{}
+		for resync := range resyncs {
+			sizes[resync] = rapid.SampledFrom([]int{0, 1, 3}).Draw(t, "jobs")
+			b := &batch{waiting: sizes[resync] + 1, finish: func(o outcome) {
+				if _, twice := finished[resync]; twice {
+					t.Fatalf("resync %d finished twice", resync)
+				}
+				finished[resync] = o
+			}}
+			for i := range sizes[resync] {
+				q.put(job{key: fmt.Sprint("t", i), batch: b})
+			}
+			b.done(outcome{}) // all of it has been handed out
+			switch rapid.SampledFrom([]string{"wait", "fail", "do one"}).Draw(t, "then") {
+			case "fail":
+				q.fail()
+			case "do one":
+				if j, ok := q.take(); ok {
+					j.finish(outcome{registered: 1})
+				}
+			}
+		}
+		for j, ok := q.take(); ok; j, ok = q.take() {
+			j.finish(outcome{registered: 1})
+		}
+		if len(finished) != resyncs {
+			t.Fatalf("%d of %d resyncs finished", len(finished), resyncs)
+		}
+		for resync, o := range finished {
+			if o.registered+o.failed > sizes[resync] {
+				t.Fatalf("resync %d of %d jobs: %+v", resync, sizes[resync], o)
+			}
+		}
+	})
+}
+
+func TestQueueWakesWhoWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue()
+		ctx, cancel := context.WithCancel(t.Context())
+		took := make(chan job)
+		go func() {
+			defer close(took)
+			for j, ok := q.next(ctx); ok; j, ok = q.next(ctx) {
+				took <- j
+			}
+		}()
+		synctest.Wait()
+		q.put(job{key: "t1"})
+		if j := <-took; j.key != "t1" {
+			t.Errorf("took %+v", j)
+		}
+		cancel()
+		if _, ok := <-took; ok {
+			t.Error("took a job that nobody put")
+		}
+	})
+}
+
+// causesAt waits for the next resync, and says when it comes.
+func causesAt(t *testing.T, a *agenda) (causes []string, after time.Duration) {
+	t.Helper()
+	from := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	return a.wait(ctx), time.Since(from)
+}
+
+func TestAgendaTakesTheEarliest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAgenda()
+		a.ask("sync interval", time.Now().Add(5*time.Minute))
+		a.ask("connect", time.Now().Add(time.Second))
+		if causes, after := causesAt(t, a); !slices.Contains(causes, "connect") || after != time.Second {
+			t.Errorf("%v after %v", causes, after)
+		}
+		if causes, _ := causesAt(t, a); causes != nil {
+			t.Errorf("%v: one resync answers all who asked before it", causes)
+		}
+	})
+}
+
+func TestAskingWakesTheAgenda(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAgenda()
+		a.ask("sync interval", time.Now().Add(5*time.Minute))
+		time.AfterFunc(time.Minute, func() { a.ask("connect", time.Now()) })
+		if causes, after := causesAt(t, a); after != time.Minute {
+			t.Errorf("%v after %v", causes, after)
+		}
+	})
+}
+
+// However many bad events come, and for however many reasons, there is one
+// resync for each interval, and the one after it is not put off further.
+func TestLimitedResyncsKeepTheirPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAgenda()
+		const interval = 15 * time.Second
+		for round := range 3 {
+			for _, cause := range []string{"too large", "not JSON", "unknown apps", "too large"} {
+				a.askLimited(cause, time.Now(), interval)
+			}
+			want := interval
+			if round == 0 {
+				want = 0
+			}
+			if causes, after := causesAt(t, a); after != want {
+				t.Errorf("round %d: %v after %v, want %v", round, causes, after, want)
+			}
+		}
+	})
+}
