@@ -1,0 +1,228 @@
+package reconcile_test
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"consular/marathon/simulator"
+	"consular/reconcile"
+)
+
+var (
+	chaosFor    = flag.Duration("chaos", 8*time.Second, "how long TestChaos tells new histories")
+	chaosSeed   = flag.Uint64("chaos.seed", 0, "the seed of TestChaos's only history; 0 takes one after the other from now on")
+	chaosConsul = flag.Bool("chaos.consul", false, "TestChaos with a real Consul instead of stand-ins")
+)
+
+// chaosSteps is how many things happen in one history.
+const chaosSteps = 250
+
+// Whatever happens to Marathon, to the stream, to consular and to Consul: soon
+// after it is over, Consul is what Marathon says. And never is a service
+// deregistered whose task runs.
+func TestChaos(t *testing.T) {
+	seed := *chaosSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano()) % 1_000_000
+	}
+	for began, n := time.Now(), 0; ; n++ {
+		ok := t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { endure(t, seed) })
+		switch {
+		case !ok:
+			t.Fatalf("history %d failed; again: -run TestChaos -chaos.seed %d", n+1, seed)
+		case *chaosSeed != 0 || time.Since(began) > *chaosFor:
+			t.Logf("%d histories, the last with seed %d", n+1, seed)
+			return
+		}
+		seed++
+	}
+}
+
+// endure lives through one history.
+func endure(t *testing.T, seed uint64) {
+	b, c := newChaos(t, seed)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the story of seed %d:\n%s", seed, strings.Join(c.told, "\n"))
+		}
+	})
+	// Some stories are told in a hurry, some leave time to reconnect.
+	pace := time.Duration(1+c.random.IntN(30)) * time.Millisecond
+	for range chaosSteps {
+		c.step()
+		time.Sleep(time.Duration(c.random.Int64N(int64(pace))))
+	}
+	c.heal()
+	b.marathon.Settle()
+	b.converges(20 * time.Second)
+	for _, wrong := range c.wrongs() {
+		t.Error(wrong)
+	}
+}
+
+// The same seed tells the same story, whoever listens.
+func TestChaosIsTheSameForASeed(t *testing.T) {
+	story := func(listens bool) []string {
+		b, c := newChaos(t, 42)
+		if !listens {
+			c.running.end()
+			c.restart = func() {}
+		}
+		for range chaosSteps {
+			c.step()
+		}
+		c.heal()
+		if listens {
+			b.marathon.Settle()
+			b.converges(20 * time.Second)
+		}
+		return c.told
+	}
+	alone, heard := story(false), story(true)
+	if !slices.Equal(alone, heard) {
+		t.Errorf("two stories of one seed:\n%s\n\n%s", strings.Join(alone, "\n"), strings.Join(heard, "\n"))
+	}
+}
+
+// chaos makes things happen. What it does follows from its seed and from what
+// the simulator is, never from what consular does.
+type chaos struct {
+	*bridge
+	random *rand.Rand
+	memory *memory
+	// restart ends consular and starts another.
+	restart func()
+	running *running
+	told    []string
+
+	mu sync.Mutex // guards the rest
+	// away are tasks that were unreachable at some time: they may be deregistered.
+	away map[string]bool
+	bad  []string
+	// faulty is how the next snapshots are answered; 0 is as they should be.
+	faulty int
+}
+
+var chaosHosts = []string{"127.0.0.2", "127.0.0.3", "127.0.0.4"}
+
+// newChaos sets the scene: three masters, three hosts, some apps, consular. The
+// seed also decides which Marathon it is, and how consular is told to work.
+func newChaos(t testing.TB, seed uint64) (*bridge, *chaos) {
+	random := rand.New(rand.NewPCG(seed, 7))
+	config := simulator.Config{
+		Seed: seed, Hosts: chaosHosts, Manual: true, Shuffle: true,
+		TaskKilling: random.IntN(2) == 0, TaskEra: random.IntN(4) == 0, Heartbeat: 200 * time.Millisecond,
+	}
+	c := &chaos{random: random, away: map[string]bool{}}
+	if *chaosConsul {
+		config.Hosts = hostsOf(theCluster(t).Clients())
+	}
+	b := newBridge(t, 3, config)
+	c.bridge = b
+	b.idle, b.maxEvent = time.Second, 64<<10
+	silentDrops := random.IntN(3) == 0
+	b.configure = func(r *reconcile.Config) {
+		r.PollInterval, r.Confirm = time.Second, 3*time.Second
+		if silentDrops {
+			r.SyncInterval = 2 * time.Second
+		}
+	}
+	side := c.consulSide(config.Hosts)
+	b.marathon.Intercept(c.answerWrongly)
+	for _, id := range []string{"/anchor", "/shop/web", "/shop/api", "/batch"} {
+		must(t, b.marathon.Create(web(id, 2)))
+	}
+	b.marathon.Settle()
+	c.running = b.start(side)
+	c.restart = func() {
+		c.running.end()
+		c.running = b.start(side)
+	}
+	c.told = append(c.told, fmt.Sprintf("task era %t, task killing %t, silent drops %t", config.TaskEra, config.TaskKilling, silentDrops))
+	if silentDrops {
+		c.told = append(c.told, "events may be dropped")
+	}
+	return b, c
+}
+
+// consulSide is the Consul of this history.
+func (c *chaos) consulSide(hosts []string) reconcile.Consul {
+	if *chaosConsul {
+		return c.onConsul()
+	}
+	c.memory = c.onMemory(hosts...)
+	c.memory.deregistered = c.judge
+	return c.memory.consul()
+}
+
+// judge notes when a service is deregistered whose task runs.
+func (c *chaos) judge(task string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range c.marathon.Tasks("") {
+		if t.ID == task && t.State == "TASK_RUNNING" && !c.away[task] {
+			c.bad = append(c.bad, "deregistered though it runs: "+task)
+		}
+	}
+}
+
+func (c *chaos) wrongs() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.bad
+}
+
+// step lets Marathon go on a little, or makes something happen.
+func (c *chaos) step() {
+	if c.random.IntN(5) < 3 {
+		n := 1 + c.random.IntN(12)
+		for range n {
+			c.marathon.Step()
+		}
+		c.tell("on by %d", n)
+		return
+	}
+	var all []act
+	for _, some := range [][]act{appActs, taskActs, streamActs, masterActs, consulActs} {
+		all = append(all, some...)
+	}
+	a := all[c.random.IntN(len(all))]
+	c.tell("%s", a(c))
+}
+
+func (c *chaos) tell(format string, args ...any) {
+	c.told = append(c.told, fmt.Sprintf(format, args...))
+}
+
+// heal ends all faults and leaves Marathon with a leader and all its hosts.
+func (c *chaos) heal() {
+	c.mu.Lock()
+	c.faulty = 0
+	c.mu.Unlock()
+	m := c.marathon
+	m.StallStreams(false)
+	m.RefuseStreams(false)
+	m.DropEvents(false)
+	for _, master := range c.masters {
+		master.Elect()
+	}
+	for _, h := range c.hosts() {
+		_ = m.RecoverAgent(h)
+	}
+	if c.memory != nil {
+		c.memory.heal()
+	}
+}
+
+func (c *chaos) hosts() []string {
+	if c.dev != nil {
+		return hostsOf(c.dev.Clients())
+	}
+	return chaosHosts
+}

@@ -1,0 +1,289 @@
+package reconcile_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"consular/marathon/simulator"
+	"consular/reconcile"
+)
+
+// What happens between Marathon and consular, seen in a real Consul: soon after
+// it is over Consul is right, by one resync, and the log says what happened.
+
+// soon is how long Consul may be wrong after there is a stream again.
+const soon = 2 * time.Second
+
+// connected is a bridge at work on the real Consul, with two apps.
+func connected(t *testing.T, masters int, change func(*bridge)) *bridge {
+	t.Helper()
+	dev := theCluster(t)
+	b := newBridge(t, masters, simulator.Config{
+		Hosts: hostsOf(dev.Clients()), TaskKilling: true, Heartbeat: 200 * time.Millisecond,
+	})
+	c := b.onConsul()
+	if change != nil {
+		change(b)
+	}
+	must(t, b.marathon.Create(web("/shop/web", 3)))
+	must(t, b.marathon.Create(web("/shop/api", 2)))
+	b.start(c)
+	b.converges(patience)
+	b.logs(`"cause":"connect`, 1)
+	return b
+}
+
+func polling(every time.Duration) func(*bridge) {
+	return func(b *bridge) { b.configure = func(c *reconcile.Config) { c.PollInterval = every } }
+}
+
+// changes is what consular misses while it is deaf.
+func (b *bridge) changes() {
+	b.t.Helper()
+	must(b.t, b.marathon.Scale("/shop/web", 4))
+	must(b.t, b.marathon.Relabel("/shop/api", map[string]string{"role": "changed"}))
+	must(b.t, b.marathon.Create(web("/late", 1)))
+}
+
+// resyncedOnce checks that a gap has ended with one resync: the next change is
+// heard on the stream, and is right without another.
+func (b *bridge) resyncedOnce(before int) {
+	b.t.Helper()
+	must(b.t, b.marathon.Scale("/shop/web", 1))
+	b.converges(soon)
+	if n := b.snapshots() - before; n != 1 {
+		b.t.Errorf("%d snapshots for one gap, want 1", n)
+	}
+}
+
+func TestStreamEnds(t *testing.T) {
+	for cause, end := range map[string]func(*simulator.Marathon){
+		"closed":  (*simulator.Marathon).CloseStreams,
+		"cut off": (*simulator.Marathon).CutStreams,
+		// A reset comes in the middle of an event, too.
+		"cut off, reset": (*simulator.Marathon).ResetStreams,
+	} {
+		t.Run(cause, func(t *testing.T) {
+			b := connected(t, 1, nil)
+			b.marathon.RefuseStreams(true)
+			end(b.marathon)
+			// Deaf: the first poll is made at once.
+			first, _, _ := strings.Cut(cause, ",")
+			b.resyncs(first, 1)
+			b.changes()
+			before := b.snapshots()
+			b.marathon.RefuseStreams(false)
+			b.converges(soon)
+			b.resyncedOnce(before)
+			gap := fmt.Sprintf(`"cause":"%s"`, first)
+			if n := b.log.count(`"disconnected"`); n != 1 || b.log.count(gap) < 2 || b.log.count("deaf for") != 1 {
+				t.Errorf("the gap is logged %d times", n)
+			}
+		})
+	}
+}
+
+func TestStreamFallsSilent(t *testing.T) {
+	b := connected(t, 1, func(b *bridge) { b.idle = time.Second })
+	b.marathon.StallStreams(true)
+	stalled := time.Now()
+	b.changes()
+	b.logs(`"cause":"idle"`, 1)
+	if took := time.Since(stalled); took > b.idle+time.Second {
+		t.Errorf("noticed after %v, want %v", took, b.idle)
+	}
+	b.marathon.StallStreams(false)
+	b.converges(soon)
+}
+
+// REST works, the stream does not: changes come by polling, and the stream's
+// reconnects do not come faster because of it.
+func TestPollsWhileDeaf(t *testing.T) {
+	b := connected(t, 1, polling(time.Second))
+	b.marathon.RefuseStreams(true)
+	b.marathon.CloseStreams()
+	b.logs(`"disconnected"`, 1)
+	deaf, tried := time.Now(), b.marathon.Requests()["/v2/events"]
+	before := b.snapshots()
+	b.changes()
+	b.converges(2 * time.Second)
+	b.logs(`"cause":"poll"`, 3)
+	elapsed := time.Since(deaf)
+	if n := b.snapshots() - before; n > 2+int(elapsed/(900*time.Millisecond)) {
+		t.Errorf("%d snapshots in %v", n, elapsed)
+	}
+	if n := b.marathon.Requests()["/v2/events"] - tried; n > 2+int(elapsed/(250*time.Millisecond)) {
+		t.Errorf("%d reconnects in %v", n, elapsed)
+	}
+	b.marathon.RefuseStreams(false)
+	b.logs("deaf for", 1)
+	connected := b.log.count(`"cause":"poll"`)
+	b.resyncs("connect", 2)
+	must(t, b.marathon.Scale("/shop/web", 2))
+	b.converges(soon)
+	if n := b.log.count(`"cause":"poll"`); n > connected+1 {
+		t.Errorf("polls on the stream: %d after %d", n, connected)
+	}
+}
+
+// resyncs waits for so many resyncs that were made for a cause.
+func (b *bridge) resyncs(cause string, n int) {
+	b.t.Helper()
+	eventually(b.t, "resyncs for "+cause, func() string {
+		count := 0
+		for line := range strings.Lines(b.log.String()) {
+			if strings.Contains(line, `"message":"resync"`) && strings.Contains(line, cause) {
+				count++
+			}
+		}
+		if count >= n {
+			return ""
+		}
+		return b.log.String()
+	})
+}
+
+// Marathon is away altogether: nothing is deregistered, it is not hammered, and
+// one resync makes good what was missed. The options of the real thing are
+// fifteen times as long.
+func TestMarathonAway(t *testing.T) {
+	b := connected(t, 1, polling(time.Second))
+	held := b.holds()
+	b.marathon.Intercept(func(w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	})
+	b.marathon.CloseStreams()
+	b.logs(`"disconnected"`, 1)
+	before := b.marathon.Requests()["/v2/info"]
+	b.changes()
+	away := 5 * time.Second
+	eventually(t, "Marathon is away for a while", func() string {
+		if diff := b.holds().diff(held); diff != "" {
+			t.Fatalf("changed without Marathon:\n%s", diff)
+		}
+		if b.log.count(`"attempt":`) > 0 && b.marathon.Requests()["/v2/events"] >= 7 {
+			return ""
+		}
+		return b.log.String()
+	})
+	if n := b.marathon.Requests()["/v2/info"] - before; n > 2+int(2*away/time.Second) {
+		t.Errorf("asked %d times in about %v", n, away)
+	}
+	if n := strings.Count(b.log.String(), "\n"); n > 60 {
+		t.Errorf("%d lines of log", n)
+	}
+	before = b.snapshots()
+	b.marathon.Intercept(nil)
+	b.converges(soon + time.Second) // a poll's, at the latest
+	b.logs("deaf for", 1)
+	b.logs("resyncs work again", 1)
+	b.resyncs("connect", 2)
+	if n := b.snapshots() - before; n > 2 { // a poll may be quicker than the stream
+		t.Errorf("%d snapshots when it is back, want the connect's and at most one poll's", n)
+	}
+}
+
+// The leader is killed. The others go on believing in it, then hold requests,
+// then one of them leads.
+func TestLeaderDies(t *testing.T) {
+	b := connected(t, 3, polling(time.Second))
+	held := b.holds()
+	b.masters[0].Kill()
+	b.logs(`"disconnected"`, 1)
+	b.logs("follow ", 1) // a standby's redirect to the dead leader
+	b.logs("resync failed", 1)
+	b.marathon.Abdicate() // the others have noticed, and hold what they are asked
+	b.changes()
+	if diff := b.holds().diff(held); diff != "" {
+		t.Errorf("changed without a leader:\n%s", diff)
+	}
+	b.masters[1].Elect()
+	b.converges(soon)
+	b.logs(`"leader changed"`, 1)
+	for _, line := range []string{`"cause":"standby"`, `"cause":"closed"`} {
+		b.logs(line, 1)
+	}
+}
+
+// What is no event costs a gap, not the connection, and one resync at a time.
+func TestRubbishOnTheStream(t *testing.T) {
+	b := connected(t, 1, polling(2*time.Second))
+	before := b.snapshots()
+	began := time.Now()
+	b.marathon.Inject([]byte("event: deployment_info\r\ndata: {\"plan\":\"" + strings.Repeat("x", 20<<20) + "\"}\r\n\r\n"))
+	for range 50 {
+		b.marathon.Inject([]byte("event: status_update_event\r\ndata: {\"taskId\":\r\n\r\n"))
+		b.marathon.Inject([]byte("event: status_update_event\r\ndata: {\"taskId\":7,\"eventType\":\"status_update_event\"}\r\n\r\n"))
+	}
+	b.logs(`"oversize"`, 1)
+	b.logs(`"undecodable"`, 2)
+	b.changes()
+	b.converges(soon)
+	b.resyncs("undecodable", 1)
+	if n := b.snapshots() - before; n > 1+int(time.Since(began)/(2*time.Second)) {
+		t.Errorf("%d snapshots for unreadable events in %v, want one for each poll interval", n, time.Since(began))
+	}
+	if n := b.log.count(`"disconnected"`); n > 0 {
+		t.Errorf("%d connections lost", n)
+	}
+}
+
+// Events that are not used are 5,000 a second.
+func TestUnknownEvents(t *testing.T) {
+	b := connected(t, 1, nil)
+	before := b.snapshots()
+	surprise := []byte("event: surprise_event\r\ndata: {\"eventType\":\"surprise_event\",\"x\":\"" + strings.Repeat("x", 300) + "\"}\r\n\r\n")
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for range 100 {
+		<-tick.C
+		b.marathon.Inject(slices.Repeat(surprise, 50))
+	}
+	b.changes()
+	b.converges(soon)
+	if n := b.snapshots() - before; n != 0 || b.log.count(`"disconnected"`) != 0 {
+		t.Errorf("%d snapshots and %d disconnects because of events that are not used", n, b.log.count(`"disconnected"`))
+	}
+}
+
+// status is a task event as Marathon writes it.
+func status(task, app, state, host string) []byte {
+	return fmt.Appendf(nil, "event: status_update_event\r\ndata: {\"slaveId\":\"s\",\"taskId\":%q,\"taskStatus\":%q,\"message\":\"\","+
+		"\"appId\":%q,\"host\":%q,\"ipAddresses\":[{\"ipAddress\":\"127.0.0.9\",\"protocol\":\"IPv4\"}],\"ports\":[31999],"+
+		"\"version\":\"2026-11-22T10:00:00.000Z\",\"eventType\":\"status_update_event\",\"timestamp\":\"2026-11-22T10:00:00.000Z\"}\r\n\r\n",
+		task, state, app, host)
+}
+
+// A task that has ended is not registered, in whatever order its events come,
+// and whatever a snapshot says.
+func TestEndedTasksStayAway(t *testing.T) {
+	b := connected(t, 1, polling(time.Second))
+	for n, states := range [][]string{
+		{"TASK_KILLED", "TASK_RUNNING"},
+		{"TASK_RUNNING", "TASK_KILLING", "TASK_RUNNING"},
+		{"TASK_RUNNING", "TASK_RUNNING", "TASK_FAILED", "TASK_RUNNING"},
+	} {
+		for _, state := range states {
+			b.marathon.Inject(status(fmt.Sprintf("shop_web.order-%d", n), "/shop/web", state, b.dev.Clients()[0].Host))
+		}
+	}
+	// Marathon's answers still list this one.
+	dead := b.marathon.Tasks("/shop/web")[0]
+	b.marathon.Inject(status(dead.ID, dead.AppID, "TASK_KILLED", dead.Host))
+	without := func() string {
+		want := b.desired()
+		delete(want.services, dead.Host+" "+dead.ID)
+		return b.holds().diff(want)
+	}
+	eventually(t, "the dead task is gone", without)
+	b.marathon.CloseStreams()
+	b.resyncs("connect", 2)
+	if diff := without(); diff != "" {
+		t.Errorf("after a resync:\n%s", diff)
+	}
+}
