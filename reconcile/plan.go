@@ -305,6 +305,8 @@ func (p *planner) service(a *AgentState, s consul.Service, w Want) {
 		switch {
 		case home == nil:
 			// Home cannot be reached, or it is not known which agent it is.
+		case home != a && p.occupied(home, s.ID):
+			// It cannot be registered at home, where its ID is somebody else's.
 		case home != a:
 			p.Changes = append(p.Changes, c.deregister(w))
 		default:
@@ -315,6 +317,14 @@ func (p *planner) service(a *AgentState, s consul.Service, w Want) {
 			}
 		}
 	}
+}
+
+// occupied reports whether a service on an agent has this ID and is not ours.
+func (p *planner) occupied(a *AgentState, id string) bool {
+	return slices.ContainsFunc(a.Services, func(s consul.Service) bool {
+		_, ours := p.ours(s)
+		return s.ID == id && !ours
+	})
 }
 
 func (c Change) deregister(w Want) Change {

@@ -106,6 +106,10 @@ func TestPlanFindsDrift(t *testing.T) {
 			func(a *Actual) { a.Agents[0].Services[0].Tags = nil },
 			"conflict agent-1.test:8500 t1: registered by somebody else",
 		},
+		"wrong agent, foreign at home": {func(a *Actual) {
+			a.Agents[1].Services = append(a.Agents[1].Services, serviceOf(newTask("t1", "/a")))
+			a.Agents[0].Services[0].Tags = nil
+		}, "conflict agent-1.test:8500 t1: registered by somebody else"},
 		"other registration ID in the way": {func(a *Actual) {
 			a.Agents[0].Services[0].Tags = consul.Owner{RegistrationID: "other"}.Tags("/a")
 		}, "conflict agent-1.test:8500 t1: owned by registration ID other"},
