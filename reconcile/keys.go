@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"consular/consul"
 )
 
@@ -54,21 +52,19 @@ func (w *keyWorker) attempt(ctx context.Context, j job) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	var done outcome
 	var writes []consul.KeyChange
 	var app string
-	labels := zerolog.Arr()
+	var set, deleted []string
 	for _, c := range w.diff(j.key, have) {
 		switch {
 		case c.Op == Set:
-			done.keysSet++
+			set = append(set, c.Key)
 		case c.removal > j.upTo || w.frozen():
 			continue
 		default:
-			done.keysDeleted++
+			deleted = append(deleted, c.Key)
 		}
 		app = c.App
-		labels.Str(string(c.Op) + " " + c.Key)
 		writes = append(writes, c.write)
 	}
 	if len(writes) == 0 {
@@ -78,7 +74,13 @@ func (w *keyWorker) attempt(ctx context.Context, j job) (outcome, error) {
 	if err := w.labels.Apply(context.WithoutCancel(ctx), j.key, writes); err != nil {
 		return outcome{}, written(err)
 	}
-	w.log.Info().Str("app", app).Str("service", j.key).Str("cause", j.name).
-		Array("key", labels).Dur("took_ms", time.Since(start)).Msg("labels changed")
-	return done, nil
+	line := w.log.Info().Str("app", app).Str("service", j.key).Str("cause", j.name)
+	if len(set) > 0 {
+		line = line.Strs("key", set)
+	}
+	if len(deleted) > 0 {
+		line = line.Strs("deleted", deleted)
+	}
+	line.Dur("took_ms", time.Since(start)).Msg("labels changed")
+	return outcome{keysSet: len(set), keysDeleted: len(deleted)}, nil
 }

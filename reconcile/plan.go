@@ -144,6 +144,8 @@ type Plan struct {
 	// otherFramework is set when services of our registration ID belong to
 	// another Marathon.
 	otherFramework bool
+	// confirmable is set when time confirms what is held back.
+	confirmable bool
 }
 
 // InSync reports whether nothing is left to do or to decide.

@@ -84,6 +84,7 @@ func (policy Policy) Filter(p *Plan, j Judgement) HeldBack {
 		return true
 	})
 	p.HeldWhy = sortedKeys(reasons)
+	p.confirmable = !empty && !p.otherFramework
 	return next
 }
 
@@ -183,7 +184,7 @@ func (p *Plan) Rejudge(first Plan) {
 	for _, c := range first.Changes {
 		passed[c.id()] = true
 	}
-	p.HeldWhy = first.HeldWhy
+	p.HeldWhy, p.confirmable = first.HeldWhy, first.confirmable
 	p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool {
 		hold := c.unannounced() && !passed[c.id()]
 		if hold {

@@ -67,7 +67,10 @@ type Reconciler struct {
 	// deregistered; guarded by mu.
 	held    HeldBack
 	waiting int
-	away    map[string]time.Time
+	// heldWhy and heldLooks are what was logged of it, and how often.
+	heldWhy   string
+	heldLooks int
+	away      map[string]time.Time
 	// owned counts the services that we have in Consul, about.
 	owned atomic.Int64
 	// frozen is set while services of our registration ID belong to another

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -165,12 +166,43 @@ func (r *Reconciler) tell(p *Plan) {
 			r.config.Log.Warn().Msg("left out: " + u)
 		}
 	}
-	if len(p.Held) > 0 {
-		r.config.Log.Error().Int("held_back", len(p.Held)).Strs("why", p.HeldWhy).
-			Msg("removals are held back: look at `consular plan`; they go when every look for --purge-confirm agrees, or with `consular sync --force`")
-	}
+	r.tellHeld(p)
 	if p.Unowned > 0 && r.once(fmt.Sprint("unowned ", p.Unowned)) {
 		r.config.Log.Info().Int("keys", p.Unowned).
 			Msg("keys below the prefix that nobody owns and no app wants: left alone")
 	}
+}
+
+// tellHeld says what is held back: first, every tenth time, when the reasons
+// change, and when it is over.
+func (r *Reconciler) tellHeld(p *Plan) {
+	why := strings.Join(p.HeldWhy, "; ")
+	r.mu.Lock()
+	if why != r.heldWhy {
+		r.heldLooks = 0
+	}
+	before := r.heldWhy
+	r.heldWhy = why
+	r.heldLooks++
+	looks := r.heldLooks
+	r.mu.Unlock()
+	level := zerolog.DebugLevel
+	if looks%10 == 1 {
+		level = zerolog.ErrorLevel
+	}
+	switch {
+	case len(p.Held) > 0:
+		r.config.Log.WithLevel(level).Int("held_back", len(p.Held)).Str("why", why).Int("attempt", looks).
+			Msg("removals are held back: " + p.wayOut())
+	case before != "":
+		r.config.Log.Info().Msg("nothing is held back any more")
+	}
+}
+
+// wayOut says what becomes of held removals.
+func (p *Plan) wayOut() string {
+	if p.confirmable {
+		return "they go when every look for --purge-confirm would remove them; see `consular plan`, and `consular sync --force` if they should go"
+	}
+	return "time will not confirm them; see `consular plan`, and `consular sync --force` if they should go"
 }

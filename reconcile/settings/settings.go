@@ -45,6 +45,9 @@ func Read(c *cli.Context, notice transport.Notice) (Settings, error) {
 		return s, err
 	}
 	timeout := span("timeout")
+	if timeout == 0 {
+		return s, errors.New("--timeout 0s: must be more than 0")
+	}
 	s.Marathon = marathon.Config{Timeout: timeout, MaxAnswer: maxAnswer}
 	s.Stream = stream.Config{IdleTimeout: span("idle-timeout"), Timeout: timeout, MaxEvent: int(maxEvent)}
 	s.Consul = consul.Config{Timeout: timeout, MaxAnswer: maxAnswer, Prefix: c.String("kv-prefix"), Format: consul.Format(c.String("kv-format"))}
