@@ -136,6 +136,13 @@ func (q *queue) take() (job, bool) {
 	return j, true
 }
 
+// len returns how many things wait.
+func (q *queue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.jobs)
+}
+
 // fail tells the resyncs that asked that nothing of theirs will be done soon.
 // The jobs stay.
 func (q *queue) fail() {

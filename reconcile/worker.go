@@ -27,7 +27,13 @@ type worker struct {
 	log       zerolog.Logger
 	// silent says why the domain is left to the worker, which tries it now and then;
 	// nil while it answers.
-	silent atomic.Pointer[error]
+	silent atomic.Pointer[silence]
+}
+
+// silence is a time in which a domain does not answer.
+type silence struct {
+	since time.Time
+	err   error
 }
 
 // Backoff of a failing domain.
@@ -91,7 +97,11 @@ func (w *worker) failed(ctx context.Context, j job, err error, failures int, wai
 	if failures%10 == 1 {
 		w.log.Warn().Err(err).Int("attempt", failures).Str("cause", j.name).Msg("does not answer")
 	}
-	w.silent.Store(&err)
+	since := time.Now()
+	if before := w.silent.Load(); before != nil {
+		since = before.since
+	}
+	w.silent.Store(&silence{since: since, err: err})
 	j.finish(outcome{failed: 1})
 	j.batch = nil
 	w.queue.put(j)
@@ -100,8 +110,9 @@ func (w *worker) failed(ctx context.Context, j job, err error, failures int, wai
 }
 
 func (w *worker) succeeded(failures int) {
-	if w.silent.Swap(nil) != nil {
-		w.log.Info().Int("attempt", failures+1).Msg("answers again")
+	if was := w.silent.Swap(nil); was != nil {
+		w.log.Info().Int("attempt", failures+1).Int("waiting", w.queue.len()).
+			Dur("took_ms", time.Since(was.since)).Msg("answers again")
 		w.recovered()
 	}
 }
@@ -109,8 +120,8 @@ func (w *worker) succeeded(failures int) {
 // leftAlone returns why nobody but the worker is to ask the domain; nil while it
 // answers.
 func (w *worker) leftAlone() error {
-	if why := w.silent.Load(); why != nil {
-		return fmt.Errorf("left alone for now: %w", *why)
+	if silent := w.silent.Load(); silent != nil {
+		return fmt.Errorf("left alone for now: %w", silent.err)
 	}
 	return nil
 }
