@@ -166,7 +166,7 @@ func (f *fleet) look(ctx context.Context, host string) AgentState {
 	if state.Err = w.leftAlone(); state.Err == nil {
 		state.Node, state.Services, state.Err = w.list(ctx)
 		if state.Err != nil {
-			w.silent.Store(&state.Err)
+			w.fellSilent(state.Err)
 			w.queue.put(job{cause: cause{name: "resync"}})
 		}
 	}

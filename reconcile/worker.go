@@ -97,16 +97,21 @@ func (w *worker) failed(ctx context.Context, j job, err error, failures int, wai
 	if failures%10 == 1 {
 		w.log.Warn().Err(err).Int("attempt", failures).Str("cause", j.name).Msg("does not answer")
 	}
-	since := time.Now()
-	if before := w.silent.Load(); before != nil {
-		since = before.since
-	}
-	w.silent.Store(&silence{since: since, err: err})
+	w.fellSilent(err)
 	j.finish(outcome{failed: 1})
 	j.batch = nil
 	w.queue.put(j)
 	w.queue.fail()
 	return w.rest(ctx, wait)
+}
+
+// fellSilent notes that the domain does not answer, and since when.
+func (w *worker) fellSilent(err error) {
+	since := time.Now()
+	if before := w.silent.Load(); before != nil {
+		since = before.since
+	}
+	w.silent.Store(&silence{since: since, err: err})
 }
 
 func (w *worker) succeeded(failures int) {
