@@ -28,6 +28,8 @@ type bridge struct {
 	// idle is --idle-timeout, and maxEvent --max-event.
 	idle     time.Duration
 	maxEvent int
+	// level is --log-level.
+	level zerolog.Level
 	// holds is what the Consul holds.
 	holds func() picture
 }
@@ -88,7 +90,7 @@ func (b *bridge) start(c reconcile.Consul) *running {
 	must(b.t, err)
 	client, err := marathon.NewClient(marathon.Config{URLs: urls, Timeout: b.timeout, MaxAnswer: 1 << 28, Transport: rest})
 	must(b.t, err)
-	log := zerolog.New(b.log).With().Timestamp().Logger()
+	log := zerolog.New(b.log).Level(b.level).With().Timestamp().Logger()
 	config := reconcile.Config{
 		Translation: reconcile.Translation{
 			Owner: consul.Owner{RegistrationID: b.id}, Prefix: b.prefix,
@@ -118,8 +120,8 @@ func (b *bridge) start(c reconcile.Consul) *running {
 	return running
 }
 
-// converges waits until the Consul is what it should be, and returns how long
-// that took. It must not take longer than the bound.
+// converges waits until the Consul is what it should be, which must not take
+// longer than the bound.
 func (b *bridge) converges(within time.Duration) {
 	b.t.Helper()
 	began := time.Now()
