@@ -42,10 +42,12 @@ const (
 	maxBackoff   = 30 * time.Second
 )
 
-// newBackoff returns jittered, growing, capped pauses without an end.
+// newBackoff returns jittered, growing pauses without an end, none of them longer
+// than the limit.
 func newBackoff(limit time.Duration) *backoff.ExponentialBackOff {
 	b := backoff.NewExponentialBackOff()
-	b.InitialInterval, b.MaxInterval, b.Multiplier = firstBackoff, max(limit, firstBackoff), 2
+	// The jitter makes them up to half as long again.
+	b.InitialInterval, b.MaxInterval, b.Multiplier = firstBackoff, max(limit*2/3, firstBackoff), 2
 	b.Reset()
 	return b
 }

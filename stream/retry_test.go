@@ -68,3 +68,20 @@ func TestAMinuteOfHealthEndsAnOutage(t *testing.T) {
 		}
 	})
 }
+
+// A master that takes each subscription and drops it soon is not asked every
+// half second for ever; and 500 subscriptions leave no goroutine behind, which
+// the bubble of the test would not end with.
+func TestFiveHundredShortSubscriptions(t *testing.T) {
+	l := listen(t, 5*time.Hour, one, map[string][]answer{"one.test:8080": {says(head, attached("a"))}}, nil, nil)
+	dials := l.dialled()
+	if n := len(dials); n < 500 || n > 2000 {
+		t.Errorf("%d subscriptions in 5 hours", n)
+	}
+	for i := range len(dials) - 1 {
+		gap := dials[i+1].at.Sub(dials[i].at)
+		if early := dials[i].at.Sub(dials[0].at) < health; early && gap > 3*briskWait/2 || gap > 3*patientMax/2 {
+			t.Fatalf("waited %v before attempt %d", gap, i+2)
+		}
+	}
+}

@@ -24,6 +24,24 @@ func TestSilenceEndsAConnection(t *testing.T) {
 	l.wantLogged(t, `"cause":"idle"`, `"connected_ms":45000`, "no byte for 45s")
 }
 
+// Marathon writes the heartbeats of all its streams one after the other: a slow
+// client makes those of the others late. The two bytes of one may be far apart.
+func TestLateHeartbeatsAreEnough(t *testing.T) {
+	late := func(conn net.Conn) {
+		says(head, attached("a"))(conn)
+		for i := range 40 {
+			time.Sleep(time.Duration(15+i%6) * time.Second)
+			if _, err := io.WriteString(conn, []string{"\r", "\n", "\r\n"}[i%3]); err != nil {
+				return
+			}
+		}
+		says(changed("app.1"))(conn)
+		_, _ = io.Copy(io.Discard, conn)
+	}
+	l := listen(t, 12*time.Minute, one, map[string][]answer{"one.test:8080": {late}}, nil, nil)
+	l.wantTold(t, "connected "+one, "event_stream_attached", "task app.1")
+}
+
 func TestSilenceBeforeTheFirstEventEndsAnAttempt(t *testing.T) {
 	l := listen(t, time.Minute, one, map[string][]answer{"one.test:8080": {stays(head)}}, nil, nil)
 	l.wantTold(t, "disconnected idle")
