@@ -43,12 +43,13 @@ func (w *keyWorker) do(ctx context.Context, j job) (outcome, error) {
 		if !errors.Is(err, consul.ErrStale) {
 			return done, err
 		}
+		j.have = nil
 	}
 	return outcome{}, err
 }
 
 func (w *keyWorker) attempt(ctx context.Context, j job) (outcome, error) {
-	have, err := w.labels.Service(ctx, j.key)
+	have, err := w.list(ctx, j)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -83,4 +84,12 @@ func (w *keyWorker) attempt(ctx context.Context, j job) (outcome, error) {
 	}
 	line.Dur("took_ms", time.Since(start)).Msg("labels changed")
 	return outcome{keysSet: len(set), keysDeleted: len(deleted)}, nil
+}
+
+// list returns a name's keys: those that the resync has read, or else as they are.
+func (w *keyWorker) list(ctx context.Context, j job) ([]consul.Key, error) {
+	if j.have != nil {
+		return *j.have, nil
+	}
+	return w.labels.Service(ctx, j.key)
 }

@@ -144,6 +144,9 @@ type Plan struct {
 	// otherFramework is set when services of our registration ID belong to
 	// another Marathon.
 	otherFramework bool
+	// have are the keys that were read, by service name: whoever writes them
+	// need not read them again.
+	have map[string]keyList
 	// confirmable is set when time confirms what is held back.
 	confirmable bool
 }

@@ -12,13 +12,14 @@ func (p *planner) keys() {
 		p.Unread = append(p.Unread, Unread{What: "keys", Err: p.actual.KeysErr.Error()})
 		return
 	}
-	have := map[string][]consul.Key{}
+	have := map[string]keyList{}
 	for _, k := range p.actual.Keys {
 		if p.desired.tr.ownsKey(k.Flags) {
 			p.Keys++
 		}
 		have[k.Service] = append(have[k.Service], k)
 	}
+	p.have = have
 	for _, name := range sortedKeys(have) {
 		p.name(name, p.desired.Labels(name), have[name])
 	}

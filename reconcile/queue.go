@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"consular/consul"
 	"consular/marathon"
 )
 
@@ -25,10 +26,16 @@ type job struct {
 	elsewhere bool
 	// upTo is the weakest grounds on which this job may remove something.
 	upTo Removal
+	// have are a name's keys as the resync read them; nil when they have to be
+	// read first. Every write to them is a check-and-set.
+	have *keyList
 	cause
 	// batch counts the job for a resync's summary; nil when no resync asked.
 	batch *batch
 }
+
+// keyList is all keys of one service name, whoever owns them.
+type keyList []consul.Key
 
 // cause is why a job exists, for the log.
 type cause struct {
@@ -90,6 +97,9 @@ func merge(before, j job) job {
 	j.upTo = max(j.upTo, before.upTo)
 	j.fallback = j.fallback || before.fallback
 	j.elsewhere = j.elsewhere && before.elsewhere
+	if before.have == nil {
+		j.have = nil // an event may undo what was written after the listing
+	}
 	switch {
 	case j.batch == nil:
 		j.batch = before.batch

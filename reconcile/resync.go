@@ -247,7 +247,8 @@ func (p *Plan) jobs() []share {
 		if !known {
 			at = len(jobs)
 			names[c.Service] = at
-			j.key, j.keys = c.Service, true
+			have := p.have[c.Service]
+			j.key, j.keys, j.have = c.Service, true, &have
 			jobs = append(jobs, j)
 		}
 		jobs[at].upTo = max(jobs[at].upTo, c.removal)

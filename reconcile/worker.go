@@ -101,7 +101,7 @@ func (w *worker) failed(ctx context.Context, j job, err error, failures int, wai
 	}
 	w.fellSilent(err)
 	j.finish(outcome{failed: 1})
-	j.batch = nil
+	j.batch, j.have = nil, nil
 	w.queue.put(j)
 	w.queue.fail()
 	return w.rest(ctx, wait)
