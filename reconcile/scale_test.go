@@ -1,0 +1,161 @@
+package reconcile_test
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"consular/consul/devconsul"
+)
+
+// What TestScale does; it takes minutes, and a machine that does nothing else:
+//
+//	go test ./reconcile -run TestScale -scale -timeout 1h -v
+var (
+	atScale    = flag.Bool("scale", false, "measure consular between a simulated Marathon and five agents of a real Consul")
+	scaleRuns  = flag.Int("scale.runs", 5, "how often; the table has the medians")
+	scaleApps  = flag.Int("scale.apps", 1000, "apps of ten tasks and five labels each")
+	scaleWidth = flag.Int("scale.width", 1, "registrations that the bare client has in flight to each agent")
+)
+
+const (
+	scaleAgents = 5
+	tasksPerApp = 10
+	labelsOfApp = 5
+	burstTasks  = 1000
+	eventCount  = 200
+	idleFor     = 20 * time.Second
+	idleRate    = 50 // events a second
+)
+
+// figures are what one scene of one run came to.
+type figures struct {
+	// seconds are consular's, bare those of a client that does nothing but the
+	// same writes, or, where nothing is written, the same reads.
+	seconds, bare time.Duration
+	// writes are what Consul was asked to change; requests and bytes are both ways.
+	writes, marathonRequests, consulRequests int
+	marathonBytes, consulBytes               int64
+	// cpu is consular's own, user and system; peak its largest resident set.
+	cpu  time.Duration
+	peak int64
+}
+
+// scenes are what is measured, in the order of the table.
+var scenes = []string{
+	"cold start", "steady resync", "burst", "idle", "burst, an agent dead", "event, median", "event, p99",
+}
+
+// TestScale measures what consular costs beyond what Consul itself costs. Each
+// run has the bare client's turn and consular's one after the other, for the
+// machine is never equally fast for long.
+func TestScale(t *testing.T) {
+	if !*atScale {
+		return
+	}
+	binaries := build(t)
+	seen := map[string][]figures{}
+	for run := range *scaleRuns {
+		t.Logf("run %d of %d, load %s", run+1, *scaleRuns, load())
+		measure(t, binaries, func(scene string, f figures) {
+			t.Logf("%-22s %s", scene, f)
+			seen[scene] = append(seen[scene], f)
+		})
+	}
+	printTable(os.Stdout, seen)
+}
+
+// measure is one run: two clusters, for both cold starts are on an empty one.
+func measure(t *testing.T, binaries binaries, note func(scene string, f figures)) {
+	bareCold := onCluster(t, binaries, func(c *devconsul.Cluster) time.Duration {
+		return newBare(c).coldStart(t, newMarathon(t, c))
+	})
+	onCluster(t, binaries, func(c *devconsul.Cluster) time.Duration {
+		s := &stage{marathon: newMarathon(t, c), cluster: c, bare: newBare(c), binary: binaries.consular}
+		f := s.coldStart(t)
+		f.bare = bareCold
+		note("cold start", f)
+		note("steady resync", s.steadyResync(t))
+		median, p99 := s.events(t)
+		note("event, median", median)
+		note("event, p99", p99)
+		note("idle", s.idle(t))
+		note("burst", s.burst(t, "/burst/one"))
+		if err := c.Clients()[scaleAgents-1].Kill(); err != nil {
+			t.Fatal(err)
+		}
+		note("burst, an agent dead", s.burst(t, "/burst/two"))
+		s.stop(t)
+		return 0
+	})
+}
+
+func (f figures) String() string {
+	return fmt.Sprintf("%.4f s, bare %.4f s, %d writes, Marathon %d requests %s, Consul %d requests %s, CPU %.2f s, peak %s",
+		f.seconds.Seconds(), f.bare.Seconds(), f.writes, f.marathonRequests, megabytes(f.marathonBytes),
+		f.consulRequests, megabytes(f.consulBytes), f.cpu.Seconds(), megabytes(f.peak))
+}
+
+// printTable prints the medians of all runs, as README has them.
+func printTable(out io.Writer, seen map[string][]figures) {
+	table := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
+	fmt.Fprintln(table, "| scene\t| seconds\t| bare client\t| bare/ours\t| writes\t| Marathon\t| Consul\t| CPU s\t| peak memory\t|")
+	fmt.Fprintln(table, "| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t| ---\t|")
+	for _, scene := range scenes {
+		f := medians(seen[scene])
+		fmt.Fprintf(table, "| %s\t| %.4g\t| %.4g\t| %.2f\t| %d\t| %d, %s\t| %d, %s\t| %.2f\t| %s\t|\n",
+			scene, f.seconds.Seconds(), f.bare.Seconds(), f.bare.Seconds()/f.seconds.Seconds(), f.writes,
+			f.marathonRequests, megabytes(f.marathonBytes), f.consulRequests, megabytes(f.consulBytes),
+			f.cpu.Seconds(), megabytes(f.peak))
+	}
+	if err := table.Flush(); err != nil {
+		panic(err)
+	}
+	fmt.Fprintf(out, "medians of %d runs, load now %s\n", *scaleRuns, load())
+}
+
+// medians takes each column's median, and so need not be of one run.
+func medians(runs []figures) figures {
+	return figures{
+		seconds:          median(runs, func(f figures) time.Duration { return f.seconds }),
+		bare:             median(runs, func(f figures) time.Duration { return f.bare }),
+		writes:           median(runs, func(f figures) int { return f.writes }),
+		marathonRequests: median(runs, func(f figures) int { return f.marathonRequests }),
+		consulRequests:   median(runs, func(f figures) int { return f.consulRequests }),
+		marathonBytes:    median(runs, func(f figures) int64 { return f.marathonBytes }),
+		consulBytes:      median(runs, func(f figures) int64 { return f.consulBytes }),
+		cpu:              median(runs, func(f figures) time.Duration { return f.cpu }),
+		peak:             median(runs, func(f figures) int64 { return f.peak }),
+	}
+}
+
+func median[T cmp.Ordered](runs []figures, column func(figures) T) T {
+	var values []T
+	for _, f := range runs {
+		values = append(values, column(f))
+	}
+	slices.Sort(values)
+	return values[len(values)/2]
+}
+
+// percentile returns the value below which p percent of the sorted are.
+func percentile(sorted []time.Duration, p int) time.Duration {
+	return sorted[min(len(sorted)*p/100, len(sorted)-1)]
+}
+
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
+
+// load is what the kernel says of the last minute.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	return string(text[:4])
+}
