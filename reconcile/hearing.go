@@ -75,7 +75,7 @@ func (r *Reconciler) allowAway(task string) bool {
 	r.mu.Lock()
 	recent := r.recentAway(now)
 	_, counted := r.away[task]
-	allowed := counted || r.config.AllowAway(recent, int(r.owned.Load())+recent)
+	allowed := counted || r.config.AllowAway(recent, len(r.desired.tasks))
 	if allowed {
 		r.away[task] = now
 	}

@@ -113,7 +113,7 @@ func (r *Reconciler) readAsked(ctx context.Context) error {
 		r.agenda.ask("many apps changed", time.Now())
 		apps = nil
 	}
-	failed, err := r.readAll(ctx, apps)
+	failed, err := r.readAll(ctx, apps, r.carryAnswer)
 	r.reading.ask(failed, nil)
 	if defineErr := r.define(ctx, definitions); defineErr != nil {
 		r.reading.ask(nil, definitions)
@@ -122,15 +122,15 @@ func (r *Reconciler) readAsked(ctx context.Context) error {
 	return err
 }
 
-// readAll reads apps, several at a time, and lets the model know. It returns
-// those that could not be read, and the first reason.
-func (r *Reconciler) readAll(ctx context.Context, ids []string) (failed []string, err error) {
+// readAll reads apps, several at a time, lets the model know, and calls then with
+// what that changes. It returns those that could not be read, and the first reason.
+func (r *Reconciler) readAll(ctx context.Context, ids []string, then func(Effects)) (failed []string, err error) {
 	var all errgroup.Group
 	all.SetLimit(readsAtOnce)
 	var mu sync.Mutex
 	for _, id := range ids {
 		all.Go(func() error {
-			err := r.readApp(ctx, id)
+			err := r.readApp(ctx, id, then)
 			if err != nil {
 				mu.Lock()
 				defer mu.Unlock()
@@ -145,7 +145,7 @@ func (r *Reconciler) readAll(ctx context.Context, ids []string) (failed []string
 
 // readApp reads one app: what is known of it afterwards holds for everything
 // that happened before it was asked for.
-func (r *Reconciler) readApp(ctx context.Context, id string) error {
+func (r *Reconciler) readApp(ctx context.Context, id string, then func(Effects)) error {
 	r.mu.Lock()
 	asked := r.desired.Ask()
 	r.mu.Unlock()
@@ -168,8 +168,13 @@ func (r *Reconciler) readApp(ctx context.Context, id string) error {
 	}
 	r.heard()
 	r.notePorts(app)
-	r.carry(effects, cause{name: "app read"}, Announced)
+	then(effects)
 	return nil
+}
+
+// carryAnswer pokes whoever has to look at what an answer of Marathon has changed.
+func (r *Reconciler) carryAnswer(effects Effects) {
+	r.carry(effects, cause{name: "app read"}, Announced)
 }
 
 // define reads the definitions of old versions, which never change.
@@ -190,7 +195,7 @@ func (r *Reconciler) define(ctx context.Context, versions []Version) error {
 			r.mu.Lock()
 			effects := r.desired.Define(v, def, gone)
 			r.mu.Unlock()
-			r.carry(effects, cause{name: "app read"}, Announced)
+			r.carryAnswer(effects)
 			return nil
 		})
 	}

@@ -71,8 +71,6 @@ type Reconciler struct {
 	heldWhy   string
 	heldLooks int
 	away      map[string]time.Time
-	// owned counts the services that we have in Consul, about.
-	owned atomic.Int64
 	// frozen is set while services of our registration ID belong to another
 	// Marathon: then no key is removed.
 	frozen atomic.Bool
@@ -131,7 +129,6 @@ func (r *Reconciler) employ(host string) (*agentWorker, error) {
 	}
 	w.worker.do = func(ctx context.Context, j job) (outcome, error) {
 		done, err := w.do(ctx, j)
-		r.owned.Add(int64(done.registered - done.deregistered))
 		if r.config.Fallback && consul.Unreachable(err) {
 			r.agenda.askLimited("agent unreachable", time.Now(), r.config.PollInterval)
 		}

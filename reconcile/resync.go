@@ -125,7 +125,9 @@ func (r *Reconciler) plan(ctx context.Context, early func(Plan)) (Plan, error) {
 	actual.Unread = unread
 	plan := r.judge(actual, empty)
 	if apps := plan.ToConfirm(); len(apps) > 0 && !r.config.Force {
-		if _, err := r.readAll(ctx, apps); err != nil {
+		// Nobody is poked: the plan that is made next compares everything.
+		onlyRead := func(e Effects) { r.reading.ask(e.Read, e.Definitions) }
+		if _, err := r.readAll(ctx, apps, onlyRead); err != nil {
 			r.config.Log.Warn().Err(err).Msg("cannot confirm: what is missing from the snapshot stays for now")
 		}
 		first := plan
@@ -138,7 +140,6 @@ func (r *Reconciler) plan(ctx context.Context, early func(Plan)) (Plan, error) {
 	r.mu.Lock()
 	r.waiting = len(plan.Held) + len(plan.Unconfirmed)
 	r.mu.Unlock()
-	r.owned.Store(int64(plan.Services))
 	r.frozen.Store(plan.otherFramework && !r.config.Force)
 	return plan, ctx.Err()
 }
