@@ -1,0 +1,106 @@
+package consul
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A label with any byte in it is refused, or is a key that Consul lists as it is
+// and deletes again.
+func TestLabelsWithEveryByte(t *testing.T) {
+	labels := connect(t, open.get(t).Server().URL()).Labels()
+	var keys []Key
+	refused := 0
+	for b := range 256 {
+		key := Key{Service: "bytes", Label: fmt.Sprintf("%03d-%s-", b, []byte{byte(b)}), Value: string([]byte{byte(b)}), Flags: 1}
+		if CheckLabel(key.Service, key.Label, key.Value) != nil {
+			refused++
+			continue
+		}
+		keys = append(keys, key)
+	}
+	if refused != 128+32+1 { // not UTF-8 by itself, control characters, DEL; a slash is one more segment
+		t.Errorf("refused %d of 256", refused)
+	}
+	set(t, labels, keys...)
+	stored, err := labels.Service(t.Context(), "bytes")
+	if err != nil || len(stored) != len(keys) {
+		t.Fatalf("stored %d of %d, %v", len(stored), len(keys), err)
+	}
+	changes := make([]KeyChange, 0, len(stored))
+	for _, key := range stored {
+		if !slices.ContainsFunc(keys, func(k Key) bool { return k.Label == key.Label && k.Value == key.Value }) {
+			t.Errorf("stored %q = %q", key.Label, key.Value)
+		}
+		changes = append(changes, KeyChange{Key: key, Delete: true})
+	}
+	if err := labels.Apply(t.Context(), "bytes", changes); err != nil {
+		t.Error(err)
+	}
+	if left, err := labels.Service(t.Context(), "bytes"); err != nil || len(left) > 0 {
+		t.Errorf("left %+v, %v", left, err)
+	}
+}
+
+// A service ID with any byte in it is refused, or can be registered, listed and
+// deregistered.
+func TestServiceIDsWithEveryByte(t *testing.T) {
+	agent := connect(t, open.get(t).Server().URL()).Main()
+	for b := range 256 {
+		id := "a" + string([]byte{byte(b)}) + ".." + "b"
+		s := Service{ID: id, Name: "bytes", Address: "10.0.0.1"}
+		if s.Check() != nil {
+			if err := agent.Register(t.Context(), s); err == nil || strings.ContainsAny(err.Error(), "\n\x00\x1b") {
+				t.Errorf("%q: %v", id, err)
+			}
+			continue
+		}
+		if err := agent.Register(t.Context(), s); err != nil {
+			t.Errorf("%q: %v", id, err)
+		}
+		if err := agent.Deregister(t.Context(), id); err != nil {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+	services, err := agent.Services(t.Context())
+	if err != nil || slices.ContainsFunc(services, func(s Service) bool { return s.Name == "bytes" }) {
+		t.Errorf("left %+v, %v", services, err)
+	}
+}
+
+func TestHostsThatAreNone(t *testing.T) {
+	cluster := connect(t, open.get(t).Server().URL())
+	for _, host := range []string{
+		"127.0.0.1:8500/x", "user@host", "user:pw@127.0.0.1", "[::1]", "host?x", "host#x", "", "/", "..", "host\\x", "host%2fx",
+		"http://host", "host\r\nX-Consul-Token: x", strings.Repeat("a", 1<<20), strings.Repeat("a@", 1<<19), "\x00", "0x7f.1 ",
+	} {
+		agent, err := cluster.Agent(host)
+		if err == nil || len(err.Error()) > 500 || strings.ContainsAny(err.Error(), "\r\n\x00") {
+			t.Errorf("%.40q: %v, %.600v", host, agent, err)
+		}
+	}
+}
+
+// Tags say exactly what they were made to say, and nothing else makes a service ours.
+func FuzzOwner(f *testing.F) {
+	for _, seed := range [][2]string{{"consular", "/a"}, {"a", "a\nconsular-reg-id=b"}, {"b", ""}, {"x=", "consular-app-id="}} {
+		f.Add(seed[0], seed[1], "consular-reg-id="+seed[1])
+	}
+	f.Fuzz(func(t *testing.T, id, app, tag string) {
+		owner := Owner{RegistrationID: id}
+		if got, ours := owner.AppOf(owner.Tags(app)); !ours || got != app {
+			t.Errorf("%q of %q is %q, %t", app, id, got, ours)
+		}
+		if _, ours := owner.AppOf([]string{tag}); ours != (tag == owner.Tag()) {
+			t.Errorf("%q is ours: %t", tag, ours)
+		}
+		if _, ours := owner.AppOf([]string{tag, owner.Tag()}); !ours && !strings.HasPrefix(tag, tagRegistrationID) {
+			t.Errorf("%q hides our tag", tag)
+		}
+		if owner.Flags() == 0 {
+			t.Errorf("%q has the flags of nobody", id)
+		}
+	})
+}
