@@ -94,7 +94,7 @@ func (d *Desired) AnswerGone(asked Ticket, id string, at time.Time) Effects {
 		d.dropApp(id)
 		d.release(ServiceName(id), &out)
 	}
-	d.gone[id] = gone
+	d.noteGone(id, gone)
 	return out
 }
 
@@ -130,14 +130,14 @@ func (d *Desired) answer(asked Ticket, app marathon.App, later []heard, at time.
 	if d.outdated(asked, app.ID) {
 		return
 	}
-	delete(d.gone, app.ID)
+	d.forgetGone(app.ID)
 	was := map[string]*taskEntry{}
 	since := asked
 	if old != nil {
 		since = old.since
 		for id := range old.tasks {
 			was[id] = d.tasks[id]
-			delete(d.tasks, id)
+			d.drop(id)
 		}
 	}
 	tasks := app.Tasks
@@ -236,7 +236,7 @@ func (d *Desired) unreadable(asked Ticket, id string) {
 		a = &appEntry{app: marathon.App{ID: id}, since: asked, tasks: map[string]struct{}{}}
 		d.apps[id] = a
 	}
-	delete(d.gone, id)
+	d.forgetGone(id)
 	d.nameApp(id)
 	a.asked, a.unreadable = asked, true
 }
@@ -250,10 +250,30 @@ func (d *Desired) dropUnlisted(asked Ticket, listed map[string]bool, at time.Tim
 			continue
 		}
 		if a.stopped {
-			d.gone[id] = goneEntry{asked: asked, at: at, wasApp: true}
+			d.noteGone(id, goneEntry{asked: asked, at: at, wasApp: true})
 		}
 		d.dropApp(id)
 	}
+}
+
+// noteGone remembers that an ID is no app.
+func (d *Desired) noteGone(id string, gone goneEntry) {
+	d.forgetGone(id)
+	d.gone[id] = gone
+	if gone.wasApp {
+		d.goneNames[ServiceName(id)]++
+	}
+}
+
+// forgetGone knows nothing of an ID any more.
+func (d *Desired) forgetGone(id string) {
+	if d.gone[id].wasApp {
+		name := ServiceName(id)
+		if d.goneNames[name]--; d.goneNames[name] == 0 {
+			delete(d.goneNames, name)
+		}
+	}
+	delete(d.gone, id)
 }
 
 // doubtGone doubts what was known to be no app before a snapshot: events that
@@ -263,7 +283,7 @@ func (d *Desired) doubtGone(asked Ticket, at time.Time) {
 		switch {
 		case gone.asked >= asked:
 		case at.Sub(gone.at) >= tombstoneLife:
-			delete(d.gone, id)
+			d.forgetGone(id)
 		default:
 			gone.doubtful = true
 			d.gone[id] = gone
@@ -274,7 +294,7 @@ func (d *Desired) doubtGone(asked Ticket, at time.Time) {
 // dropApp drops an app and its tasks.
 func (d *Desired) dropApp(id string) {
 	for task := range d.apps[id].tasks {
-		delete(d.tasks, task)
+		d.drop(task)
 	}
 	delete(d.apps, id)
 	d.unnameApp(id)

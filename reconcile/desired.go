@@ -27,8 +27,13 @@ type Desired struct {
 
 	apps map[string]*appEntry
 	// gone are IDs that Marathon said are no apps: deleted ones, and pods.
-	gone  map[string]goneEntry
-	tasks map[string]*taskEntry
+	gone map[string]goneEntry
+	// goneNames counts those of gone that were apps, by service name.
+	goneNames map[string]int
+	tasks     map[string]*taskEntry
+	// onHost are the IDs of tasks by their host, so that what concerns one agent
+	// does not cost a look at all tasks.
+	onHost map[string]map[string]struct{}
 	// ended are the tombstones: no later event or stale answer registers these
 	// tasks again.
 	ended map[string]tombstone
@@ -107,7 +112,9 @@ func NewDesired(tr Translation) *Desired {
 		tr:          tr,
 		apps:        map[string]*appEntry{},
 		gone:        map[string]goneEntry{},
+		goneNames:   map[string]int{},
 		tasks:       map[string]*taskEntry{},
+		onHost:      map[string]map[string]struct{}{},
 		ended:       map[string]tombstone{},
 		definitions: map[Version]definition{},
 		names:       map[string][]string{},
@@ -259,10 +266,8 @@ func (d *Desired) absentName() Verdict {
 // goneName reports whether the app of that name is gone: one that was seen, or
 // else every one that it could have been.
 func (d *Desired) goneName(name string) bool {
-	for app, gone := range d.gone {
-		if gone.wasApp && ServiceName(app) == name {
-			return true
-		}
+	if d.goneNames[name] > 0 {
+		return true
 	}
 	ids := candidates(name)
 	return len(ids) > 0 && !slices.ContainsFunc(ids, func(id string) bool {
@@ -274,14 +279,8 @@ func (d *Desired) goneName(name string) bool {
 // Names returns the service names of all apps, in order.
 func (d *Desired) Names() []string { return sortedKeys(d.names) }
 
-// Hosts returns the hosts of all running tasks, in order.
-func (d *Desired) Hosts() []string {
-	seen := map[string]bool{}
-	for _, t := range d.tasks {
-		seen[t.task.Host] = true
-	}
-	return sortedKeys(seen)
-}
+// Hosts returns the hosts of all tasks, in order.
+func (d *Desired) Hosts() []string { return sortedKeys(d.onHost) }
 
 // Tasks returns the IDs of all tasks of the model, in order.
 func (d *Desired) Tasks() []string { return sortedKeys(d.tasks) }
@@ -289,9 +288,11 @@ func (d *Desired) Tasks() []string { return sortedKeys(d.tasks) }
 // TasksOn returns the IDs of the tasks that run on any of the hosts, in order.
 func (d *Desired) TasksOn(hosts ...string) []string {
 	var ids []string
-	for id, t := range d.tasks {
-		if !t.away && slices.Contains(hosts, t.task.Host) {
-			ids = append(ids, id)
+	for _, host := range hosts {
+		for id := range d.onHost[host] {
+			if !d.tasks[id].away {
+				ids = append(ids, id)
+			}
 		}
 	}
 	slices.Sort(ids)

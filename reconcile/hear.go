@@ -233,7 +233,12 @@ func (d *Desired) runs(a *appEntry, t marathon.Task, out *Effects) {
 
 // put takes a task in as running.
 func (d *Desired) put(t marathon.Task) {
+	d.drop(t.ID)
 	d.tasks[t.ID] = &taskEntry{task: t}
+	if d.onHost[t.Host] == nil {
+		d.onHost[t.Host] = map[string]struct{}{}
+	}
+	d.onHost[t.Host][t.ID] = struct{}{}
 	if a := d.apps[t.AppID]; a != nil {
 		a.tasks[t.ID] = struct{}{}
 	}
@@ -245,8 +250,21 @@ func (d *Desired) forget(id string) {
 	if t == nil {
 		return
 	}
-	delete(d.tasks, id)
+	d.drop(id)
 	if a := d.apps[t.task.AppID]; a != nil {
 		delete(a.tasks, id)
+	}
+}
+
+// drop takes a task out, but not out of its app.
+func (d *Desired) drop(id string) {
+	t := d.tasks[id]
+	if t == nil {
+		return
+	}
+	delete(d.tasks, id)
+	delete(d.onHost[t.task.Host], id)
+	if len(d.onHost[t.task.Host]) == 0 {
+		delete(d.onHost, t.task.Host)
 	}
 }
