@@ -87,6 +87,8 @@ type scene struct {
 	master string
 	id     string
 	prefix string
+	// main is the agent at --consul.
+	main *devconsul.Agent
 	// configure changes what all consulars of the scene are told.
 	configure func(*reconcile.Config)
 	format    consul.Format
@@ -106,7 +108,7 @@ func newScene(t testing.TB, dev *devconsul.Cluster, configs ...simulator.Config)
 		config.Hosts = hostsOf(dev.Clients())
 	}
 	s := &scene{
-		t: t, dev: dev, marathon: simulator.New(config),
+		t: t, dev: dev, main: dev.Server(), marathon: simulator.New(config),
 		id: strings.ReplaceAll(t.Name(), "/", "-"), prefix: "of-" + t.Name(),
 		configure: func(*reconcile.Config) {}, format: consul.FormatRaw, timeout: 5 * time.Second,
 		log: &logBuffer{},
@@ -181,7 +183,7 @@ func (s *scene) cluster() *consul.Cluster {
 	connections := consul.NewTransport(s.timeout)
 	s.t.Cleanup(connections.CloseIdleConnections)
 	c, err := consul.NewCluster(consul.Config{
-		Address: s.dev.Server().URL(), Transport: connections,
+		Address: s.main.URL(), Transport: connections,
 		Timeout: s.timeout, Prefix: s.prefix, Format: s.format,
 	})
 	must(s.t, err)
