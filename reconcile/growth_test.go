@@ -105,7 +105,10 @@ func (c *crowd) awaitWrites(n int) {
 func (c *crowd) agent(host string) (reconcile.Agent, error) { return c.agents[host], nil }
 
 // reconciler is a consular for the crowd.
-func (c *crowd) reconciler() *reconcile.Reconciler {
+func (c *crowd) reconciler() *reconcile.Reconciler { return c.reconcilerWith(c.agent) }
+
+// reconcilerWith is one with other agents than the crowd's.
+func (c *crowd) reconcilerWith(agent func(host string) (reconcile.Agent, error)) *reconcile.Reconciler {
 	return reconcile.New(reconcile.Config{
 		Translation: reconcile.Translation{
 			Owner: consul.Owner{RegistrationID: "consular"}, Prefix: "consular",
@@ -113,7 +116,7 @@ func (c *crowd) reconciler() *reconcile.Reconciler {
 		},
 		Policy:       reconcile.Policy{Purge: true, Limit: 50, Confirm: time.Minute},
 		PollInterval: time.Minute, Patience: time.Minute, Log: zerolog.Nop(),
-	}, c, reconcile.Consul{Agent: c.agent, Labels: crowdLabels{c}, Catalog: emptyCatalog{}})
+	}, c, reconcile.Consul{Agent: agent, Labels: crowdLabels{c}, Catalog: emptyCatalog{}})
 }
 
 // crowdAgent is one of the crowd's agents.
