@@ -105,3 +105,23 @@ func strangers(a Actual) Actual {
 	}
 	return a
 }
+
+// BenchmarkQueue is a job put and taken while 10,000 others wait, as in a first
+// sync: one of a task that runs, and one of a task that has ended.
+func BenchmarkQueue(b *testing.B) {
+	for name, state := range map[string]marathon.State{"runs": marathon.TaskRunning, "ended": marathon.TaskKilled} {
+		b.Run(name, func(b *testing.B) {
+			q := newQueue()
+			for i := range 10_000 {
+				q.put(job{key: fmt.Sprint("task-", i)})
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				q.put(job{key: "task-new", cause: cause{state: state}})
+				if j, _ := q.take(); j.key != "task-new" {
+					q.put(job{key: j.key}) // so that as many wait
+				}
+			}
+		})
+	}
+}
