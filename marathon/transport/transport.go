@@ -12,11 +12,9 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"time"
 )
 
@@ -90,7 +88,7 @@ func newTransport(c Config, dial dialFunc) (*Transport, error) {
 	dial = limitDial(dial, c.Connect)
 	pool, err := newPool(c.TLS, c.Notice, func(config *tls.Config) *http.Transport {
 		return &http.Transport{
-			Proxy:                  proxy,
+			Proxy:                  http.ProxyFromEnvironment,
 			DialContext:            dial,
 			TLSClientConfig:        config,
 			TLSHandshakeTimeout:    c.Connect,
@@ -104,16 +102,6 @@ func newTransport(c Config, dial dialFunc) (*Transport, error) {
 		return nil, err
 	}
 	return &Transport{config: c, pool: pool}, nil
-}
-
-// proxy is http.ProxyFromEnvironment, whose error repeats what it could not
-// read, password and all.
-func proxy(req *http.Request) (*url.URL, error) {
-	proxy, err := http.ProxyFromEnvironment(req)
-	if err != nil {
-		return nil, errors.New("proxy: HTTP_PROXY or HTTPS_PROXY is no URL")
-	}
-	return proxy, nil
 }
 
 // CloseIdleConnections closes the connections that no request is using.
