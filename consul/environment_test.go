@@ -60,7 +60,8 @@ func TestRefusedTokenThatHasChangedIsTriedAtOnce(t *testing.T) {
 			if len(asked) == 2 {
 				token = "new"
 			}
-			http.Error(w, "ACL not found", http.StatusForbidden)
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, "ACL not found")
 		}
 	}, func(c *Config) { c.Token = func() string { return token } })
 	service := Service{ID: "web.1", Name: "web", Address: "10.0.0.1"}

@@ -36,7 +36,10 @@ func newPool(t TLS, notice Notice, open func(*tls.Config) *http.Transport) (*poo
 	if err != nil {
 		return nil, err
 	}
-	return p, p.renew(seen)
+	if err := p.renew(seen); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // renew makes a transport of what was read.
