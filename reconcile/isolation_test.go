@@ -7,6 +7,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +23,8 @@ import (
 type standIn struct {
 	host string
 	hole bool
+	// refuses is set while there is no way to it.
+	refuses atomic.Bool
 
 	mu       sync.Mutex
 	services map[string]consul.Service
@@ -31,6 +34,9 @@ func (a *standIn) Address() string { return a.host + ":8500" }
 
 // answers blocks until ctx ends when the agent is a black hole.
 func (a *standIn) answers(ctx context.Context) error {
+	if a.refuses.Load() {
+		return errors.New("connection refused")
+	}
 	if !a.hole {
 		return ctx.Err()
 	}
@@ -106,20 +112,25 @@ func (s slowStore) Services(ctx context.Context, _, _ string) ([]consul.Service,
 }
 func (s slowStore) Deregister(ctx context.Context, _, _ string) error { return s.wait(ctx) }
 
-// told is a Marathon that says one thing.
+// told is a Marathon that says one thing, or nothing.
 type told struct {
 	reconcile.NoMarathon
-	apps []marathon.App
+	apps   []marathon.App
+	silent atomic.Bool
 }
 
-func (m told) Apps(context.Context) (marathon.Snapshot, error) {
+func (m *told) Apps(context.Context) (marathon.Snapshot, error) {
+	if m.silent.Load() {
+		return marathon.Snapshot{}, errors.New("no answer")
+	}
 	return marathon.Snapshot{Apps: m.apps}, nil
 }
 
 // island is 200 agents, of which every tenth is a black hole, each with one task;
 // the store answers nothing for ten seconds.
 type island struct {
-	agents map[string]*standIn
+	agents   map[string]*standIn
+	marathon *told
 	*reconcile.Reconciler
 }
 
@@ -133,6 +144,7 @@ func newIsland() island {
 			ID: "web." + host, AppID: "/web", Host: host, State: marathon.TaskRunning, Ports: []int{31001}, Version: "v1",
 		})
 	}
+	x.marathon = &told{apps: []marathon.App{app}}
 	store := slowStore{after: 10 * time.Second}
 	x.Reconciler = reconcile.New(reconcile.Config{
 		Translation: reconcile.Translation{
@@ -140,7 +152,7 @@ func newIsland() island {
 		},
 		Policy:       reconcile.Policy{Purge: true, Limit: 50, Confirm: 5 * time.Minute},
 		PollInterval: 15 * time.Second, Patience: 5 * time.Second, Log: zerolog.Nop(),
-	}, told{apps: []marathon.App{app}}, reconcile.Consul{
+	}, x.marathon, reconcile.Consul{
 		Agent: func(host string) (reconcile.Agent, error) { return x.agents[host], nil }, Labels: store, Catalog: store,
 	})
 	return x
@@ -189,6 +201,38 @@ func TestBlackHolesDelayNobody(t *testing.T) {
 	})
 }
 
+// Cut off from Marathon for longer than --purge-confirm, what waits for an agent
+// is not registered when that is back: its task may be long gone.
+func TestNothingOldIsRegistered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newIsland()
+		waiting := x.agents["10.0.0.7"]
+		waiting.refuses.Store(true)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- x.Run(ctx) }()
+		x.Connected()
+		time.Sleep(time.Minute)
+		x.marathon.silent.Store(true)
+		x.Disconnected("closed")
+		time.Sleep(6 * time.Minute)
+		waiting.refuses.Store(false)
+		time.Sleep(5 * time.Minute)
+		if n := waiting.count(); n != 0 {
+			t.Error("registered what nobody has confirmed for eleven minutes")
+		}
+		x.marathon.silent.Store(false)
+		time.Sleep(time.Minute)
+		if n := waiting.count(); n != 1 {
+			t.Error("Marathon is back, and the task is not registered")
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // hangingResolver does not answer until the test ends: net goes on with a lookup
 // for whose answer nobody waits any more.
 func hangingResolver(t *testing.T) *net.Resolver {
@@ -222,7 +266,7 @@ func TestNamesThatDoNotResolveDelayNobody(t *testing.T) {
 	tasks = append(tasks, marathon.Task{ID: "web.good", AppID: "/web", Host: good, State: marathon.TaskRunning, Ports: []int{31001}, Version: "v1"})
 	app := marathon.App{ID: "/web", Version: "v1", Tasks: tasks, Definition: marathon.Definition{Ports: []marathon.Port{{OnHost: true}}}}
 	start := time.Now()
-	_, sum, err := s.between(told{apps: []marathon.App{app}}, s.consul()).Sync(t.Context())
+	_, sum, err := s.between(&told{apps: []marathon.App{app}}, s.consul()).Sync(t.Context())
 	must(t, err)
 	if took := time.Since(start); sum.Registered != 1 || sum.Unread != 20 || took > 4*time.Second {
 		t.Errorf("after %v: %s", took, sum.String())
