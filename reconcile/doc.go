@@ -222,6 +222,20 @@
 // What an event or an app's own 404 announced, and services that have moved, are
 // never held back. Without Policy.Purge what is Missing is not removed at all.
 //
+// # What we put on others
+//
+// One write is in flight to each agent, one to the KV store and one to the
+// catalog. An agent registers one service after the other whatever it is sent
+// (Consul 1.22: 191 a second with one in flight, 192 with 32), so more would only
+// wait there, in front of what is urgent. A resync lists each agent with two
+// requests, all agents at once, and the keys with one. Marathon has one stream,
+// at most one snapshot, and at most readsAtOnce apps in flight for events and as
+// many for a resync. Whoever answers 429 or 500 is left alone for a while, as
+// one who does not answer is.
+//
+// An event's cost does not depend on the size of the cluster, but for the apps
+// and tasks that it names.
+//
 // # Other than the first design
 //
 //   - Workers are handed names, not their share of the plan: it may be old when
