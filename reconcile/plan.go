@@ -165,8 +165,8 @@ type planner struct {
 	// agent; nil where it is not looked at.
 	agents map[string]*AgentState
 	main   *AgentState
-	// at lists where each of our services is, by task: indexes into actual.Agents.
-	at map[string][]int
+	// settled are the tasks whose services are at home, and compared.
+	settled map[string]bool
 }
 
 // Plan compares the model with all that is: pure, and the same for run, sync
@@ -175,8 +175,8 @@ func (d *Desired) Plan(actual Actual) Plan {
 	p := planner{
 		Plan:    &Plan{},
 		desired: d, actual: actual,
-		agents: map[string]*AgentState{},
-		at:     map[string][]int{},
+		agents:  map[string]*AgentState{},
+		settled: map[string]bool{},
 	}
 	p.index()
 	p.services()
@@ -224,7 +224,6 @@ func (p *planner) index() {
 		}
 		for _, s := range a.Services {
 			if app, ours := p.ours(s); ours {
-				p.at[s.ID] = append(p.at[s.ID], i)
 				registered[app] = true
 			}
 		}
@@ -315,6 +314,7 @@ func (p *planner) service(a *AgentState, s consul.Service, w Want) {
 		case home != a:
 			p.Changes = append(p.Changes, c.deregister(w))
 		default:
+			p.settled[s.ID] = true
 			if drift := w.Service.Diff(s); len(drift) > 0 && !w.Keep {
 				c.fallback = home != p.agents[w.Host]
 				c.Op, c.register, c.Service, c.Why = Update, w.Service, w.Service.Name, drift
@@ -345,12 +345,15 @@ func (p *planner) missing() {
 		foreign[c.Agent+" "+c.Task] = true
 	}
 	for _, task := range p.desired.Tasks() {
+		if p.settled[task] {
+			continue
+		}
 		w := p.desired.Look(task, "")
 		if w.Unfit != nil {
 			p.Unfit = append(p.Unfit, "task "+task+" of "+w.App+": "+w.Unfit.Error())
 		}
 		home := p.home(w, task)
-		if w.Verdict != Present || home == nil || foreign[home.Address+" "+task] || p.registeredAt(task, home) {
+		if w.Verdict != Present || home == nil || foreign[home.Address+" "+task] {
 			continue
 		}
 		p.Changes = append(p.Changes, Change{
@@ -359,10 +362,6 @@ func (p *planner) missing() {
 			fallback: home != p.agents[w.Host],
 		})
 	}
-}
-
-func (p *planner) registeredAt(task string, home *AgentState) bool {
-	return slices.ContainsFunc(p.at[task], func(i int) bool { return &p.actual.Agents[i] == home })
 }
 
 // host is the name by which the agent's worker goes.
