@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -30,6 +31,7 @@ type crowd struct {
 	writes   int
 	reads    int // of Consul
 	requests int // to Marathon
+	resyncs  int // that have told their summary
 }
 
 func newCrowd(tasks, agents int) *crowd {
@@ -93,13 +95,21 @@ func (c *crowd) counted() (writes, reads, requests int) {
 	return c.writes, c.reads, c.requests
 }
 
-// awaitWrites waits until so many writes were made.
-func (c *crowd) awaitWrites(n int) {
+// await waits until so many were counted.
+func (c *crowd) await(counter *int, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.writes < n {
+	for *counter < n {
 		c.changed.Wait()
 	}
+}
+
+// Write takes a line of the log.
+func (c *crowd) Write(line []byte) (int, error) {
+	if bytes.HasSuffix(line, []byte(`"message":"resync"}`+"\n")) {
+		c.count(&c.resyncs)
+	}
+	return len(line), nil
 }
 
 func (c *crowd) agent(host string) (reconcile.Agent, error) { return c.agents[host], nil }
@@ -115,7 +125,7 @@ func (c *crowd) reconcilerWith(agent func(host string) (reconcile.Agent, error))
 			Encode: func(value string) string { return value },
 		},
 		Policy:       reconcile.Policy{Purge: true, Limit: 50, Confirm: time.Minute},
-		PollInterval: time.Minute, Patience: time.Minute, Log: zerolog.Nop(),
+		PollInterval: time.Minute, Patience: time.Minute, Log: zerolog.New(c),
 	}, c, reconcile.Consul{Agent: agent, Labels: crowdLabels{c}, Catalog: emptyCatalog{}})
 }
 
@@ -243,13 +253,14 @@ func grow(t *testing.T, tasks, agents int) growth {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
+	c.await(&c.resyncs, 3) // two were above, one is Run's own
 	g.event = c.costOf(func() {
 		for n := range growthEvents {
 			r.Event(marathon.TaskChanged{
 				Meta: marathon.Meta{Type: "status_update_event"}, Task: c.task(c.apps[0].ID, tasks+n),
 			})
 		}
-		c.awaitWrites(g.cold.writes + growthEvents)
+		c.await(&c.writes, g.cold.writes+growthEvents)
 	})
 	stop()
 	if err := <-ended; err != nil {

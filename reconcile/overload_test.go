@@ -26,7 +26,7 @@ func TestEndedTaskOvertakesFirstSync(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- r.Run(ctx) }()
-		c.awaitWrites(2500) // some 500 on each agent
+		c.await(&c.writes, 2500) // some 500 on each agent
 		dying := c.task("/scale/app-0", 0)
 		if !c.has(dying) {
 			t.Fatalf("%s is not registered yet", dying.ID)
