@@ -85,6 +85,9 @@ func (tr Translation) owns(s consul.Service) (app string, ours bool) {
 	if !ours && tr.Former != nil {
 		app, ours = tr.Former.AppOf(s.Tags)
 	}
+	if app == "" {
+		app = s.Meta[consul.MetaApp] // somebody removed the tag
+	}
 	return app, ours && !tr.foreignFramework(s)
 }
 
