@@ -236,13 +236,15 @@ var streamActs = []act{
 		c.marathon.RefuseStreams(on)
 		return fmt.Sprintf("refuse streams: %t", on)
 	},
-	inject, inject,
 	func(c *chaos) string {
 		on := c.random.IntN(2) == 0 && strings.HasPrefix(c.told[min(1, len(c.told)-1)], "events may")
 		c.marathon.DropEvents(on)
 		return fmt.Sprintf("drop events: %t", on)
 	},
 }
+
+// What the stream says that is no event.
+var rubbishActs = []act{inject, inject, corrupt, corrupt, corrupt}
 
 // inject says what Marathon should not.
 func inject(c *chaos) string {
@@ -259,23 +261,43 @@ func inject(c *chaos) string {
 	return "inject " + name
 }
 
-// What happens to Marathon's masters, and to its answers.
-var masterActs = []act{
-	func(c *chaos) string { c.marathon.Abdicate(); return "abdicate" },
-	killMaster, elect, elect, elect, spoil, spoil, mend, mend, mend,
+// corrupt makes the next events unreadable, on their way.
+func corrupt(c *chaos) string {
+	c.marathon.DropEvents(true)
+	n := 1 + c.random.IntN(4)
+	for range n {
+		c.marathon.Step()
+	}
+	c.marathon.DropEvents(false)
+	c.marathon.Inject([]byte("event: status_update_event\r\ndata: {\"taskId\":\"\r\n\r\n"))
+	return fmt.Sprintf("on by %d, and what is heard of it is corrupt", n)
+}
+
+// What happens to Marathon's masters.
+var masterActs = []act{abdicate, killMaster, elect, elect, elect}
+
+func abdicate(c *chaos) string {
+	c.marathon.Abdicate()
+	c.leader = -1
+	return "abdicate"
 }
 
 func killMaster(c *chaos) string {
 	n := c.random.IntN(len(c.masters))
 	c.masters[n].Kill()
+	c.dead[n] = true
 	return fmt.Sprintf("kill master %d", n)
 }
 
 func elect(c *chaos) string {
 	n := c.random.IntN(len(c.masters))
 	c.masters[n].Elect()
+	c.leader, c.dead[n] = n, false
 	return fmt.Sprintf("elect master %d", n)
 }
+
+// What happens to Marathon's answers.
+var answerActs = []act{spoil, mend, mend}
 
 // spoilt are snapshots that are none.
 var spoilt = []func(http.ResponseWriter){
