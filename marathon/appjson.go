@@ -93,6 +93,11 @@ func (a *appJSON) app() (App, error) {
 		Labels:             a.Labels,
 		Definition:         definition,
 	}
+	if a.Tasks == nil {
+		// Every answer that we ask for has it. To take its absence for "no tasks"
+		// would be to take all of them for gone.
+		return App{}, missing("tasks")
+	}
 	for _, t := range a.Tasks {
 		task, err := t.task(a.ID)
 		if err != nil {

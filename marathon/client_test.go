@@ -291,7 +291,7 @@ func TestMastersTakeTurns(t *testing.T) {
 // answer is left in the second.
 func TestAnotherMasterAfterHalfAnAnswer(t *testing.T) {
 	half := serve(t, answers(200, "application/json", `{"apps":[{"id":"/half"},`))
-	whole := serve(t, answers(200, "application/json", `{"apps":[{"id":"/whole"}]}`))
+	whole := serve(t, answers(200, "application/json", `{"apps":[{"id":"/whole","tasks":[]}]}`))
 	snapshot, err := clientOf(t, nil, half.URL, whole.URL).Apps(t.Context())
 	if err != nil || len(snapshot.Apps) != 1 || snapshot.Apps[0].ID != "/whole" {
 		t.Errorf("read %+v, %v", snapshot, err)

@@ -96,7 +96,7 @@ func TestDeeplyNestedAnswers(t *testing.T) {
 
 func TestNumbersOutOfRange(t *testing.T) {
 	for _, number := range []string{"-1", "65536", "1e9", "99999999999999999999", "1e999", "3.5", `"80"`} {
-		text := `{"apps":[{"id":"/good"},{"id":"/bad","tasks":[{"id":"bad.1","appId":"/bad","host":"h","state":"TASK_RUNNING","ports":[` + number + `]}]}]}`
+		text := `{"apps":[{"id":"/good","tasks":[]},{"id":"/bad","tasks":[{"id":"bad.1","appId":"/bad","host":"h","state":"TASK_RUNNING","ports":[` + number + `]}]}]}`
 		snapshot, err := ReadSnapshot(strings.NewReader(text))
 		if err != nil || len(snapshot.Apps) != 1 || snapshot.Apps[0].ID != "/good" || len(snapshot.Unreadable) != 1 || snapshot.Unreadable[0].ID != "/bad" {
 			t.Errorf("port %s: %+v, %v", number, snapshot, err)

@@ -50,6 +50,7 @@ func (d *Desired) Replace(asked Ticket, s marathon.Snapshot, at time.Time) Effec
 	d.dropDefinitions()
 	d.readUnheard(asked, later, &out)
 	d.doubtGone(asked, at)
+	d.missing.prune(at)
 	return Effects{Read: out.Read, Definitions: out.Definitions}
 }
 
@@ -131,6 +132,7 @@ func (d *Desired) answer(asked Ticket, app marathon.App, later []heard, at time.
 		return
 	}
 	d.forgetGone(app.ID)
+	d.missing.remove(app.ID)
 	was := map[string]*taskEntry{}
 	since := asked
 	if old != nil {
@@ -251,6 +253,8 @@ func (d *Desired) dropUnlisted(asked Ticket, listed map[string]bool, at time.Tim
 		}
 		if a.stopped {
 			d.noteGone(id, goneEntry{asked: asked, at: at, wasApp: true})
+		} else {
+			d.missing.add(id, at)
 		}
 		d.dropApp(id)
 	}
@@ -259,6 +263,7 @@ func (d *Desired) dropUnlisted(asked Ticket, listed map[string]bool, at time.Tim
 // noteGone remembers that an ID is no app.
 func (d *Desired) noteGone(id string, gone goneEntry) {
 	d.forgetGone(id)
+	gone.wasApp = d.missing.remove(id) || gone.wasApp
 	d.gone[id] = gone
 	if gone.wasApp {
 		d.goneNames[ServiceName(id)]++

@@ -74,6 +74,7 @@ func (b *bridge) onMemory(hosts ...string) *memory {
 // onConsul puts the real one there that tests share.
 func (b *bridge) onConsul() reconcile.Consul {
 	b.dev = theCluster(b.t)
+	b.main = b.dev.Server()
 	b.holds = b.actual
 	b.t.Cleanup(b.clean)
 	return b.consul()

@@ -30,7 +30,9 @@ type Desired struct {
 	gone map[string]goneEntry
 	// goneNames counts those of gone that were apps, by service name.
 	goneNames map[string]int
-	tasks     map[string]*taskEntry
+	// missing are apps that were dropped without a word.
+	missing missing
+	tasks   map[string]*taskEntry
 	// onHost are the IDs of tasks by their host, so that what concerns one agent
 	// does not cost a look at all tasks.
 	onHost map[string]map[string]struct{}
@@ -112,6 +114,7 @@ func NewDesired(tr Translation) *Desired {
 		tr:          tr,
 		apps:        map[string]*appEntry{},
 		gone:        map[string]goneEntry{},
+		missing:     missing{},
 		goneNames:   map[string]int{},
 		tasks:       map[string]*taskEntry{},
 		onHost:      map[string]map[string]struct{}{},
@@ -150,6 +153,8 @@ type Want struct {
 	// Announced is set on Absent when an event or the app's own answer said so;
 	// otherwise the task is merely missing.
 	Announced bool
+	// Gone is set with it when the whole app is.
+	Gone bool
 	// Away is set on Absent when the task's agent was lost: it may come back.
 	Away bool
 	// Unfit says why a task that runs is left out.
@@ -189,7 +194,7 @@ func (d *Desired) lookMissing(task, app string) Want {
 	_, gone := d.gone[app]
 	switch {
 	case gone:
-		w.Announced = true
+		w.Announced, w.Gone = true, true
 	case !d.ready, d.nameless, a != nil && a.unreadable, d.quarantined(app):
 		w.Verdict = Held
 	case a != nil:
@@ -232,15 +237,18 @@ type NameWant struct {
 	Unfit []error
 	// Clash is set when several apps have the name: its keys are not adopted.
 	Clash bool
-	// Announced is set on Absent when an app of that name is known to be gone.
+	// Announced is set on Absent when the app of that name is known to be gone.
+	// Otherwise Suspects are the apps that must be asked for first; none when
+	// they are too many.
 	Announced bool
+	Suspects  []string
 }
 
 // Labels returns what should be below <prefix>/<name>/.
 func (d *Desired) Labels(name string) NameWant {
 	apps := d.names[name]
 	if len(apps) == 0 {
-		return NameWant{Verdict: d.absentName(), Announced: d.goneName(name)}
+		return NameWant{Verdict: d.absentName(), Announced: d.goneName(name), Suspects: d.suspects(name)}
 	}
 	app := apps[0]
 	if len(apps) > 1 {
@@ -261,19 +269,6 @@ func (d *Desired) absentName() Verdict {
 		return Held
 	}
 	return Absent
-}
-
-// goneName reports whether the app of that name is gone: one that was seen, or
-// else every one that it could have been.
-func (d *Desired) goneName(name string) bool {
-	if d.goneNames[name] > 0 {
-		return true
-	}
-	ids := candidates(name)
-	return len(ids) > 0 && !slices.ContainsFunc(ids, func(id string) bool {
-		_, gone := d.gone[id]
-		return !gone
-	})
 }
 
 // Names returns the service names of all apps, in order.

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"consular/consul"
 )
 
@@ -100,10 +102,33 @@ func (f *fleet) close() {
 func (f *fleet) retire(host string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if w := f.workers[host]; w != nil {
-		delete(f.workers, host)
-		close(w.queue.retired)
+	w := f.workers[host]
+	if w == nil {
+		return
 	}
+	delete(f.workers, host)
+	w.queue.retire()
+	n := w.node.Load()
+	for _, other := range f.workers {
+		if other.node.Load() == n {
+			return
+		}
+	}
+	if n != nil {
+		delete(f.nodes, n.id)
+	}
+}
+
+// silentFor returns how long a host's agent has not answered; 0 when it does.
+func (f *fleet) silentFor(host string) time.Duration {
+	w := f.existing(host)
+	if w == nil {
+		return 0
+	}
+	if silent := w.silent.Load(); silent != nil {
+		return time.Since(silent.since)
+	}
+	return 0
 }
 
 // node returns the node with an ID.
@@ -134,21 +159,29 @@ func (f *fleet) existing(host string) *agentWorker {
 	return f.workers[host]
 }
 
-// hosts returns all hosts that ever had a worker, in order.
+// hosts returns all hosts that have a worker, in order.
 func (f *fleet) hosts() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return sortedKeys(f.workers)
 }
 
+// looksAtOnce bounds how many agents are listed at once: enough for black holes
+// to delay nobody, and few enough for a process's descriptors.
+const looksAtOnce = 256
+
 // survey lists the agents of all the hosts, all at once, and tells seen of each
 // as soon as it is known.
 func (f *fleet) survey(ctx context.Context, hosts []string, seen func(AgentState)) {
-	var all sync.WaitGroup
+	var all errgroup.Group
+	all.SetLimit(looksAtOnce)
 	for _, host := range hosts {
-		all.Go(func() { seen(f.look(ctx, host)) })
+		all.Go(func() error {
+			seen(f.look(ctx, host))
+			return nil
+		})
 	}
-	all.Wait()
+	_ = all.Wait() // a look's error is part of what was seen
 }
 
 // look lists one host's agent. One that does not answer within patience is left

@@ -3,12 +3,17 @@ package reconcile
 import (
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"consular/marathon"
 )
 
 // Connected is told when the stream's first event was read: from now on
 // everything is heard, and what came before is made good by one resync.
 func (r *Reconciler) Connected() {
+	if r.stale() {
+		r.outdated.Store(true)
+	}
 	r.live.Store(true)
 	r.heard()
 	r.agenda.ask("connect", time.Now())
@@ -82,7 +87,11 @@ func (r *Reconciler) allowAway(task string) bool {
 	r.mu.Unlock()
 	if !allowed {
 		r.agenda.ask("held back", now.Add(r.config.PollInterval))
-		r.config.Log.Error().Str("task", task).Int("lost", recent).
+		level := zerolog.DebugLevel
+		if r.once("lost tasks of " + now.Truncate(awayWindow).String()) {
+			level = zerolog.ErrorLevel
+		}
+		r.config.Log.WithLevel(level).Str("task", task).Int("lost", recent).
 			Msg("held back: too many tasks lost within a minute, their services stay for now")
 	}
 	return allowed

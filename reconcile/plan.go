@@ -92,9 +92,10 @@ type Change struct {
 	// Why says what has drifted, or why something goes.
 	Why []string `json:"why"`
 
-	host     string // the worker's; none for keys, and for the catalog
-	node     string // in the catalog, when its agent is dead
-	fallback bool   // registered on the main agent
+	host     string   // the worker's; none for keys, and for the catalog
+	node     string   // in the catalog, when its agent is dead
+	fallback bool     // registered on the main agent
+	suspects []string // apps to ask for before a key goes
 	removal  Removal
 	register consul.Service
 	write    consul.KeyChange
@@ -156,6 +157,31 @@ func (p *Plan) InSync() bool {
 	return len(p.Changes)+len(p.Held)+len(p.Unconfirmed)+len(p.Conflicts)+len(p.Clashes) == 0
 }
 
+// waiting counts what another look soon may find different: what is held back or
+// could not be confirmed, and what of Consul has no worker of its own that
+// notices when it answers again.
+func (p *Plan) waiting() int {
+	n := len(p.Held)
+	for _, c := range p.Unconfirmed {
+		if c.App != "" || len(c.suspects) > 0 {
+			n++
+		}
+	}
+	for _, u := range p.Unread {
+		if slices.Contains([]string{unreadKeys, unreadCatalog, unreadVersions}, u.What) {
+			n++
+		}
+	}
+	return n
+}
+
+// What Unread.What calls things that have no worker of their own.
+const (
+	unreadKeys     = "keys"
+	unreadCatalog  = "catalog"
+	unreadVersions = "versions"
+)
+
 // planner builds one plan.
 type planner struct {
 	*Plan
@@ -206,7 +232,7 @@ func (p *planner) index() {
 	registered := map[string]bool{}
 	p.Unread = slices.Clone(p.actual.Unread)
 	if err := p.actual.CatalogErr; err != nil {
-		p.Unread = append(p.Unread, Unread{What: "catalog", Err: err.Error()})
+		p.Unread = append(p.Unread, Unread{What: unreadCatalog, Err: err.Error()})
 	}
 	for i := range p.actual.Agents {
 		a := &p.actual.Agents[i]

@@ -9,7 +9,7 @@ import (
 // keys compares the keys below the prefix with the labels of the apps.
 func (p *planner) keys() {
 	if p.actual.KeysErr != nil {
-		p.Unread = append(p.Unread, Unread{What: "keys", Err: p.actual.KeysErr.Error()})
+		p.Unread = append(p.Unread, Unread{What: unreadKeys, Err: p.actual.KeysErr.Error()})
 		return
 	}
 	have := map[string]keyList{}
@@ -105,7 +105,7 @@ func (c Change) drop(k consul.Key, w NameWant) Change {
 	case w.Announced:
 		c.removal, c.Why = Announced, []string{"app is gone"}
 	default:
-		c.removal, c.Why = Missing, []string{"app is not in Marathon"}
+		c.removal, c.Why, c.suspects = Missing, []string{"app is not in Marathon"}, w.Suspects
 	}
 	return c
 }

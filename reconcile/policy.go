@@ -186,7 +186,7 @@ func (p *Plan) Rejudge(first Plan) {
 	}
 	p.HeldWhy, p.confirmable = first.HeldWhy, first.confirmable
 	p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool {
-		hold := c.unannounced() && !passed[c.id()]
+		hold := p.holdable(c) && !passed[c.id()]
 		if hold {
 			p.Held = append(p.Held, c)
 		}
@@ -205,28 +205,6 @@ func (p *Plan) Unconfirm() {
 	})
 }
 
-// maxDashes bounds how many app IDs are tried for a name that no service and no
-// event has given an ID: 64 of them.
-const maxDashes = 6
-
-// candidates returns all app IDs that have a service name: each "-" may have
-// been a "/". None when there are too many.
-func candidates(name string) []string {
-	parts := strings.Split(name, "-")
-	if len(parts)-1 > maxDashes {
-		return nil
-	}
-	ids := []string{"/" + parts[0]}
-	for _, part := range parts[1:] {
-		var longer []string
-		for _, id := range ids {
-			longer = append(longer, id+"/"+part, id+"-"+part)
-		}
-		ids = longer
-	}
-	return ids
-}
-
 // ToConfirm returns the apps that must be asked for before p's removals.
 func (p *Plan) ToConfirm() []string {
 	apps := map[string]bool{}
@@ -238,7 +216,7 @@ func (p *Plan) ToConfirm() []string {
 			apps[c.App] = true
 			continue
 		}
-		for _, id := range candidates(c.Service) {
+		for _, id := range c.suspects {
 			apps[id] = true
 		}
 	}

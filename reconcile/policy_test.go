@@ -230,8 +230,8 @@ func TestManyLostTasksWait(t *testing.T) {
 func TestAppsToConfirm(t *testing.T) {
 	p := Plan{Changes: []Change{
 		{Op: Deregister, App: "/x", Service: "x", removal: Missing},
-		{Op: Delete, Service: "a-b", removal: Missing},
-		{Op: Delete, Service: strings.Repeat("a-", 7) + "a", removal: Missing}, // too many IDs have this name
+		{Op: Delete, Service: "a-b", removal: Missing, suspects: candidates("a-b")},
+		{Op: Delete, Service: strings.Repeat("a-", 7) + "a", removal: Missing, suspects: candidates(strings.Repeat("a-", 7) + "a")}, // too many IDs have this name
 		{Op: Deregister, App: "/y", Service: "y", removal: Announced},
 	}}
 	if got := fmt.Sprint(p.ToConfirm()); got != "[/a-b /a/b /x]" {

@@ -67,9 +67,24 @@ func newQueue() *queue {
 	return &queue{jobs: map[string]job{}, wake: make(chan struct{}, 1), retired: make(chan struct{})}
 }
 
+// retire ends the worker when it has nothing left to do now. What is put later is
+// not done.
+func (q *queue) retire() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	close(q.retired)
+}
+
 // put adds a job, or makes it one with what waits for the same key.
 func (q *queue) put(j job) {
 	q.mu.Lock()
+	select {
+	case <-q.retired:
+		q.mu.Unlock()
+		j.finish(outcome{failed: 1})
+		return
+	default:
+	}
 	before, waits := q.jobs[j.key]
 	if waits {
 		j = merge(before, j)

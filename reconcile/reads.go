@@ -57,17 +57,30 @@ func (r *reading) ask(apps []string, definitions []Version) {
 	}
 }
 
+// asked is what is to be read of Marathon.
+type asked struct {
+	apps        []string
+	definitions []Version
+}
+
+func (a *asked) len() int { return len(a.apps) + len(a.definitions) }
+
+func (a *asked) add(b asked) {
+	a.apps = append(a.apps, b.apps...)
+	a.definitions = append(a.definitions, b.definitions...)
+}
+
 // take returns all that is to be read now.
-func (r *reading) take() (apps []string, definitions []Version) {
+func (r *reading) take() asked {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	apps = sortedKeys(r.apps)
+	wanted := asked{apps: sortedKeys(r.apps)}
 	for v := range r.definitions {
-		definitions = append(definitions, v)
+		wanted.definitions = append(wanted.definitions, v)
 	}
 	clear(r.apps)
 	clear(r.definitions)
-	return apps, definitions
+	return wanted
 }
 
 const (
@@ -77,17 +90,26 @@ const (
 	snapshotInstead = 50
 )
 
-// readApps reads what events have asked for, until ctx ends. While Marathon
-// fails, it backs off: what is asked for meanwhile is read then.
+// readApps reads what events have asked for, until ctx ends. What failed is read
+// again after a pause, and delays nothing else; while all that is asked for
+// fails, Marathon does, and is left alone.
 func (r *Reconciler) readApps(ctx context.Context) {
 	pauses := newBackoff(r.config.PollInterval)
+	var failed asked
+	var again <-chan time.Time
 	for failures := 0; ; {
+		retry := false
 		select {
 		case <-ctx.Done():
 			return
+		case <-again:
+			retry = true
+			r.reading.ask(failed.apps, failed.definitions)
+			failed, again = asked{}, nil
 		case <-r.reading.wake:
 		}
-		err := r.readAsked(ctx)
+		wanted := r.reading.take()
+		missed, err := r.readAsked(ctx, wanted)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -95,10 +117,13 @@ func (r *Reconciler) readApps(ctx context.Context) {
 			if failures++; failures%10 == 1 {
 				r.config.Log.Warn().Err(err).Int("attempt", failures).Msg("cannot read apps")
 			}
-			if !sleep(ctx, pauses.NextBackOff()) {
+			pause := pauses.NextBackOff()
+			failed.add(missed)
+			again = time.After(pause)
+			if !retry && missed.len() == wanted.len() && !sleep(ctx, pause) {
 				return
 			}
-		case failures > 0:
+		case failures > 0 && failed.len() == 0:
 			r.config.Log.Info().Int("attempt", failures+1).Msg("reads of apps work again")
 			failures = 0
 			pauses.Reset()
@@ -106,20 +131,18 @@ func (r *Reconciler) readApps(ctx context.Context) {
 	}
 }
 
-// readAsked reads what has been asked for, and asks again for what failed.
-func (r *Reconciler) readAsked(ctx context.Context) error {
-	apps, definitions := r.reading.take()
-	if len(apps) >= snapshotInstead {
+// readAsked reads what has been asked for, and returns what failed.
+func (r *Reconciler) readAsked(ctx context.Context, wanted asked) (missed asked, err error) {
+	if len(wanted.apps) >= snapshotInstead {
 		r.agenda.ask("many apps changed", time.Now())
-		apps = nil
+		wanted.apps = nil
 	}
-	failed, err := r.readAll(ctx, apps, r.carryAnswer)
-	r.reading.ask(failed, nil)
-	if defineErr := r.define(ctx, definitions); defineErr != nil {
-		r.reading.ask(nil, definitions)
+	missed.apps, err = r.readAll(ctx, wanted.apps, r.carryAnswer)
+	if defineErr := r.define(ctx, wanted.definitions); defineErr != nil {
+		missed.definitions = wanted.definitions
 		err = errors.Join(err, defineErr)
 	}
-	return err
+	return missed, err
 }
 
 // readAll reads apps, several at a time, lets the model know, and calls then with

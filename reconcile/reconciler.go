@@ -62,6 +62,10 @@ type Reconciler struct {
 	// said are one-time messages.
 	said map[string]bool
 
+	// unreadLooks counts, by what could not be read, how often in a row. Only the
+	// resync's goroutine uses it.
+	unreadLooks map[string]int
+
 	// held is what the last look held back, waiting counts that and what waits
 	// for its app's answer, and away when which lost task was
 	// deregistered; guarded by mu.
@@ -77,10 +81,14 @@ type Reconciler struct {
 
 	// live is set while the stream is, and lastHeard when Marathon last said
 	// anything, in Unix nanoseconds.
-	live      atomic.Bool
+	live atomic.Bool
+	// outdated is set when the stream is back after so long a silence that only a
+	// snapshot tells what is still true.
+	outdated  atomic.Bool
 	lastHeard atomic.Int64
-	// resyncsDone counts resyncs, to look everywhere at some of them.
-	resyncsDone atomic.Int64
+	// sinceEverywhere counts resyncs since the last look everywhere. Only the
+	// resync's goroutine uses it.
+	sinceEverywhere int
 }
 
 // Consul is the side that is written.
@@ -97,7 +105,7 @@ func New(config Config, m Marathon, c Consul) *Reconciler {
 		config: config, marathon: m, consul: c,
 		agenda: newAgenda(), reading: newReading(),
 		desired: NewDesired(config.Translation),
-		said:    map[string]bool{}, away: map[string]time.Time{},
+		said:    map[string]bool{}, away: map[string]time.Time{}, unreadLooks: map[string]int{},
 	}
 	r.fleet = &fleet{workers: map[string]*agentWorker{}, nodes: map[string]*node{}, employ: r.employ, patience: config.Patience}
 	r.keys = r.newKeyWorker()
@@ -216,8 +224,11 @@ func (r *Reconciler) ours(s consul.Service) bool {
 // it said then.
 func (r *Reconciler) stale() bool {
 	since := time.Since(time.Unix(0, r.lastHeard.Load()))
-	return !r.live.Load() && since > r.config.Confirm
+	return r.outdated.Load() || !r.live.Load() && since > max(r.config.Confirm, freshFor)
 }
+
+// freshFor is for how long what Marathon said may be registered at least.
+const freshFor = time.Minute
 
 func (r *Reconciler) heard() { r.lastHeard.Store(time.Now().UnixNano()) }
 
@@ -246,7 +257,7 @@ func (r *Reconciler) refused(j job, err error) {
 	if r.once(err.Error()) {
 		line = r.config.Log.Error()
 	}
-	line.Err(err).Str("app", j.app).Str("cause", j.name).Msg("cannot write")
+	line.Err(err).Str("app", j.app).Str("task", j.key).Str("cause", j.name).Msg("cannot write")
 }
 
 // once reports whether a message has not been logged yet.

@@ -60,15 +60,20 @@ func (r *Reconciler) askNext() {
 	waiting := r.waiting > 0
 	r.mu.Unlock()
 	interval, why := r.config.SyncInterval, "sync interval"
+	if interval == 0 {
+		interval, why = housekeeping, "once a day"
+	}
 	if !r.live.Load() {
 		interval, why = r.config.PollInterval, "poll"
 	} else if waiting {
 		interval, why = r.config.PollInterval, "held back"
 	}
-	if interval > 0 {
-		r.agenda.ask(why, time.Now().Add(jitter(interval)))
-	}
+	r.agenda.ask(why, time.Now().Add(jitter(interval)))
 }
+
+// housekeeping is how often there is a resync when --sync-interval is off: what
+// is remembered of ended tasks is forgotten only then.
+const housekeeping = 24 * time.Hour
 
 // resync looks at both sides and hands each worker its share of the plan.
 func (r *Reconciler) resync(ctx context.Context, why string) error {
@@ -124,24 +129,33 @@ func (r *Reconciler) plan(ctx context.Context, early func(Plan)) (Plan, error) {
 	})
 	actual.Unread = unread
 	plan := r.judge(actual, empty)
-	if apps := plan.ToConfirm(); len(apps) > 0 && !r.config.Force {
+	if !r.config.Force {
+		plan = r.confirm(ctx, plan, actual)
+	}
+	r.mu.Lock()
+	r.waiting = plan.waiting()
+	r.mu.Unlock()
+	r.frozen.Store(plan.otherFramework && !r.config.Force)
+	return plan, ctx.Err()
+}
+
+// confirm asks for the apps of what is merely missing from the snapshot, and
+// makes the plan again. What is not confirmed stays.
+func (r *Reconciler) confirm(ctx context.Context, first Plan, actual Actual) Plan {
+	plan := first
+	if apps := first.ToConfirm(); len(apps) > 0 {
 		// Nobody is poked: the plan that is made next compares everything.
 		onlyRead := func(e Effects) { r.reading.ask(e.Read, e.Definitions) }
 		if _, err := r.readAll(ctx, apps, onlyRead); err != nil {
 			r.config.Log.Warn().Err(err).Msg("cannot confirm: what is missing from the snapshot stays for now")
 		}
-		first := plan
 		r.mu.Lock()
 		plan = r.desired.Plan(actual)
 		r.mu.Unlock()
 		plan.Rejudge(first)
-		plan.Unconfirm()
 	}
-	r.mu.Lock()
-	r.waiting = len(plan.Held) + len(plan.Unconfirmed)
-	r.mu.Unlock()
-	r.frozen.Store(plan.otherFramework && !r.config.Force)
-	return plan, ctx.Err()
+	plan.Unconfirm()
+	return plan
 }
 
 // judge makes a plan and lets the policy filter it.
@@ -174,10 +188,13 @@ func (r *Reconciler) snapshot(ctx context.Context) (empty bool, unread []Unread,
 		r.mu.Unlock()
 		return false, nil, err
 	}
-	r.desired.tr.Framework = info.FrameworkID
+	if info.FrameworkID != "" { // once known, an answer without it says nothing
+		r.desired.tr.Framework = info.FrameworkID
+	}
 	effects := r.desired.Replace(asked, s, time.Now())
 	r.mu.Unlock()
 	r.heard()
+	r.outdated.Store(false)
 	r.noteSnapshot(s)
 	for _, u := range s.Unreadable {
 		unread = append(unread, Unread{What: "app " + u.ID, Err: u.Err.Error()})
@@ -185,7 +202,8 @@ func (r *Reconciler) snapshot(ctx context.Context) (empty bool, unread []Unread,
 	r.reading.ask(effects.Read, nil)
 	if err := r.define(ctx, effects.Definitions); err != nil {
 		r.config.Log.Warn().Err(err).Msg("cannot read the versions that some tasks run: their services stay as they are")
-		unread = append(unread, Unread{What: "versions", Err: err.Error()})
+		unread = append(unread, Unread{What: unreadVersions, Err: err.Error()})
+		r.reading.ask(nil, effects.Definitions)
 	}
 	return len(s.Apps)+len(s.Unreadable) == 0, unread, nil
 }

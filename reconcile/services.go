@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -68,7 +69,11 @@ func (w *agentWorker) register(ctx context.Context, n *node, j job, want Want, h
 	if registered {
 		drift = want.Service.Diff(have)
 	}
-	if registered && (want.Keep || len(drift) == 0) || w.stale() {
+	if registered && (want.Keep || len(drift) == 0) {
+		return outcome{}, nil
+	}
+	if w.stale() {
+		w.log.Warn().Str("task", j.key).Msg("not registered: Marathon has not been heard for too long")
 		return outcome{}, nil
 	}
 	start := time.Now()
@@ -125,6 +130,8 @@ func (w Want) removal() (Removal, string) {
 	switch {
 	case w.Verdict == Present:
 		return Moved, "wrong agent: runs on " + w.Host
+	case w.Announced && w.Gone:
+		return Announced, "app is gone"
 	case w.Announced:
 		return Announced, "task has ended"
 	case w.Away:
@@ -141,10 +148,11 @@ func (w *agentWorker) noWayTo(host string) bool {
 }
 
 // failedWrite forgets what we knew of the agent: a write that failed may have
-// happened.
+// happened. One that was refused has not.
 func (w *agentWorker) failedWrite(n *node, err error) error {
-	n.listed = false
-	return written(err)
+	err = written(err)
+	n.listed = n.listed && errors.Is(err, errRefused)
+	return err
 }
 
 // registeredAtHome reports whether a service is where it belongs.
@@ -159,8 +167,8 @@ func (w *agentWorker) registeredAtHome(host, task string) bool {
 	default:
 		return false // its worker is writing: the next look will see
 	}
-	_, there := home.have[task]
-	return home.listed && there
+	have, there := home.have[task]
+	return home.listed && there && w.ours(have)
 }
 
 // ready returns the agent's node, listed.
@@ -204,6 +212,9 @@ func (w *agentWorker) list(ctx context.Context) (consul.Node, []consul.Service, 
 	}
 	defer n.release()
 	services, err := w.agent.Services(ctx)
+	if err == nil && w.host == mainHost {
+		err = w.stillIs(ctx, self)
+	}
 	if err != nil {
 		n.listed = false
 		return consul.Node{}, nil, err
@@ -214,4 +225,14 @@ func (w *agentWorker) list(ctx context.Context) (consul.Node, []consul.Service, 
 	}
 	n.listed = true
 	return self, services, nil
+}
+
+// stillIs makes sure that the main agent, which may be an address of many, is
+// one: through a load balancer, services would be taken for another agent's.
+func (w *agentWorker) stillIs(ctx context.Context, self consul.Node) error {
+	now, err := w.agent.Self(ctx)
+	if err == nil && now.ID != self.ID {
+		err = fmt.Errorf("%s is several agents (%s, %s): fallback needs one", w.agent.Address(), self.Name, now.Name)
+	}
+	return err
 }

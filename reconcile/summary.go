@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,7 +65,7 @@ func (s *Summary) add(done outcome) {
 	s.KeysSet += done.keysSet
 	s.KeysDeleted += done.keysDeleted
 	s.Failed += done.failed
-	s.again = done.homeFirst > 0
+	s.again = done.homeFirst > 0 && done.failed == 0
 }
 
 // Clean reports whether everything that should be done was.
@@ -166,10 +167,37 @@ func (r *Reconciler) tell(p *Plan) {
 			r.config.Log.Warn().Msg("left out: " + u)
 		}
 	}
+	r.tellUnread(p)
 	r.tellHeld(p)
 	if p.Unowned > 0 && r.once(fmt.Sprint("unowned ", p.Unowned)) {
 		r.config.Log.Info().Int("keys", p.Unowned).
 			Msg("keys below the prefix that nobody owns and no app wants: left alone")
+	}
+}
+
+// tellUnread says which parts of Consul could not be read, and what that means:
+// first, every tenth time, and when it is over. Agents have workers that say so.
+func (r *Reconciler) tellUnread(p *Plan) {
+	for _, what := range []string{unreadKeys, unreadCatalog} {
+		at := slices.IndexFunc(p.Unread, func(u Unread) bool { return u.What == what })
+		looks := r.unreadLooks[what]
+		switch {
+		case at >= 0:
+			looks++
+			if looks%10 == 1 {
+				r.config.Log.Error().Str("what", what).Str("error", p.Unread[at].Err).Int("attempt", looks).
+					Msg("cannot be read: nothing is removed there")
+			}
+		case looks > 0:
+			r.config.Log.Info().Str("what", what).Int("attempt", looks+1).Msg("can be read again")
+			looks = 0
+		}
+		r.unreadLooks[what] = looks
+	}
+	for _, agent := range p.Skipped {
+		if r.once("skipped " + agent) {
+			r.config.Log.Info().Str("agent", agent).Msg("skipped: Consul has its node as failed")
+		}
 	}
 }
 

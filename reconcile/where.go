@@ -35,6 +35,8 @@ const (
 	// grace is how long all that is written waits for what has not answered yet.
 	// What is removed waits for the end of the look: its guard has to see all.
 	grace = time.Second
+	// reapTime is when Consul forgets a failed node (1.22: reconnect_timeout).
+	reapTime = 72 * time.Hour
 )
 
 // sight is what has been seen of Consul so far.
@@ -93,9 +95,12 @@ func (r *Reconciler) readAllOf(ctx context.Context, soFar *sight) Actual {
 	r.fleet.survey(ctx, r.hosts(), soFar.agent)
 	keys.Wait()
 	actual := soFar.actual()
-	everywhere := r.resyncsDone.Add(1)%everywhereEvery == 1 || r.purgesKeys(actual.Keys)
+	everywhere := r.sinceEverywhere == 0 || r.purgesKeys(actual.Keys)
 	if everywhere || slices.ContainsFunc(actual.Agents, func(a AgentState) bool { return a.Err != nil }) {
 		actual.Agents, actual.CatalogErr = r.askCatalog(ctx, actual.Agents, everywhere)
+	}
+	if !everywhere || actual.CatalogErr == nil {
+		r.sinceEverywhere = (r.sinceEverywhere + 1) % everywhereEvery
 	}
 	actual.Agents = r.retire(actual.Agents)
 	return actual
@@ -173,7 +178,10 @@ func (r *Reconciler) findNodes(ctx context.Context, agents []AgentState, nodes [
 // findNode tells a silent agent's node by what the catalog knows of it, and
 // reads from the catalog what the agent does not tell.
 func (r *Reconciler) findNode(ctx context.Context, a *AgentState, nodes []consul.CatalogNode) {
-	names := r.namesOf(ctx, a)
+	names, err := r.namesOf(ctx, a)
+	if err != nil {
+		return // it may be any node
+	}
 	at := slices.IndexFunc(nodes, func(n consul.CatalogNode) bool {
 		return names[n.ID] || names[n.Address] || names[n.Name]
 	})
@@ -197,27 +205,33 @@ func (r *Reconciler) findNode(ctx context.Context, a *AgentState, nodes []consul
 
 // namesOf returns all by which the catalog may know a silent agent's node: the ID
 // that it once gave, or else its hosts' names and addresses.
-func (r *Reconciler) namesOf(ctx context.Context, a *AgentState) map[string]bool {
+func (r *Reconciler) namesOf(ctx context.Context, a *AgentState) (map[string]bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.config.Patience)
 	defer cancel()
 	names := map[string]bool{}
 	for _, host := range a.Hosts {
 		if known := r.fleet.of(host); known != nil {
-			return map[string]bool{known.id: true}
+			return map[string]bool{known.id: true}, nil
+		}
+		if host == mainHost {
+			return nil, errors.New("the main agent has never answered")
 		}
 		names[host] = true
-		if host == mainHost || net.ParseIP(host) != nil {
+		if net.ParseIP(host) != nil {
 			continue
 		}
 		addresses, err := net.DefaultResolver.LookupHost(ctx, host)
-		if err != nil {
+		if unknown, is := errors.AsType[*net.DNSError](err); is && unknown.IsNotFound {
 			continue // a name that means nothing is a name all the same
+		}
+		if err != nil {
+			return nil, err
 		}
 		for _, address := range addresses {
 			names[address] = true
 		}
 	}
-	return names
+	return names, nil
 }
 
 // onNode returns the services of ours that the catalog shows on a node.
@@ -260,7 +274,9 @@ func (r *Reconciler) otherNodes(ctx context.Context, nodes []consul.CatalogNode)
 
 // retire lets go of workers whose hosts Marathon does not name any more and that
 // have nothing with our registration ID. It returns the agents without those of
-// them that are silent: nobody waits for their answer.
+// them that are silent: nobody waits for their answer. But their workers do, for
+// as long as Consul remembers a node: an agent that comes back brings services
+// with it that were to go.
 func (r *Reconciler) retire(agents []AgentState) []AgentState {
 	named := map[string]bool{mainHost: true}
 	r.mu.Lock()
@@ -279,7 +295,9 @@ func (r *Reconciler) retire(agents []AgentState) []AgentState {
 				needed = true
 				continue
 			}
-			r.fleet.retire(host)
+			if a.Err == nil || r.fleet.silentFor(host) > reapTime {
+				r.fleet.retire(host)
+			}
 		}
 		return a.Err != nil && !needed
 	})
@@ -303,7 +321,8 @@ type catalogWorker struct {
 func (w *catalogWorker) do(ctx context.Context, j job) (outcome, error) {
 	want := w.desired(j.key, j.app)
 	grounds, why := want.removal()
-	if want.Verdict == Held || grounds > j.upTo {
+	back := want.Verdict == Present && j.upTo != Moved
+	if want.Verdict == Held || back || grounds > j.upTo {
 		return outcome{}, nil
 	}
 	err := w.catalog.Deregister(context.WithoutCancel(ctx), j.node, j.key)

@@ -87,7 +87,7 @@ var errRefused = errors.New("refused")
 
 // written makes an error of a failed write.
 func written(err error) error {
-	if consul.Refused(err) {
+	if consul.Refused(err) || errors.Is(err, consul.ErrStale) {
 		return fmt.Errorf("%w: %w", errRefused, err)
 	}
 	return err
@@ -141,6 +141,7 @@ func (w *worker) rest(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	case <-w.queue.retired:
+		w.queue.fail()
 		return false
 	case <-timer.C:
 		return true

@@ -57,7 +57,7 @@ func Read(c *cli.Context, notice transport.Notice) (Settings, error) {
 			Fallback: c.Bool("fallback") && !c.Bool("no-fallback"),
 		},
 		Policy:       reconcile.Policy{Purge: c.Bool("purge") && !c.Bool("no-purge"), Limit: limit, Confirm: span("purge-confirm")},
-		SyncInterval: span("sync-interval"), PollInterval: span("poll-interval"), Patience: timeout,
+		SyncInterval: span("sync-interval"), PollInterval: span("poll-interval"), Patience: 4 * timeout,
 	}
 	waits := transport.Config{Connect: timeout, Head: 3 * timeout, Silence: timeout, MaxConnsPerHost: 16, Notice: notice}
 	if err := firstError(waits.Check(), s.reachMarathon(c, waits), s.reachConsul(c, waits)); err != nil {

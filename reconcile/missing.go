@@ -1,0 +1,95 @@
+package reconcile
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// missing are apps that a snapshot has omitted, unannounced, and that nobody has
+// asked for since, by service name. Keys name no app: it is these that must be
+// asked for before the keys of their name go.
+type missing map[string]map[string]time.Time
+
+// missingLife is how long a missing app is remembered.
+const missingLife = 24 * time.Hour
+
+func (m missing) add(app string, at time.Time) {
+	name := ServiceName(app)
+	if m[name] == nil {
+		m[name] = map[string]time.Time{}
+	}
+	m[name][app] = at
+}
+
+// remove reports whether the app was missing.
+func (m missing) remove(app string) bool {
+	name := ServiceName(app)
+	_, was := m[name][app]
+	delete(m[name], app)
+	if len(m[name]) == 0 {
+		delete(m, name)
+	}
+	return was
+}
+
+// prune forgets what has been missing for long, and nobody asked for: there is
+// nothing of it in Consul.
+func (m missing) prune(now time.Time) {
+	for _, apps := range m {
+		for app, at := range apps {
+			if now.Sub(at) > missingLife {
+				m.remove(app)
+			}
+		}
+	}
+}
+
+// suspects returns the apps that must be asked for before the keys of a name
+// without an app go: those that went missing, or else all that could have it.
+// None when those are too many.
+func (d *Desired) suspects(name string) []string {
+	if apps := d.missing[name]; len(apps) > 0 {
+		return sortedKeys(apps)
+	}
+	return candidates(name)
+}
+
+// goneName reports whether the app of that name is gone: one that was seen, or
+// else every one that it could have been.
+func (d *Desired) goneName(name string) bool {
+	if len(d.missing[name]) > 0 {
+		return false
+	}
+	if d.goneNames[name] > 0 {
+		return true
+	}
+	ids := candidates(name)
+	return len(ids) > 0 && !slices.ContainsFunc(ids, func(id string) bool {
+		_, gone := d.gone[id]
+		return !gone
+	})
+}
+
+// maxDashes bounds how many app IDs are tried for a name that no service and no
+// event has given an ID: 64 of them. The keys of a name with more stay, reported
+// as unconfirmed, until they are forced.
+const maxDashes = 6
+
+// candidates returns all app IDs that have a service name: each "-" may have
+// been a "/". None when there are too many.
+func candidates(name string) []string {
+	parts := strings.Split(name, "-")
+	if len(parts)-1 > maxDashes {
+		return nil
+	}
+	ids := []string{"/" + parts[0]}
+	for _, part := range parts[1:] {
+		var longer []string
+		for _, id := range ids {
+			longer = append(longer, id+"/"+part, id+"-"+part)
+		}
+		ids = longer
+	}
+	return ids
+}
