@@ -54,6 +54,11 @@ func TestDriftIsNamedAndRepaired(t *testing.T) {
 			x.ID = "long-gone"
 			s.byHand(unnamed, x)
 		}, []string{"deregister long-gone", "task has ended"}},
+		{"stale, and somebody removed the app's tag", func() {
+			host, x := service(5)
+			x.ID, x.Tags = "untagged", x.Tags[:1]
+			s.byHand(host, x)
+		}, []string{"deregister untagged", "task has ended"}},
 		{"key edited", func() { s.put("shop-web/role", "edited", flags) }, []string{"set", "value edited"}},
 		{"key extra", func() { s.put("shop-web/extra", "1", flags) }, []string{"delete", "extra (label is not on the app)"}},
 	}
