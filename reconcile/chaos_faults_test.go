@@ -1,0 +1,174 @@
+package reconcile_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// What happens to the stream.
+var streamActs = []act{
+	func(c *chaos) string { c.marathon.CloseStreams(); return "close the streams" },
+	func(c *chaos) string { c.marathon.CutStreams(); return "cut the streams" },
+	func(c *chaos) string { c.marathon.ResetStreams(); return "reset the streams" },
+	func(c *chaos) string {
+		on := c.random.IntN(4) == 0
+		c.marathon.StallStreams(on)
+		return fmt.Sprintf("stall the streams: %t", on)
+	},
+	func(c *chaos) string {
+		on := c.random.IntN(3) == 0
+		c.marathon.RefuseStreams(on)
+		return fmt.Sprintf("refuse streams: %t", on)
+	},
+	func(c *chaos) string {
+		on := c.random.IntN(2) == 0 && strings.HasPrefix(c.told[min(1, len(c.told)-1)], "events may")
+		c.marathon.DropEvents(on)
+		return fmt.Sprintf("drop events: %t", on)
+	},
+}
+
+// What the stream says that is no event.
+var rubbishActs = []act{inject, inject, corrupt, corrupt, corrupt}
+
+// inject says what Marathon should not.
+func inject(c *chaos) string {
+	rubbish := map[string]string{
+		"garbage":      "event: status_update_event\r\ndata: {\"taskId\":\r\n\r\n",
+		"wrong types":  "event: status_update_event\r\ndata: {\"taskId\":7,\"appId\":[],\"taskStatus\":{},\"eventType\":\"status_update_event\"}\r\n\r\n",
+		"oversize":     "event: deployment_info\r\ndata: {\"x\":\"" + strings.Repeat("x", 70<<10) + "\"}\r\n\r\n",
+		"unknown type": "event: surprise_event\r\ndata: {\"eventType\":\"surprise_event\"}\r\n\r\n",
+		"no type":      "data: {}\r\n\r\n",
+	}
+	names := []string{"garbage", "wrong types", "oversize", "unknown type", "no type"}
+	name := names[c.random.IntN(len(names))]
+	c.marathon.Inject([]byte(rubbish[name]))
+	return "inject " + name
+}
+
+// corrupt makes the next events unreadable, on their way.
+func corrupt(c *chaos) string {
+	c.marathon.DropEvents(true)
+	n := 1 + c.random.IntN(4)
+	for range n {
+		c.marathon.Step()
+	}
+	c.marathon.DropEvents(false)
+	c.marathon.Inject([]byte("event: status_update_event\r\ndata: {\"taskId\":\"\r\n\r\n"))
+	return fmt.Sprintf("on by %d, and what is heard of it is corrupt", n)
+}
+
+// What happens to Marathon's masters.
+var masterActs = []act{abdicate, killMaster, elect, elect, elect}
+
+func abdicate(c *chaos) string {
+	c.marathon.Abdicate()
+	c.leader = -1
+	return "abdicate"
+}
+
+func killMaster(c *chaos) string {
+	n := c.random.IntN(len(c.masters))
+	c.masters[n].Kill()
+	c.dead[n] = true
+	return fmt.Sprintf("kill master %d", n)
+}
+
+func elect(c *chaos) string {
+	n := c.random.IntN(len(c.masters))
+	c.masters[n].Elect()
+	c.leader, c.dead[n] = n, false
+	return fmt.Sprintf("elect master %d", n)
+}
+
+// What happens to Marathon's answers.
+var answerActs = []act{spoil, mend, mend}
+
+// spoilt are snapshots that are none.
+var spoilt = []func(http.ResponseWriter){
+	func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) },
+	func(w http.ResponseWriter) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, "<html>Please log in</html>")
+	},
+	func(http.ResponseWriter) {},
+	func(w http.ResponseWriter) { _, _ = io.WriteString(w, `{"message":"no"}`) },
+	func(w http.ResponseWriter) { _, _ = io.WriteString(w, `{"apps":[{"id":"/anch`) },
+	func(w http.ResponseWriter) {
+		w.Header().Set("Content-Length", "4000")
+		_, _ = io.WriteString(w, `{"apps":[]}`)
+	},
+	// A token that has lost its rights gets a short one, and it is whole.
+	func(w http.ResponseWriter) { _, _ = io.WriteString(w, `{"apps":[]}`) },
+}
+
+func spoil(c *chaos) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.faulty = 1 + c.random.IntN(len(spoilt))
+	return fmt.Sprintf("spoil snapshots %d", c.faulty)
+}
+
+func mend(c *chaos) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.faulty = 0
+	return "mend snapshots"
+}
+
+// answerWrongly answers for Marathon while its snapshots are spoilt.
+func (c *chaos) answerWrongly(w http.ResponseWriter, r *http.Request) bool {
+	c.mu.Lock()
+	faulty := c.faulty
+	c.mu.Unlock()
+	if faulty == 0 || r.URL.Path != "/v2/apps" {
+		return false
+	}
+	w.Header().Set("Content-Type", "application/json")
+	spoilt[faulty-1](w)
+	return true
+}
+
+// What happens to Consul, and to consular.
+var consulActs = []act{breakAgent, breakAgent, healAgent, healAgent, healAgent, breakKeys, healKeys, healKeys, again}
+
+func breakAgent(c *chaos) string {
+	faults := []fault{refusing, failing, silent, lying}
+	host, f := c.hosts()[c.random.IntN(3)], faults[c.random.IntN(4)]
+	if c.memory != nil {
+		c.memory.breakAgent(host, f)
+	}
+	return fmt.Sprintf("Consul on %s %s", host, f)
+}
+
+func healAgent(c *chaos) string {
+	host := c.hosts()[c.random.IntN(3)]
+	if c.memory != nil {
+		c.memory.breakAgent(host, healthy)
+	}
+	return "Consul is back on " + host
+}
+
+func breakKeys(c *chaos) string {
+	f := []fault{failing, silent, lying}[c.random.IntN(3)]
+	if c.memory != nil {
+		c.memory.breakKeys(f)
+	}
+	return "the KV store " + string(f)
+}
+
+func healKeys(c *chaos) string {
+	if c.memory != nil {
+		c.memory.breakKeys(healthy)
+	}
+	return "the KV store is back"
+}
+
+func again(c *chaos) string {
+	if c.random.IntN(3) > 0 {
+		return "consular goes on"
+	}
+	c.restart()
+	return "consular starts anew"
+}
