@@ -72,8 +72,8 @@ func TestDriftIsNamedAndRepaired(t *testing.T) {
 			t.Errorf("%s: no %v in\n%s", e.what, e.why, strings.Join(lines, "\n"))
 		}
 	}
-	s.sync()
-	s.want()
+	s.run(s.consular())
+	s.converges()
 }
 
 func containsAll(line string, parts []string) bool {
