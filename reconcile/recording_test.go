@@ -124,7 +124,8 @@ func (l library) post(t *testing.T, data []byte) {
 	if err := json.Unmarshal(data, &e); err != nil {
 		t.Fatal(err)
 	}
-	apps, err := decodeApps(slices.Concat([]byte(`{"app":`), e.App, []byte(`}`)))
+	withTasks := slices.Concat([]byte(`{"app":{"tasks":[],`), e.App[1:], []byte(`}`))
+	apps, err := decodeApps(withTasks)
 	if err != nil {
 		t.Fatal(err)
 	}
