@@ -15,7 +15,6 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
@@ -258,9 +257,9 @@ func eventsCommand(ctx context.Context, p program) error {
 }
 
 func demoCommand(ctx context.Context, p program) error {
-	if d := *p.Generic("for").(*settings.Duration); d > 0 {
+	if d := settings.Span(p.Context, "for"); d > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(d))
+		ctx, cancel = context.WithTimeout(ctx, d)
 		defer cancel()
 	}
 	out := p.App.Writer

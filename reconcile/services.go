@@ -56,7 +56,7 @@ func (w *agentWorker) do(ctx context.Context, j job) (outcome, error) {
 		return outcome{}, nil
 	case want.Verdict == Present && (w.fleet.of(want.Host) == n || j.fallback && w.noWayTo(want.Host)):
 		return w.register(ctx, n, j, want, have, registered)
-	case want.Verdict == Present && !w.registeredAtHome(want.Host, j.key):
+	case want.Verdict == Present && !w.registeredAtHome(ctx, want.Host, j.key):
 		return outcome{homeFirst: 1}, nil
 	default:
 		return w.deregister(ctx, n, j, want, registered)
@@ -155,18 +155,22 @@ func (w *agentWorker) failedWrite(n *node, err error) error {
 	return err
 }
 
+// homeWait is how long one agent's worker waits for another's write to end. Two
+// may wait for each other.
+const homeWait = 200 * time.Millisecond
+
 // registeredAtHome reports whether a service is where it belongs.
-func (w *agentWorker) registeredAtHome(host, task string) bool {
+func (w *agentWorker) registeredAtHome(ctx context.Context, host, task string) bool {
 	home := w.fleet.of(host)
 	if home == nil {
 		return false
 	}
-	select {
-	case home.turn <- struct{}{}:
-		defer home.release()
-	default:
-		return false // its worker is writing: the next look will see
+	ctx, cancel := context.WithTimeout(ctx, homeWait)
+	defer cancel()
+	if home.take(ctx) != nil {
+		return false // it is busy, perhaps waiting for us: the next look will see
 	}
+	defer home.release()
 	have, there := home.have[task]
 	return home.listed && there && w.ours(have)
 }

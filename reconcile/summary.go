@@ -109,6 +109,9 @@ func (r *Reconciler) Sync(ctx context.Context) (Plan, Summary, error) {
 		first := sum
 		plan, sum, err = r.pass(ctx)
 		sum.carryOver(first)
+		if sum.again { // something is still not where it belongs
+			sum.Failed++
+		}
 		return err
 	})
 	if err == nil {

@@ -82,6 +82,14 @@ type Duration time.Duration
 
 func (d *Duration) String() string { return time.Duration(*d).String() }
 
+// Span returns the value of an option that is a duration.
+func Span(c *cli.Context, option string) time.Duration {
+	if d, ok := c.Generic(option).(*Duration); ok {
+		return time.Duration(*d)
+	}
+	return 0
+}
+
 // Set reads s.
 func (d *Duration) Set(s string) error {
 	if seconds, err := strconv.ParseFloat(s, 64); err == nil {

@@ -33,7 +33,7 @@ type Settings struct {
 
 // Read reads all options and lets each package check its own.
 func Read(c *cli.Context, notice transport.Notice) (Settings, error) {
-	span := func(name string) time.Duration { return time.Duration(*c.Generic(name).(*Duration)) }
+	span := func(option string) time.Duration { return Span(c, option) }
 	var s Settings
 	maxEvent, errEvent := size(c, "max-event")
 	maxAnswer, errAnswer := size(c, "max-answer")
@@ -114,7 +114,7 @@ func (s *Settings) reachConsul(c *cli.Context, waits transport.Config) error {
 		waits.TLS.Insecure = env.Insecure
 	}
 	if s.Reconcile.Fallback {
-		waits.Connect = time.Duration(*c.Generic("fallback-timeout").(*Duration))
+		waits.Connect = Span(c, "fallback-timeout")
 	}
 	requests, errTLS := transport.New(waits)
 	if err := firstError(errAddress, errToken, errTLS); err != nil {
