@@ -91,7 +91,7 @@ func (r *Reconciler) read(ctx context.Context, early func(Actual)) Actual {
 // answer, and at times to find what Marathon does not name, it asks the catalog.
 func (r *Reconciler) readAllOf(ctx context.Context, soFar *sight) Actual {
 	var keys sync.WaitGroup
-	keys.Go(func() { soFar.allKeys(r.consul.Labels.List(ctx)) })
+	keys.Go(func() { soFar.allKeys(r.listKeys(ctx)) })
 	r.fleet.survey(ctx, r.hosts(), soFar.agent)
 	keys.Wait()
 	actual := soFar.actual()
@@ -104,6 +104,17 @@ func (r *Reconciler) readAllOf(ctx context.Context, soFar *sight) Actual {
 	}
 	actual.Agents = r.retire(actual.Agents)
 	return actual
+}
+
+// listKeys lists all keys. When that fails, the worker finds out when it works
+// again: what was to be written may have no job.
+func (r *Reconciler) listKeys(ctx context.Context) ([]consul.Key, error) {
+	keys, err := r.consul.Labels.List(ctx)
+	if err != nil {
+		r.keys.fellSilent(err)
+		r.keys.queue.put(job{cause: cause{name: "resync"}})
+	}
+	return keys, err
 }
 
 // purgesKeys reports whether keys of ours belong to no app. Before they go, all
@@ -308,31 +319,4 @@ func (r *Reconciler) retire(agents []AgentState) []AgentState {
 func (r *Reconciler) tagged(s consul.Service) bool {
 	_, tagged := r.config.Owner.AppOf(s.Tags)
 	return tagged || r.ours(s)
-}
-
-// catalogWorker removes services of dead nodes from the catalog.
-type catalogWorker struct {
-	worker
-	catalog Catalog
-	desired func(task, app string) Want
-}
-
-// do removes one service, if it is still to go and its node is still dead.
-func (w *catalogWorker) do(ctx context.Context, j job) (outcome, error) {
-	want := w.desired(j.key, j.app)
-	grounds, why := want.removal()
-	back := want.Verdict == Present && j.upTo != Moved
-	if want.Verdict == Held || back || grounds > j.upTo {
-		return outcome{}, nil
-	}
-	err := w.catalog.Deregister(context.WithoutCancel(ctx), j.node, j.key)
-	if errors.Is(err, consul.ErrAlive) {
-		return outcome{}, nil // it is back: the next look sees its agent
-	}
-	if err != nil {
-		return outcome{}, written(err)
-	}
-	w.log.Info().Str("app", j.app).Str("task", j.key).Str("cause", j.name).Str("why", why).
-		Str("node", j.node).Msg("deregistered from a dead node")
-	return outcome{deregistered: 1}, nil
 }
