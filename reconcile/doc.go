@@ -15,10 +15,11 @@
 //
 //	desired.go   the model; Look and Labels say what should be of one thing
 //	hear.go      what an event changes in it
-//	answer.go    what an answer of Marathon changes in it
+//	answer.go, forget.go    what an answer of Marathon changes in it
+//	missing.go   apps that went without a word, and the keys of their names
 //	translate.go a task as a service, labels as keys
 //	clash.go     two apps with one service name
-//	plan.go, plan_keys.go   the drift, and what would remove it
+//	plan.go, planner.go, plan_keys.go   the drift, and what would remove it
 //	policy.go    which removals of a plan may be done
 //
 // Doing is everything else:
@@ -30,7 +31,7 @@
 //	fleet.go     the agents, one worker for each host
 //	where.go     which agents to look at, and what the catalog knows of the silent
 //	queue.go, worker.go    what waits, and the loop with its breaker
-//	services.go, keys.go   what a worker does with one job (the catalog's: where.go)
+//	services.go, keys.go, dead.go   what a worker does with one job
 //	batch.go, summary.go, render.go   what came of it, for people
 //
 // # Flow
