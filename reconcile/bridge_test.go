@@ -139,7 +139,7 @@ func (b *bridge) logs(what string, lines int) {
 		if b.log.count(what) >= lines {
 			return ""
 		}
-		return b.log.String()
+		return "not in the log:\n" + b.log.String()
 	})
 }
 

@@ -36,6 +36,10 @@ const staleRetries = 3
 // do brings the keys of one service name in line with what is desired of them
 // now.
 func (w *keyWorker) do(ctx context.Context, j job) (outcome, error) {
+	if j.key == "" { // a resync could not list them
+		_, err := w.labels.List(ctx)
+		return outcome{}, err
+	}
 	var err error
 	for range staleRetries {
 		var done outcome

@@ -104,3 +104,16 @@ func TestFiveHundredDisconnects(t *testing.T) {
 	must(t, b.marathon.Scale("/a", 5))
 	b.converges(patience)
 }
+
+// A KV store that cannot be listed at the only resync there is leaves no job
+// behind, and is right all the same when it answers again.
+func TestKeysThatCouldNotBeListed(t *testing.T) {
+	b := newBridge(t, 1, simulator.Config{Hosts: chaosHosts})
+	memory := b.onMemory(chaosHosts...)
+	memory.breakKeys(failing)
+	must(t, b.marathon.Create(web("/a", 3)))
+	b.start(memory.consul())
+	b.resyncs("connect", 1)
+	memory.heal()
+	b.converges(2 * soon)
+}

@@ -143,7 +143,7 @@ func (b *bridge) resyncs(cause string, n int) {
 		if count >= n {
 			return ""
 		}
-		return b.log.String()
+		return "not in the log:\n" + b.log.String()
 	})
 }
 
@@ -169,7 +169,7 @@ func TestMarathonAway(t *testing.T) {
 		if b.log.count(`"attempt":`) > 0 && b.marathon.Requests()["/v2/events"] >= 7 {
 			return ""
 		}
-		return b.log.String()
+		return "not in the log:\n" + b.log.String()
 	})
 	if n := b.marathon.Requests()["/v2/info"] - before; n > 2+int(2*away/time.Second) {
 		t.Errorf("asked %d times in about %v", n, away)
