@@ -56,7 +56,7 @@ func endure(t *testing.T, seed uint64) {
 		}
 	})
 	// Some stories are told in a hurry, some leave time to reconnect.
-	pace := []time.Duration{1, 1, 1, 2, 2, 4, 20}[c.random.IntN(7)] * time.Millisecond
+	pace := time.Duration([]int{1, 1, 1, 2, 2, 4, 20}[c.random.IntN(7)]) * time.Millisecond
 	c.chapter(chaosSteps, pace)
 	b.converges(20 * time.Second)
 	// A resync makes good almost everything. What events alone must make good

@@ -103,10 +103,13 @@ func (s slowStore) List(ctx context.Context) ([]consul.Key, error) { return nil,
 func (s slowStore) Service(ctx context.Context, _ string) ([]consul.Key, error) {
 	return nil, s.wait(ctx)
 }
+
 func (s slowStore) Apply(ctx context.Context, _ string, _ []consul.KeyChange) error {
 	return s.wait(ctx)
 }
+
 func (s slowStore) Nodes(ctx context.Context) ([]consul.CatalogNode, error) { return nil, s.wait(ctx) }
+
 func (s slowStore) Services(ctx context.Context, _, _ string) ([]consul.Service, error) {
 	return nil, s.wait(ctx)
 }

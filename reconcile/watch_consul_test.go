@@ -131,8 +131,10 @@ func TestMigrationFromThePythonConsular(t *testing.T) {
 		old := consul.Service{ID: x.ID, Name: x.Name, Address: x.Address, Port: x.Port, Tags: x.Tags}
 		s.byHand(x.Address, old)
 	}
-	stale := consul.Service{ID: "group_gone.1", Name: "group-gone", Address: "10.0.0.1", Port: 1,
-		Tags: []string{"consular-reg-id=" + s.id, "consular-app-id=/group/gone"}}
+	stale := consul.Service{
+		ID: "group_gone.1", Name: "group-gone", Address: "10.0.0.1", Port: 1,
+		Tags: []string{"consular-reg-id=" + s.id, "consular-app-id=/group/gone"},
+	}
 	s.byHand(s.dev.Clients()[0].Host, stale)
 	s.put("group-web/role", `"web"`, 0)
 	s.put("group-web/stale", `"1"`, 0)

@@ -25,8 +25,8 @@ func serveMaster(t *testing.T, m *simulator.Marathon) (master *simulator.Master,
 	return master, server.URL
 }
 
-// standbyAnswer asks without following redirects.
-func standbyAnswer(t *testing.T, url string) *http.Response {
+// standbyAnswer returns the head of an answer, without following redirects.
+func standbyAnswer(t *testing.T, url string) (status int, header http.Header) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	must(t, err)
@@ -35,7 +35,7 @@ func standbyAnswer(t *testing.T, url string) *http.Response {
 	response, err := client.Do(request)
 	must(t, err)
 	response.Body.Close()
-	return response
+	return response.StatusCode, response.Header
 }
 
 func TestStandbyRedirectsStreamsAndProxiesREST(t *testing.T) {
@@ -44,9 +44,9 @@ func TestStandbyRedirectsStreamsAndProxiesREST(t *testing.T) {
 	_, standby := serveMaster(t, m)
 	must(t, m.Create(web()))
 	query := "?event_type=status_update_event&event_type=event_stream_attached"
-	response := standbyAnswer(t, standby+"/v2/events"+query)
-	if got := response.Header.Get("Location"); response.StatusCode != 302 || got != leader+"/v2/events"+query {
-		t.Errorf("standby answers %d to %s, want 302 to %s", response.StatusCode, got, leader)
+	code, header := standbyAnswer(t, standby+"/v2/events"+query)
+	if got := header.Get("Location"); code != 302 || got != leader+"/v2/events"+query {
+		t.Errorf("standby answers %d to %s, want 302 to %s", code, got, leader)
 	}
 	status, body := get(t, standby+"/v2/leader")
 	if want := `{"leader":"` + strings.TrimPrefix(leader, "http://") + `"}`; status != 200 || string(body) != want {
@@ -67,8 +67,8 @@ func TestKilledLeader(t *testing.T) {
 	if h := l.next(t); h.name != "" {
 		t.Errorf("heard %s of a dead leader", h.name)
 	}
-	if response := standbyAnswer(t, standby+"/v2/events"); response.StatusCode != 302 {
-		t.Errorf("standby answers %d, want 302 to the dead leader", response.StatusCode)
+	if code, _ := standbyAnswer(t, standby+"/v2/events"); code != 302 {
+		t.Errorf("standby answers %d, want 302 to the dead leader", code)
 	}
 	one, _ := get(t, standby+"/v2/apps")
 	two, _ := get(t, standby+"/v2/apps")
@@ -115,8 +115,8 @@ func TestDeadLeaderPageAsRecorded(t *testing.T) {
 		raw, err := os.ReadFile(filepath.Join(live, "ha", file+".http"))
 		must(t, err)
 		_, want, _ := strings.Cut(string(raw), "\r\n\r\n")
-		path := want[strings.Index(want, "accessing ")+len("accessing "):]
-		path = path[:strings.Index(path, ".")]
+		_, path, _ := strings.Cut(want, "accessing ")
+		path, _, _ = strings.Cut(path, ".")
 		if got := page(t, standby+path); got != want {
 			t.Errorf("got  %q\nwant %q", got, want)
 		}

@@ -36,7 +36,7 @@ func (m *Marathon) CreatePod(p Pod) error {
 func (m *Marathon) UpdatePod(p Pod) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, err := m.pod(p.ID); err != nil {
+	if err := m.checkPod(p.ID); err != nil {
 		return fmt.Errorf("update %w", err)
 	}
 	return m.deployPod(p.ID, p.runSpec(), "pod_updated_event", "/v2/pods"+p.ID)
@@ -46,7 +46,7 @@ func (m *Marathon) UpdatePod(p Pod) error {
 func (m *Marathon) DeletePod(id string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, err := m.pod(id); err != nil {
+	if err := m.checkPod(id); err != nil {
 		return fmt.Errorf("delete %w", err)
 	}
 	return m.deployPod(id, nil, "pod_deleted_event", "/v2/pods"+id)
@@ -66,12 +66,12 @@ func (m *Marathon) deployPod(id string, spec *runSpec, eventType, uri string) er
 	return err
 }
 
-func (m *Marathon) pod(id string) (*runSpec, error) {
-	spec := m.root[id]
-	if spec == nil || !spec.isPod() {
-		return nil, fmt.Errorf("pod %s: %w", id, ErrNotFound)
+// checkPod reports whether there is such a pod.
+func (m *Marathon) checkPod(id string) error {
+	if spec := m.root[id]; spec == nil || !spec.isPod() {
+		return fmt.Errorf("pod %s: %w", id, ErrNotFound)
 	}
-	return spec, nil
+	return nil
 }
 
 func (p Pod) runSpec() *runSpec {

@@ -52,7 +52,6 @@ func (a actor) ok(err error) { a.t.Helper(); must(a.t, err) }
 
 // first and last are an app's oldest and youngest task.
 func (a actor) first(id string) string { return a.Tasks(id)[0].ID }
-func (a actor) last(id string) string  { tasks := a.Tasks(id); return tasks[len(tasks)-1].ID }
 
 type scene struct {
 	name           string
