@@ -79,7 +79,7 @@ func TestStreamEnds(t *testing.T) {
 			b.marathon.RefuseStreams(false)
 			b.converges(soon)
 			b.resyncedOnce(before)
-			gap := `"cause":"` + string(first) + `"`
+			gap := `"cause":"` + first + `"`
 			if n := b.log.count(`"disconnected"`); n != 1 || b.log.count(gap) < 2 || b.log.count("deaf for") != 1 {
 				t.Errorf("the gap is logged %d times", n)
 			}
