@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,6 +71,12 @@ func (a *asked) add(b asked) {
 	a.definitions = append(a.definitions, b.definitions...)
 }
 
+// drop leaves out what b has.
+func (a *asked) drop(b asked) {
+	a.apps = slices.DeleteFunc(a.apps, func(id string) bool { return slices.Contains(b.apps, id) })
+	a.definitions = slices.DeleteFunc(a.definitions, func(v Version) bool { return slices.Contains(b.definitions, v) })
+}
+
 // take returns all that is to be read now.
 func (r *reading) take() asked {
 	r.mu.Lock()
@@ -91,8 +98,9 @@ const (
 )
 
 // readApps reads what events have asked for, until ctx ends. What failed is read
-// again after a pause, and delays nothing else; while all that is asked for
-// fails, Marathon does, and is left alone.
+// again after a pause, not sooner however many events ask, and delays nothing
+// else; when all that was asked for failed, it may be Marathon that does, and is
+// left alone for a moment.
 func (r *Reconciler) readApps(ctx context.Context) {
 	pauses := newBackoff(r.config.PollInterval)
 	var failed asked
@@ -109,6 +117,7 @@ func (r *Reconciler) readApps(ctx context.Context) {
 		case <-r.reading.wake:
 		}
 		wanted := r.reading.take()
+		wanted.drop(failed)
 		missed, err := r.readAsked(ctx, wanted)
 		switch {
 		case ctx.Err() != nil:
@@ -119,8 +128,10 @@ func (r *Reconciler) readApps(ctx context.Context) {
 			}
 			pause := pauses.NextBackOff()
 			failed.add(missed)
-			again = time.After(pause)
-			if !retry && missed.len() == wanted.len() && !sleep(ctx, pause) {
+			if again == nil { // otherwise failures that follow each other would put it off
+				again = time.After(pause)
+			}
+			if !retry && missed.len() == wanted.len() && !sleep(ctx, min(pause, failureRest)) {
 				return
 			}
 		case failures > 0 && failed.len() == 0:

@@ -1,0 +1,88 @@
+package reconcile_test
+
+import (
+	"testing"
+	"time"
+
+	"consular/consul"
+	"consular/marathon"
+)
+
+// manyDashes is the name of more apps than can be asked for.
+const manyDashes = "prod-eu-west-1-team-a-my-service"
+
+// Keys of a name that too many apps could have stay, alone or beside others that
+// go; a snapshot is no proof, and another one soon tells nothing more.
+func TestKeysOfAnUntraceableNameStay(t *testing.T) {
+	for name, others := range map[string][]string{"alone": nil, "beside another": {"other"}} {
+		t.Run(name, func(t *testing.T) {
+			inTown(t, func(x *town) {
+				x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1")}
+				x.hasKeys(append(others, "a", manyDashes)...)
+				x.connect()
+				x.wantsKeys("a", manyDashes)
+				time.Sleep(time.Hour)
+				x.wantsKeys("a", manyDashes)
+				if n := x.marathon.count(); n > 1 {
+					x.Errorf("%d snapshots for what no snapshot can tell", n)
+				}
+			}, h1)
+		})
+	}
+}
+
+// Of an app that a snapshot omits nothing goes before its own 404, however many
+// dashes its name has.
+func TestOmittedAppKeepsItsKeysUntilItsOwn404(t *testing.T) {
+	for _, app := range []string{"/web", "/prod/eu-west-1/team-a/my-service", "/prod-eu-west-1-team-a-my-service"} {
+		for _, tasks := range [][]string{{"t.1"}, nil} {
+			t.Run(app, func(t *testing.T) {
+				inTown(t, func(x *town) {
+					name := map[bool]string{true: "web", false: manyDashes}[app == "/web"]
+					x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1"), appOn(h2, app, tasks...)}
+					x.connect()
+					look := func() {
+						x.Missed("oversize")
+						time.Sleep(2 * x.config.PollInterval)
+					}
+					stays := func() { x.Helper(); x.wantsKeys("a", name); x.wants(h2, tasks...) }
+					x.marathon.set(func(m *crier) { m.omits = []string{app} })
+					look()
+					stays()
+					x.marathon.set(func(m *crier) { m.broken = []string{app} })
+					look()
+					stays()
+					x.marathon.set(func(m *crier) { m.broken, m.apps = nil, m.apps[:1] })
+					look()
+					x.wantsKeys("a")
+					x.wants(h2)
+				}, h1, h2)
+			})
+		}
+	}
+}
+
+// One /v2/info without a framework ID neither makes another Marathon's service
+// ours nor rewrites our own.
+func TestFrameworkOnceKnownStaysKnown(t *testing.T) {
+	inTown(t, func(x *town) {
+		x.agents[h1].services["z.1"] = consul.Service{
+			ID: "z.1", Name: "z", Tags: townOwner.Tags("/z"), Meta: map[string]string{consul.MetaFramework: "another"},
+		}
+		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1", "a.2", "a.3")}
+		x.connect()
+		x.wants(h1, "a.1", "a.2", "a.3", "z.1")
+		x.marathon.set(func(m *crier) { m.framework = "" })
+		x.Missed("oversize")
+		time.Sleep(time.Minute)
+		x.wants(h1, "a.1", "a.2", "a.3", "z.1")
+		for _, task := range []string{"a.1", "a.2", "a.3"} {
+			if _, n := x.agents[h1].asked(task); n != 1 {
+				x.Errorf("%s was registered %d times", task, n)
+			}
+		}
+		if x.marathon.count() < 2 {
+			x.Error("there was no second look")
+		}
+	}, h1)
+}

@@ -1,0 +1,93 @@
+package reconcile_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+
+	"consular/consul"
+)
+
+// What of a town's Consul is no agent: its labels and its catalog.
+
+// hasKeys puts keys of ours below names, as an earlier consular left them.
+func (x *town) hasKeys(names ...string) {
+	x.kv.mu.Lock()
+	defer x.kv.mu.Unlock()
+	for _, name := range names {
+		x.kv.index++
+		x.kv.keys[[2]string{name, "role"}] = consul.Key{
+			Service: name, Label: "role", Value: "web", Flags: townOwner.Flags(), ModifyIndex: x.kv.index,
+		}
+	}
+}
+
+// wantsKeys fails the test unless just these names have keys.
+func (x *town) wantsKeys(names ...string) {
+	x.Helper()
+	x.kv.mu.Lock()
+	defer x.kv.mu.Unlock()
+	var have []string
+	for at := range x.kv.keys {
+		have = append(have, at[0])
+	}
+	slices.Sort(have)
+	slices.Sort(names)
+	if !slices.Equal(have, names) {
+		x.Errorf("keys of %v, want those of %v", have, names)
+	}
+}
+
+// townCatalog shows the town's agents.
+type townCatalog struct {
+	town *town
+	mu   sync.Mutex
+	// unknown are hosts whose nodes it does not show.
+	unknown map[string]bool
+	broken  error
+}
+
+func (c *townCatalog) set(change func(*townCatalog)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change(c)
+}
+
+func (c *townCatalog) Nodes(context.Context) ([]consul.CatalogNode, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var nodes []consul.CatalogNode
+	for host, a := range c.town.agents {
+		if host != "" && !c.unknown[host] {
+			nodes = append(nodes, consul.CatalogNode{Node: a.node(), Address: host})
+		}
+	}
+	return nodes, c.broken
+}
+
+func (c *townCatalog) Services(_ context.Context, node, tag string) (services []consul.Service, err error) {
+	for _, a := range c.town.agents {
+		a.mu.Lock()
+		for _, s := range a.services {
+			if a.node().Name == node && slices.Contains(s.Tags, tag) {
+				services = append(services, s)
+			}
+		}
+		a.mu.Unlock()
+	}
+	return services, nil
+}
+
+func (c *townCatalog) Deregister(context.Context, string, string) error { return consul.ErrAlive }
+
+// countBoth returns how many lines have both.
+func (b *logBuffer) countBoth(what, words string) int {
+	n := 0
+	for line := range strings.Lines(b.String()) {
+		if strings.Contains(line, what) && strings.Contains(line, words) {
+			n++
+		}
+	}
+	return n
+}

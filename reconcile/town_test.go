@@ -1,0 +1,284 @@
+package reconcile_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+	"github.com/rs/zerolog"
+
+	"consular/consul"
+	"consular/marathon"
+	"consular/reconcile"
+)
+
+// town is a Marathon that says what a test has it say, a Consul in memory, and a
+// consular between them, in a bubble of time: hours take no time. It counts what
+// is asked and written.
+type town struct {
+	*testing.T
+	config   reconcile.Config
+	marathon *crier
+	agents   map[string]*townAgent
+	kv       *memory
+	catalog  *townCatalog
+	log      *logBuffer
+	*reconcile.Reconciler
+}
+
+// Hosts of a town. They are addresses: no name is looked up in a bubble.
+const h1, h2, h3 = "10.0.0.1", "10.0.0.2", "10.0.0.3"
+
+// townOwner owns everything of ours in a town.
+var townOwner = consul.Owner{RegistrationID: "town"}
+
+// newTown has agents on these hosts, and a main agent; --sync-interval is off.
+func newTown(t *testing.T, hosts ...string) *town {
+	x := &town{T: t, marathon: &crier{framework: "ours", asked: map[string][]time.Time{}}, agents: map[string]*townAgent{}, kv: newMemory(), log: &logBuffer{}}
+	for _, host := range append(hosts, "") {
+		x.agents[host] = &townAgent{host: host, services: map[string]consul.Service{}, registers: map[string]int{}}
+	}
+	x.catalog = &townCatalog{town: x, unknown: map[string]bool{}}
+	x.config = reconcile.Config{
+		Translation: reconcile.Translation{Owner: townOwner, Prefix: "town", Encode: func(s string) string { return s }},
+		Policy:      reconcile.Policy{Purge: true, Limit: 50, Confirm: 5 * time.Minute},
+		// No resync but those that something gives cause to.
+		PollInterval: 15 * time.Second, Patience: time.Second,
+		Log: zerolog.New(x.log).Level(zerolog.InfoLevel),
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("log:\n%s", x.log)
+		}
+	})
+	return x
+}
+
+// inTown runs a test in a bubble, in a town.
+func inTown(t *testing.T, test func(*town), hosts ...string) {
+	synctest.Test(t, func(t *testing.T) { test(newTown(t, hosts...)) })
+}
+
+// consular makes one of the town's config.
+func (x *town) consular() *reconcile.Reconciler {
+	return reconcile.New(x.config, x.marathon, reconcile.Consul{Agent: x.agent, Labels: (*memoryLabels)(x.kv), Catalog: x.catalog})
+}
+
+func (x *town) agent(host string) (reconcile.Agent, error) {
+	if x.agents[host] == nil {
+		return nil, errors.New("there is no agent on " + host)
+	}
+	return x.agents[host], nil
+}
+
+// connect starts a consular whose stream lives, and lets it do its first resync.
+func (x *town) connect() {
+	x.Reconciler = x.consular()
+	ctx, cancel := context.WithCancel(x.Context())
+	ended := make(chan error)
+	go func() { ended <- x.Reconciler.Run(ctx) }()
+	x.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			x.Error(err)
+		}
+	})
+	x.Connected()
+	time.Sleep(2 * time.Second)
+}
+
+// tells has the stream tell of a task.
+func (x *town) tells(task marathon.Task) {
+	x.Event(marathon.TaskChanged{Meta: marathon.Meta{Type: "status_update_event"}, Task: task})
+}
+
+// wants fails the test unless an agent has just these services.
+func (x *town) wants(host string, tasks ...string) {
+	x.Helper()
+	if have := x.agents[host].tasks(); !slices.Equal(have, tasks) {
+		x.Errorf("%q has %v, want %v", host, have, tasks)
+	}
+}
+
+// crier is a Marathon that says what it is told to.
+type crier struct {
+	mu   sync.Mutex
+	apps []marathon.App
+	// omits are apps that are missing from the snapshot, and nowhere else.
+	omits []string
+	// broken are apps that cannot be read by themselves.
+	broken []string
+	// silent is set while nothing is answered at all.
+	silent    bool
+	framework string
+	snapshots int
+	asked     map[string][]time.Time
+}
+
+var errSilent = errors.New("no answer")
+
+// set changes what it says.
+func (m *crier) set(change func(*crier)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	change(m)
+}
+
+func (m *crier) Apps(context.Context) (marathon.Snapshot, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.snapshots++
+	if m.silent {
+		return marathon.Snapshot{}, errSilent
+	}
+	shown := slices.DeleteFunc(slices.Clone(m.apps), func(a marathon.App) bool { return slices.Contains(m.omits, a.ID) })
+	return marathon.Snapshot{Apps: shown}, nil
+}
+
+func (m *crier) App(_ context.Context, id string) (marathon.App, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.asked[id] = append(m.asked[id], time.Now())
+	if m.silent || slices.Contains(m.broken, id) {
+		return marathon.App{}, errSilent
+	}
+	at := slices.IndexFunc(m.apps, func(a marathon.App) bool { return a.ID == id })
+	if at < 0 {
+		return marathon.App{}, marathon.ErrNotFound
+	}
+	return m.apps[at], nil
+}
+
+func (m *crier) Version(context.Context, string, string) (marathon.Definition, error) {
+	return marathon.Definition{}, marathon.ErrNotFound
+}
+
+func (m *crier) Info(context.Context) (marathon.Info, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return marathon.Info{FrameworkID: m.framework}, nil
+}
+
+// reads returns when an app was asked for by itself.
+func (m *crier) reads(app string) []time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.asked[app])
+}
+
+func (m *crier) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.snapshots
+}
+
+// appOn is an app with a label and tasks on one host.
+func appOn(host, id string, tasks ...string) marathon.App {
+	app := marathon.App{ID: id, Version: "v1", Labels: map[string]string{"role": "web"}}
+	for _, task := range tasks {
+		app.Tasks = append(app.Tasks, taskOn(host, id, task))
+	}
+	return app
+}
+
+func taskOn(host, app, id string) marathon.Task {
+	return marathon.Task{ID: id, AppID: app, Host: host, State: marathon.TaskRunning, Version: "v1"}
+}
+
+// townAgent is one of the town's agents. A request takes a millisecond, so that
+// whoever asks without end does not stop the time.
+type townAgent struct {
+	host string
+
+	mu       sync.Mutex
+	services map[string]consul.Service
+	// refuses are tasks that it must not register, and gone is set while there is
+	// no way to it.
+	refuses   []string
+	gone      bool
+	lists     int
+	registers map[string]int
+	removed   []string
+}
+
+func (a *townAgent) set(change func(*townAgent)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	change(a)
+}
+
+// serve does one request.
+func (a *townAgent) serve(do func() error) error {
+	time.Sleep(time.Millisecond)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.gone {
+		return &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	}
+	return do()
+}
+
+func (a *townAgent) Address() string { return a.host + ":8500" }
+
+func (a *townAgent) node() consul.Node {
+	return consul.Node{ID: "node of " + a.host, Name: "node of " + a.host}
+}
+
+func (a *townAgent) Self(context.Context) (consul.Node, error) {
+	return a.node(), a.serve(func() error { return nil })
+}
+
+func (a *townAgent) Services(context.Context) (all []consul.Service, err error) {
+	err = a.serve(func() error {
+		a.lists++
+		for _, s := range a.services {
+			all = append(all, s)
+		}
+		return nil
+	})
+	return all, err
+}
+
+func (a *townAgent) Register(_ context.Context, s consul.Service) error {
+	return a.serve(func() error {
+		a.registers[s.ID]++
+		if slices.Contains(a.refuses, s.ID) {
+			return api.StatusError{Code: 403, Body: "Permission denied"}
+		}
+		a.services[s.ID] = s
+		return nil
+	})
+}
+
+func (a *townAgent) Deregister(_ context.Context, id string) error {
+	return a.serve(func() error {
+		a.removed = append(a.removed, id)
+		delete(a.services, id)
+		return nil
+	})
+}
+
+func (a *townAgent) tasks() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var ids []string
+	for id := range a.services {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// asked returns how often it was listed, and how often a task was to be registered.
+func (a *townAgent) asked(task string) (lists, registers int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.lists, a.registers[task]
+}
