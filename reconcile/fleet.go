@@ -81,6 +81,19 @@ func (f *fleet) worker(host string) (*agentWorker, error) {
 	return w, nil
 }
 
+// put gives a job to the worker for a host; to the next one if that is being retired.
+func (f *fleet) put(host string, j job) error {
+	for {
+		w, err := f.worker(host)
+		if err != nil {
+			return err
+		}
+		if w.queue.put(j) {
+			return nil
+		}
+	}
+}
+
 // open starts all workers, those to come included.
 func (f *fleet) open(run func(*agentWorker)) {
 	f.mu.Lock()

@@ -52,14 +52,12 @@ func (r *Reconciler) Event(e marathon.Event) {
 // carry pokes whoever has to look at something.
 func (r *Reconciler) carry(effects Effects, why cause, grounds Removal) {
 	for _, t := range effects.Tasks {
-		w, err := r.fleet.worker(t.Host)
-		if err != nil {
+		if err := r.fleet.put(t.Host, job{key: t.Task, app: t.App, upTo: grounds, cause: why}); err != nil {
 			if r.once(err.Error()) {
 				r.config.Log.Warn().Err(err).Str("app", t.App).Str("task", t.Task).Msg("left out")
 			}
 			continue
 		}
-		w.queue.put(job{key: t.Task, app: t.App, upTo: grounds, cause: why})
 		if main := r.fleet.existing(mainHost); main != nil {
 			main.queue.put(job{key: t.Task, app: t.App, upTo: grounds, cause: why, elsewhere: true})
 		}

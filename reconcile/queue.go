@@ -67,22 +67,22 @@ func newQueue() *queue {
 	return &queue{jobs: map[string]job{}, wake: make(chan struct{}, 1), retired: make(chan struct{})}
 }
 
-// retire ends the worker when it has nothing left to do now. What is put later is
-// not done.
+// retire ends the worker when it has nothing left to do now. Nothing is taken in
+// any more.
 func (q *queue) retire() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	close(q.retired)
 }
 
-// put adds a job, or makes it one with what waits for the same key.
-func (q *queue) put(j job) {
+// put adds a job, or makes it one with what waits for the same key. It reports
+// false, and does nothing, when the worker is retired.
+func (q *queue) put(j job) bool {
 	q.mu.Lock()
 	select {
 	case <-q.retired:
 		q.mu.Unlock()
-		j.finish(outcome{failed: 1})
-		return
+		return false
 	default:
 	}
 	before, waits := q.jobs[j.key]
@@ -104,6 +104,7 @@ func (q *queue) put(j job) {
 	case q.wake <- struct{}{}:
 	default:
 	}
+	return true
 }
 
 // merge makes one job of two: the newer cause, but that the task has ended
@@ -139,7 +140,8 @@ func (q *queue) next(ctx context.Context) (job, bool) {
 		case <-ctx.Done():
 			return job{}, false
 		case <-q.retired:
-			return job{}, false
+			j, ok := q.take() // what was put at the last moment
+			return j, ok && ctx.Err() == nil
 		case <-q.wake:
 		}
 	}

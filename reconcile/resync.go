@@ -231,12 +231,9 @@ func (r *Reconciler) handOut(plan Plan, b *batch) {
 		case j.node != "":
 			r.catalog.queue.put(j.job)
 		default:
-			w, err := r.fleet.worker(j.host)
-			if err != nil { // it had one when it was listed
+			if err := r.fleet.put(j.host, j.job); err != nil { // it had a worker when it was listed
 				b.done(outcome{failed: 1})
-				continue
 			}
-			w.queue.put(j.job)
 		}
 	}
 }

@@ -27,9 +27,11 @@ type town struct {
 	config   reconcile.Config
 	marathon *crier
 	agents   map[string]*townAgent
-	kv       *memory
-	catalog  *townCatalog
-	log      *logBuffer
+	// main is the main agent, if it is not the town's own.
+	main    reconcile.Agent
+	kv      *memory
+	catalog *townCatalog
+	log     *logBuffer
 	*reconcile.Reconciler
 }
 
@@ -72,7 +74,10 @@ func (x *town) consular() *reconcile.Reconciler {
 }
 
 func (x *town) agent(host string) (reconcile.Agent, error) {
-	if x.agents[host] == nil {
+	switch {
+	case host == "" && x.main != nil:
+		return x.main, nil
+	case x.agents[host] == nil:
 		return nil, errors.New("there is no agent on " + host)
 	}
 	return x.agents[host], nil
@@ -203,6 +208,7 @@ type townAgent struct {
 	// no way to it.
 	refuses   []string
 	gone      bool
+	dials     int
 	lists     int
 	registers map[string]int
 	removed   []string
@@ -219,6 +225,7 @@ func (a *townAgent) serve(do func() error) error {
 	time.Sleep(time.Millisecond)
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.dials++
 	if a.gone {
 		return &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	}
@@ -281,4 +288,11 @@ func (a *townAgent) asked(task string) (lists, registers int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.lists, a.registers[task]
+}
+
+// dialled returns how many requests were made, answered or not.
+func (a *townAgent) dialled() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.dials
 }
