@@ -256,12 +256,12 @@ func TestEveryMissingRuleIsNamed(t *testing.T) {
 		kept []string
 	}{
 		{"no agent rule", "agent", "", "agent:read", "agent:read", []string{services}},
-		{"no node rule", "node", "", "node:read", "", nil},
+		{"no node rule", "node", "", "node:read", "node:read", nil},
 		{"no service rule", "service", "", "service:read", "service:read", []string{services}},
 		{"services of a name only", "service", `service_prefix "web" { policy = "write" }`, "service:read", "service:read", []string{services}},
 		{"services read only", "service", `service_prefix "" { policy = "read" }`, "", "service:write", []string{services}},
-		{"no key rule", "key", "", "key:read", "", []string{keys}},
-		{"keys of a name only", "key", `key_prefix "consular/web/" { policy = "write" }`, "key:read", "", []string{keys}},
+		{"no key rule", "key", "", "key:read", "key:read", []string{keys}},
+		{"keys of a name only", "key", `key_prefix "consular/web/" { policy = "write" }`, "key:read", "key:read", []string{keys}},
 		{"keys read only", "key", `key_prefix "consular/" { policy = "read" }`, "", "key:write", []string{keys}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -232,11 +232,17 @@ func (w *agentWorker) list(ctx context.Context) (consul.Node, []consul.Service, 
 }
 
 // stillIs makes sure that the main agent, which may be an address of many, is
-// one: through a load balancer, services would be taken for another agent's.
+// one: through a load balancer, services would be taken for another agent's. It
+// asks twice, for of two that take turns the first has the turn again.
 func (w *agentWorker) stillIs(ctx context.Context, self consul.Node) error {
-	now, err := w.agent.Self(ctx)
-	if err == nil && now.ID != self.ID {
-		err = fmt.Errorf("%s is several agents (%s, %s): fallback needs one", w.agent.Address(), self.Name, now.Name)
+	for range 2 {
+		now, err := w.agent.Self(ctx)
+		if err != nil {
+			return err
+		}
+		if now.ID != self.ID {
+			return fmt.Errorf("%s is several agents (%s, %s): fallback needs one", w.agent.Address(), self.Name, now.Name)
+		}
 	}
-	return err
+	return nil
 }
