@@ -17,7 +17,11 @@ func TestRetiredWorkerFinishesItsBatch(t *testing.T) {
 		fails bool
 		act   func(w *worker, put func(key string))
 	}{
-		"put later":  {false, func(w *worker, put func(string)) { w.queue.retire(); put("t1") }},
+		"put later": {false, func(w *worker, put func(string)) {
+			w.queue.retire()
+			synctest.Wait() // it has ended
+			put("t1")
+		}},
 		"put before": {false, func(w *worker, put func(string)) { put("t1"); w.queue.retire() }},
 		"while it rests": {true, func(w *worker, put func(string)) {
 			put("t1")
