@@ -253,9 +253,9 @@ func (s *scene) sync(changes ...func(*reconcile.Config)) (reconcile.Plan, reconc
 }
 
 // plan is `consular plan`.
-func (s *scene) plan(changes ...func(*reconcile.Config)) reconcile.Plan {
+func (s *scene) plan() reconcile.Plan {
 	s.t.Helper()
-	plan, err := s.consular(changes...).Plan(s.t.Context())
+	plan, err := s.consular().Plan(s.t.Context())
 	must(s.t, err)
 	return plan
 }
