@@ -33,6 +33,7 @@ func (d *Desired) Replace(asked Ticket, s marathon.Snapshot, at time.Time) Effec
 	d.ready = true
 	d.snapshot = asked
 	d.nameless = false
+	clear(d.failed)
 	later := d.journal.after(asked)
 	listed := map[string]bool{}
 	var out Effects

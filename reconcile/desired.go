@@ -47,6 +47,9 @@ type Desired struct {
 
 	plans   plans
 	journal journal
+	// failed are the apps of deployments that failed since the last snapshot. A
+	// change that names no app may take back what they did.
+	failed map[string]bool
 	// deferred are apps that changed before the first snapshot was in, and when
 	// that was heard.
 	deferred map[string]Ticket
@@ -123,6 +126,7 @@ func NewDesired(tr Translation) *Desired {
 		names:       map[string][]string{},
 		incumbents:  map[string]string{},
 		plans:       plans{},
+		failed:      map[string]bool{},
 		deferred:    map[string]Ticket{},
 	}
 }

@@ -118,6 +118,7 @@ func (d *Desired) Apply(e marathon.Event, at time.Time) Effects {
 		d.plans.remember(e.Version, e.Apps, d.now)
 		d.announce(e.Apps, nil)
 		d.read(e.Apps, &out)
+		d.fail(e)
 	case marathon.GroupChanged:
 		d.applyGroup(e.Version, &out)
 	case marathon.AppTerminated:
@@ -154,6 +155,22 @@ func (d *Desired) applyGroup(version string, out *Effects) {
 		return
 	}
 	d.read(p.apps, out)
+	if len(p.apps) == 0 {
+		d.read(sortedKeys(d.failed), out)
+		clear(d.failed)
+	}
+}
+
+// fail notes what a failed deployment was about. It may be rolled back by a plan
+// that has nothing to start or stop, and so names no app: what ran was never
+// more than the definition.
+func (d *Desired) fail(e marathon.DeploymentEnded) {
+	if !e.Failed {
+		return
+	}
+	for _, app := range e.Apps {
+		d.failed[app] = true
+	}
 }
 
 // read asks for apps; before the first snapshot is in, it waits for that.

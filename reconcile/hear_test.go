@@ -135,6 +135,22 @@ func TestEndOfEmptyPlanAnnouncesItsVersion(t *testing.T) {
 	}
 }
 
+// A deployment that failed before anything ran is rolled back by a plan without
+// steps: the change that takes it back names no app (found by TestChaos, seed
+// 318827).
+func TestChangeThatNamesNoAppMayTakeBackAFailedOne(t *testing.T) {
+	d := knowing()
+	d.Apply(marathon.DeploymentEnded{Version: "v2", Apps: []string{"/a"}, Failed: true}, start)
+	d.Apply(marathon.GroupChanged{Version: "v2"}, start) // comes late: the app is there now
+	d.Apply(marathon.DeploymentEnded{Version: "v1"}, start)
+	if e := d.Apply(marathon.GroupChanged{Version: "v1"}, start); !slices.Equal(e.Read, []string{"/a"}) {
+		t.Errorf("reads %v, want /a again", e.Read)
+	}
+	if e := d.Apply(marathon.GroupChanged{Version: "v1"}, start); len(e.Read) > 0 {
+		t.Errorf("a no-op costs reads of %v", e.Read)
+	}
+}
+
 func TestMemoryOfPlansIsBounded(t *testing.T) {
 	p := plans{}
 	for i := range Ticket(maxPlans + 2) {
