@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func application(stdout, stderr io.Writer) *cli.App {
 	// The library prints its whole help, and options with one dash.
 	silent := func(_ *cli.Context, err error, _ bool) error {
-		return errors.New(strings.NewReplacer("for flag -", "for --", "flag provided but not defined: -", "unknown option --").Replace(err.Error()))
+		return errors.New(strings.NewReplacer("for flag -", "for --", "for -", "for --", "flag provided but not defined: -", "unknown option --").Replace(err.Error()))
 	}
 	app := &cli.App{
 		Name:            "consular",

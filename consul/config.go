@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -91,6 +92,11 @@ func checkAddress(u *url.URL) error {
 		return errors.New("has a query or a fragment")
 	case strings.Contains(u.Host, "%"):
 		return errors.New("a host with a zone")
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+			return fmt.Errorf("port %s: want 1 to 65535", port)
+		}
 	}
 	return CheckHost(u.Hostname())
 }

@@ -33,6 +33,7 @@
 //	queue.go, worker.go    what waits, and the loop with its breaker
 //	services.go, keys.go, dead.go   what a worker does with one job
 //	batch.go, summary.go, render.go   what came of it, for people
+//	remove.go    a Marathon without apps, for the command remove
 //
 // # Flow
 //
@@ -88,11 +89,14 @@
 //	deployment_info         the plan's apps, by its version;  -              -
 //	                        apps it stops are marked; an ID
 //	                        that was no app may be one now
-//	deployment_success,     the same, without the mark        -              the plan's apps
-//	deployment_failed
+//	deployment_success      the same, without the mark        -              the plan's apps
+//	deployment_failed       the same; its apps may be taken   -              the plan's apps
+//	                        back by a change that names none
 //	group_change_success    -                                 -              the apps of the plan of
-//	                                                                         its version; a resync
-//	                                                                         if that is not known
+//	                                                                         its version; if it names
+//	                                                                         none, those of failed
+//	                                                                         deployments; a resync if
+//	                                                                         that is not known
 //	app_terminated_event    a known app is marked as stopped  -              that app, if known
 //	event_stream_attached   -                                 -              -
 //	any other               not subscribed to by run
@@ -125,7 +129,8 @@
 //	GET /v2/apps            all of the above at once; apps    - (the plan    apps with events that it
 //	                        it omits, old tombstones and      compares)      could not know; versions
 //	                        unused definitions are dropped;
-//	                        IDs that are no apps are doubted
+//	                        IDs that are no apps are doubted;
+//	                        failed deployments are forgotten
 //
 // Only group_change_success says that REST shows a change, and it names no app:
 // hence the plans by version. A read that began before does not count: reading
@@ -163,9 +168,13 @@
 //     Config.Patience; one in its backoff is not asked. What could not be read
 //     completely is left out of the plan, and nothing is removed there. If an
 //     agent is silent, the catalog tells whether its node is dead; at the first
-//     resync and every tenth the catalog also names the other nodes that have
-//     services of ours, and those are asked themselves. Workers of hosts that
-//     nobody names and that have nothing of ours are retired.
+//     resync, at every tenth, and when keys of ours belong to no app, the catalog
+//     also names the other nodes that have services of ours, and those are asked
+//     themselves. Workers of hosts that nobody names and that have nothing of ours
+//     are retired; that of a silent agent only when Consul has forgotten its node
+//     (reapTime). When all this takes longer than a second, what is to be written
+//     where all has been seen is handed out already; removals wait for the whole
+//     look.
 //  4. Desired.Plan: names that clash get their incumbents, each service and each
 //     key is compared, what is missing is added. Services at the wrong agent go
 //     only when they are registered at home: first that, then a resync.
@@ -202,7 +211,7 @@
 // that there is nothing to deregister: the memory may be wrong.
 //
 // While the stream is down and Marathon has not answered for longer than
-// Policy.Confirm, nothing is registered: what we know may be long over.
+// Policy.Confirm, and for a minute at least, nothing is registered: what we know may be long over.
 //
 // With Translation.Fallback the main agent is looked at like any host's. A plan may
 // register there what belongs to an agent that there is no way to, if the catalog
@@ -229,7 +238,8 @@
 // catalog. An agent registers one service after the other whatever it is sent
 // (Consul 1.22: 191 a second with one in flight, 192 with 32), so more would only
 // wait there, in front of what is urgent. A resync lists each agent with two
-// requests, all agents at once, and the keys with one. Marathon has one stream,
+// requests (the main agent, with fallback, with four), all agents at once, and the
+// keys with one. Marathon has one stream,
 // at most one snapshot, and at most readsAtOnce apps in flight for events and as
 // many for a resync. Whoever answers 429 or 500 is left alone for a while, as
 // one who does not answer is.

@@ -157,7 +157,6 @@ func (d *Desired) applyGroup(version string, out *Effects) {
 	d.read(p.apps, out)
 	if len(p.apps) == 0 {
 		d.read(sortedKeys(d.failed), out)
-		clear(d.failed)
 	}
 }
 

@@ -54,7 +54,7 @@ func (w *agentWorker) do(ctx context.Context, j job) (outcome, error) {
 	switch {
 	case want.Verdict == Held:
 		return outcome{}, nil
-	case want.Verdict == Present && (w.fleet.of(want.Host) == n || j.fallback && w.noWayTo(want.Host)):
+	case want.Verdict == Present && w.belongs(want.Host, n, j):
 		return w.register(ctx, n, j, want, have, registered)
 	case want.Verdict == Present && !w.registeredAtHome(ctx, want.Host, j.key):
 		return outcome{homeFirst: 1}, nil
@@ -139,6 +139,13 @@ func (w Want) removal() (Removal, string) {
 	default:
 		return Missing, "task is not in Marathon"
 	}
+}
+
+// belongs reports whether a service of a host belongs to our node: as its home,
+// which it is for our own host even when nobody names that any more, or as the
+// fallback.
+func (w *agentWorker) belongs(host string, n *node, j job) bool {
+	return host == w.host || w.fleet.of(host) == n || j.fallback && w.noWayTo(host)
 }
 
 // noWayTo reports whether a host's agent does not answer at all now.

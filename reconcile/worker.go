@@ -102,7 +102,9 @@ func (w *worker) failed(ctx context.Context, j job, err error, failures int, wai
 	w.fellSilent(err)
 	j.finish(outcome{failed: 1})
 	j.batch, j.have = nil, nil
-	w.queue.put(j)
+	if !w.queue.put(j) { // retired meanwhile: a resync finds what is left
+		w.recovered()
+	}
 	w.queue.fail()
 	return w.rest(ctx, wait)
 }

@@ -39,7 +39,7 @@ func Flags() []cli.Flag {
 		text("consul", "http://localhost:8500", "`URL` of the main agent; scheme and port serve for all agents", "CONSUL_HTTP_ADDR"),
 		text("registration-id", "consular", "`name` that owns services and keys; one for each Marathon"),
 		span("sync-interval", 5*time.Minute, "`time` between resyncs of a healthy stream; 0 turns them off"),
-		span("poll-interval", 15*time.Second, "`time` between resyncs while the stream is down"),
+		span("poll-interval", 15*time.Second, "`time` between resyncs while the stream is down, or something is held back"),
 		span("idle-timeout", 45*time.Second, "a stream without a byte for this `time` is dead"),
 		yes("purge", true, "remove what Marathon no longer has"),
 		yes("no-purge", false, "remove only what an event has announced"),
@@ -63,7 +63,7 @@ func Flags() []cli.Flag {
 		&cli.StringFlag{Name: "port", Hidden: true},
 		text("marathon-user", "", "`name` for HTTP Basic; password from a file or CONSULAR_MARATHON_PASSWORD"),
 		text("marathon-password-file", "", "`file` of the user's password"),
-		text("marathon-token-file", "", "`file` of a token, sent instead of user and password"),
+		text("marathon-token-file", "", "`file` of a token, not together with a user or password"),
 		text("marathon-token-type", "dcos", "`type` of the token: dcos (token=…) or bearer"),
 		text("consul-token-file", "", "`file` of the ACL token", "CONSUL_HTTP_TOKEN_FILE"),
 	}

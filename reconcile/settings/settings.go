@@ -81,8 +81,13 @@ func (s *Settings) reachMarathon(c *cli.Context, waits transport.Config) error {
 	}
 	waits.TLS = tlsFiles(c, "marathon")
 	rest, errTLS := transport.New(waits)
-	if err := firstError(errPassword, errToken, errTLS); err != nil {
-		return fmt.Errorf("--marathon: %w", err)
+	switch {
+	case errPassword != nil:
+		return fmt.Errorf("--marathon-password-file: %w", errPassword)
+	case errToken != nil:
+		return fmt.Errorf("--marathon-token-file: %w", errToken)
+	case errTLS != nil:
+		return fmt.Errorf("--marathon: %w", errTLS)
 	}
 	if err := credentials.Check(masters); err != nil {
 		return err
@@ -114,10 +119,15 @@ func (s *Settings) reachConsul(c *cli.Context, waits transport.Config) error {
 		waits.TLS.Insecure = env.Insecure
 	}
 	if s.Reconcile.Fallback {
-		waits.Connect = Span(c, "fallback-timeout")
+		if waits.Connect = Span(c, "fallback-timeout"); waits.Connect == 0 {
+			return errors.New("--fallback-timeout 0s: must be more than 0")
+		}
+	}
+	if errToken != nil {
+		return fmt.Errorf("--consul-token-file: %w", errToken)
 	}
 	requests, errTLS := transport.New(waits)
-	if err := firstError(errAddress, errToken, errTLS); err != nil {
+	if err := firstError(errAddress, errTLS); err != nil {
 		return fmt.Errorf("--consul: %w", err)
 	}
 	s.Consul.Address, s.Consul.Transport, s.Consul.Token = agent, requests, token.Text
