@@ -19,11 +19,17 @@ type Clash struct {
 func (d *Desired) Clashes() []Clash {
 	var clashes []Clash
 	for _, name := range d.Names() {
-		if apps := d.names[name]; len(apps) > 1 {
-			clashes = append(clashes, Clash{Name: name, Apps: slices.Clone(apps), Incumbent: d.incumbents[name]})
+		if clash, is := d.clashOf(name); is {
+			clashes = append(clashes, clash)
 		}
 	}
 	return clashes
+}
+
+// clashOf returns the clash of one service name, if there is one.
+func (d *Desired) clashOf(name string) (Clash, bool) {
+	apps := d.names[name]
+	return Clash{Name: name, Apps: slices.Clone(apps), Incumbent: d.incumbents[name]}, len(apps) > 1
 }
 
 // quarantined reports whether a clash keeps the app from being registered.

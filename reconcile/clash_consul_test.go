@@ -94,6 +94,9 @@ func TestNewcomerHeardOfIsQuarantined(t *testing.T) {
 	must(t, s.marathon.Create(web("/afterwards", 3))) // one on each host: whoever was to come first is there
 	must(t, s.marathon.Scale("/a/b", 4))
 	s.quarantines(newcomer())
+	if why := s.saysNothingOf("name clash"); why != "" {
+		t.Error(why) // with no resync due, whoever waits for the newcomer must be told now
+	}
 	s.wantClash()
 	if n := s.registered("/a-b"); n > 0 {
 		t.Errorf("%d tasks were registered from quarantine", n)

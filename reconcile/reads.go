@@ -196,12 +196,16 @@ func (r *Reconciler) readApp(ctx context.Context, id string, then func(Effects))
 	default:
 		effects = r.desired.Answer(asked, app, now)
 	}
+	clash, clashes := r.desired.clashOf(ServiceName(id))
 	r.mu.Unlock()
 	if err != nil {
 		return err
 	}
 	r.heard()
 	r.notePorts(app)
+	if clashes {
+		r.tellClash(clash)
+	}
 	then(effects)
 	return nil
 }

@@ -160,10 +160,7 @@ func (r *Reconciler) tell(p *Plan) {
 		}
 	}
 	for _, c := range p.Clashes {
-		if r.once(fmt.Sprint("clash ", c)) {
-			r.config.Log.Error().Str("service", c.Name).Strs("app", c.Apps).Str("goes_on", c.Incumbent).
-				Msg("name clash: the others are quarantined")
-		}
+		r.tellClash(c)
 	}
 	for _, u := range p.Unfit {
 		if r.once(u) {
@@ -175,6 +172,14 @@ func (r *Reconciler) tell(p *Plan) {
 	if p.Unowned > 0 && r.once(fmt.Sprint("unowned ", p.Unowned)) {
 		r.config.Log.Info().Int("keys", p.Unowned).
 			Msg("keys below the prefix that nobody owns and no app wants: left alone")
+	}
+}
+
+// tellClash says who goes on and who does not, once for each such state of a name.
+func (r *Reconciler) tellClash(c Clash) {
+	if r.once(fmt.Sprint("clash ", c)) {
+		r.config.Log.Error().Str("service", c.Name).Strs("app", c.Apps).Str("goes_on", c.Incumbent).
+			Msg("name clash: the others are quarantined")
 	}
 }
 
