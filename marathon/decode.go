@@ -131,10 +131,25 @@ type planJSON struct {
 			Action string `json:"action"`
 			// Type is what Action was called before 1.1.2.
 			Type string `json:"type"`
-			// App is absent when the action is about a pod.
+			// App is absent when the action is about a pod, and Pod otherwise.
 			App string `json:"app"`
+			Pod string `json:"pod"`
 		} `json:"actions"`
 	} `json:"steps"`
+}
+
+// pods returns the IDs of the pods in the plan, sorted and without duplicates.
+func (p planJSON) pods() []string {
+	var all []string
+	for _, step := range p.Steps {
+		for _, action := range step.Actions {
+			if action.Pod != "" {
+				all = append(all, action.Pod)
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // apps returns the IDs of the apps in the plan and of those that it stops for
@@ -163,7 +178,7 @@ func decodeDeploymentPlanned(data []byte) (Event, error) {
 	}
 	all, stopped := plan.apps()
 	return DeploymentPlanned{
-		Meta: meta(deploymentInfo, timestamp), Version: plan.Version, Apps: all, Stopped: stopped,
+		Meta: meta(deploymentInfo, timestamp), Version: plan.Version, Apps: all, Pods: plan.pods(), Stopped: stopped,
 	}, nil
 }
 
@@ -174,7 +189,7 @@ func decodeDeploymentEnded(name string, data []byte) (Event, error) {
 	}
 	all, stopped := plan.apps()
 	return DeploymentEnded{
-		Meta: meta(name, timestamp), Version: plan.Version, Apps: all, Stopped: stopped,
+		Meta: meta(name, timestamp), Version: plan.Version, Apps: all, Pods: plan.pods(), Stopped: stopped,
 		Failed: name == deploymentFailed,
 	}, nil
 }

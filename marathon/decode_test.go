@@ -45,6 +45,7 @@ func TestDecode(t *testing.T) {
 		},
 		"deployment_info-1.9-light-pod": DeploymentPlanned{
 			Meta: Meta{"deployment_info", at("2020-06-02T10:00:00.260Z")}, Version: "2020-06-02T08:15:30.120Z",
+			Pods: []string{"/shop/cart"},
 		},
 		"app_terminated_event-1.9": AppTerminated{
 			Meta{"app_terminated_event", at("2020-06-02T12:00:05.000Z")}, "/shop/web",
@@ -136,7 +137,7 @@ func TestDecodePlans(t *testing.T) {
 	got, err := Decode("deployment_info", []byte(data))
 	want := DeploymentPlanned{
 		Meta: Meta{Type: "deployment_info"}, Version: "v",
-		Apps: []string{"/a", "/b", "/c"}, Stopped: []string{"/a", "/c"},
+		Apps: []string{"/a", "/b", "/c"}, Pods: []string{"/pod"}, Stopped: []string{"/a", "/c"},
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)

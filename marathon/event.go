@@ -32,8 +32,9 @@ type TaskChanged struct {
 type DeploymentPlanned struct {
 	Meta
 	Version string
-	// Apps are the IDs of all apps in the plan, sorted, each once. Pods are not in it.
-	Apps []string
+	// Apps are the IDs of all apps in the plan, sorted, each once, and Pods those
+	// of all pods.
+	Apps, Pods []string
 	// Stopped are those of Apps that the plan stops for good (StopApplication).
 	Stopped []string
 }
@@ -44,9 +45,10 @@ type DeploymentPlanned struct {
 type DeploymentEnded struct {
 	Meta
 	Version string
-	Apps    []string
-	Stopped []string
-	Failed  bool
+	// Apps, Pods and Stopped are those of DeploymentPlanned.
+	Apps, Pods []string
+	Stopped    []string
+	Failed     bool
 }
 
 // GroupChanged is group_change_success: REST shows the change of Version now.

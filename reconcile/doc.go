@@ -88,7 +88,8 @@
 //	  CREATED, any other
 //	deployment_info         the plan's apps, by its version;  -              -
 //	                        apps it stops are marked; an ID
-//	                        that was no app may be one now
+//	                        that was no app may be one now;
+//	                        its pods are known to be no apps
 //	deployment_success      the same, without the mark        -              the plan's apps
 //	deployment_failed       the same; its apps may be taken   -              the plan's apps
 //	                        back by a change that names none

@@ -114,9 +114,11 @@ func (d *Desired) Apply(e marathon.Event, at time.Time) Effects {
 	case marathon.DeploymentPlanned:
 		d.plans.remember(e.Version, e.Apps, d.now)
 		d.announce(e.Apps, e.Stopped)
+		d.notePods(e.Pods, at)
 	case marathon.DeploymentEnded:
 		d.plans.remember(e.Version, e.Apps, d.now)
 		d.announce(e.Apps, nil)
+		d.notePods(e.Pods, at)
 		d.read(e.Apps, &out)
 		d.fail(e)
 	case marathon.GroupChanged:
@@ -142,6 +144,16 @@ func (d *Desired) announce(apps, stopped []string) {
 	for _, app := range stopped {
 		if a := d.apps[app]; a != nil {
 			a.stopped = true
+		}
+	}
+}
+
+// notePods notes that IDs are pods, so that their containers' events cost no
+// read. What is known as an app is not believed to be a pod until it is gone.
+func (d *Desired) notePods(pods []string, at time.Time) {
+	for _, id := range pods {
+		if d.apps[id] == nil {
+			d.noteGone(id, goneEntry{asked: d.now, at: at, wasApp: d.gone[id].wasApp})
 		}
 	}
 }
