@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -157,24 +156,6 @@ func (g *guarded) wantState(want []string) {
 	}
 }
 
-// journal is a log that may be read while it is written.
-type journal struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
-
 // configure reads options as main does.
 func (g *guarded) configure(log zerolog.Logger, options ...string) settings.Settings {
 	g.Helper()
@@ -200,7 +181,7 @@ func closeIdle(t *testing.T, s settings.Settings) {
 // read, by the plan, and all of the log at debug.
 func (g *guarded) sync(options ...string) (unread []string, log string, clean bool) {
 	g.Helper()
-	var journal journal
+	var journal logBuffer
 	logger := zerolog.New(&journal)
 	s := g.configure(logger, options...)
 	r, err := s.Reconciler(logger)
@@ -355,7 +336,7 @@ func TestTokenRotatesWhileRunning(t *testing.T) {
 	first := g.newToken(minimal())
 	g.useToken(first)
 	g.app("/web", 2)
-	var journal journal
+	var journal logBuffer
 	logger := zerolog.New(&journal)
 	stop := g.run(g.configure(logger, "--consul-token-file", g.token), logger)
 	defer stop()

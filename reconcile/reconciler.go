@@ -125,11 +125,8 @@ func (r *Reconciler) employ(host string) (*agentWorker, error) {
 		return nil, err
 	}
 	w := &agentWorker{
-		worker: worker{
-			queue: newQueue(), recovered: r.agentBack, refused: r.refused,
-			log: r.config.Log.With().Str("agent", a.Address()).Logger(),
-		},
-		host: host, agent: a, fleet: r.fleet,
+		worker: r.newWorker(a.Address()),
+		host:   host, agent: a, fleet: r.fleet,
 		desired: r.look,
 		ours:    r.ours,
 		stale:   r.stale,
@@ -145,12 +142,18 @@ func (r *Reconciler) employ(host string) (*agentWorker, error) {
 	return w, nil
 }
 
+// newWorker returns the worker of one failure domain, by its name in the log,
+// with nothing to do yet.
+func (r *Reconciler) newWorker(name string) worker {
+	return worker{
+		queue: newQueue(), recovered: r.agentBack, refused: r.refused,
+		log: r.config.Log.With().Str("agent", name).Logger(),
+	}
+}
+
 func (r *Reconciler) newKeyWorker() *keyWorker {
 	w := &keyWorker{
-		worker: worker{
-			queue: newQueue(), recovered: r.agentBack, refused: r.refused,
-			log: r.config.Log.With().Str("agent", "kv").Logger(),
-		},
+		worker: r.newWorker("kv"),
 		labels: r.consul.Labels,
 		diff: func(name string, have []consul.Key) []Change {
 			r.mu.Lock()
@@ -166,10 +169,7 @@ func (r *Reconciler) newKeyWorker() *keyWorker {
 
 func (r *Reconciler) newCatalogWorker() *catalogWorker {
 	w := &catalogWorker{
-		worker: worker{
-			queue: newQueue(), recovered: r.agentBack, refused: r.refused,
-			log: r.config.Log.With().Str("agent", "catalog").Logger(),
-		},
+		worker:  r.newWorker("catalog"),
 		catalog: r.consul.Catalog,
 		desired: r.look,
 	}

@@ -203,7 +203,7 @@ func TestCertificatesRotateWhileRunning(t *testing.T) {
 	for _, side := range []string{"--marathon", "--consul"} {
 		options = append(options, side+"-ca-file", ca, side+"-cert-file", cert, side+"-key-file", key)
 	}
-	var journal journal
+	var journal logBuffer
 	logger := zerolog.New(&journal)
 	stop := s.run(s.configure(logger, options...), logger)
 	defer stop()
@@ -231,7 +231,7 @@ func (g *guarded) run(s settings.Settings, log zerolog.Logger) (stop func()) {
 }
 
 // says waits until the log does.
-func (g *guarded) says(log *journal, text string) {
+func (g *guarded) says(log *logBuffer, text string) {
 	g.Helper()
 	g.eventually(func() bool { return strings.Contains(log.String(), text) }, func() string {
 		return fmt.Sprintf("the log does not say %s:\n%s", text, log)
@@ -239,7 +239,7 @@ func (g *guarded) says(log *journal, text string) {
 }
 
 // converges waits until Consul is right.
-func (g *guarded) converges(log *journal) {
+func (g *guarded) converges(log *logBuffer) {
 	g.Helper()
 	g.eventually(func() bool { return slices.Equal(g.state(), g.want()) }, func() string {
 		return fmt.Sprintf("in Consul is\n%q, want\n%q\n%s", g.state(), g.want(), log)
