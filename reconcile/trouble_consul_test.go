@@ -27,7 +27,8 @@ import (
 
 // doors are proxies before all agents: they tell what is written to Consul.
 type doors struct {
-	// wrote is told of each write when Consul has answered it.
+	// wrote is told of each write that Consul has done, before the client is. A
+	// transaction that came too late for its check-and-set is none.
 	wrote func(*http.Request)
 
 	mu     sync.Mutex
@@ -50,7 +51,8 @@ func openDoors(t testing.TB, dev *devconsul.Cluster, port int) *doors {
 		connections := &http.Transport{MaxIdleConnsPerHost: 16}
 		proxy.Transport = connections
 		proxy.ErrorLog = log.New(io.Discard, "", 0) // of clients that went away
-		server := &http.Server{Handler: d.before(proxy)}
+		proxy.ModifyResponse = d.answered
+		server := &http.Server{Handler: proxy}
 		var serving sync.WaitGroup
 		serving.Go(func() { _ = server.Serve(listener) })
 		t.Cleanup(func() {
@@ -62,13 +64,11 @@ func openDoors(t testing.TB, dev *devconsul.Cluster, port int) *doors {
 	return d
 }
 
-func (d *doors) before(agent http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		agent.ServeHTTP(w, r)
-		if r.Method != http.MethodGet {
-			d.wrote(r)
-		}
-	})
+func (d *doors) answered(r *http.Response) error {
+	if r.Request.Method != http.MethodGet && r.StatusCode == http.StatusOK {
+		d.wrote(r.Request)
+	}
+	return nil
 }
 
 // take returns what was written since it was last asked.
