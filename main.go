@@ -24,6 +24,7 @@ import (
 	"consular/consul/devconsul"
 	"consular/marathon"
 	"consular/marathon/simulator"
+	"consular/marathon/transport"
 	"consular/reconcile"
 	"consular/reconcile/settings"
 	"consular/stream"
@@ -161,6 +162,10 @@ func runCommand(ctx context.Context, p program) error {
 	all, ctx := errgroup.WithContext(ctx)
 	all.Go(func() error { return subscriber.Run(ctx) })
 	all.Go(func() error { return r.Run(ctx) })
+	all.Go(func() error {
+		transport.WatchFiles(ctx, p.Files, func() { subscriber.TryAgain(); r.TryAgain() })
+		return nil
+	})
 	err = all.Wait()
 	p.log.Info().Msg("consular ends: services stay registered")
 	return err
@@ -253,7 +258,13 @@ func eventsCommand(ctx context.Context, p program) error {
 	if err != nil {
 		return err
 	}
-	return subscriber.Run(ctx)
+	all, ctx := errgroup.WithContext(ctx)
+	all.Go(func() error { return subscriber.Run(ctx) })
+	all.Go(func() error {
+		transport.WatchFiles(ctx, p.Files, subscriber.TryAgain)
+		return nil
+	})
+	return all.Wait()
 }
 
 func demoCommand(ctx context.Context, p program) error {

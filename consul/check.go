@@ -3,10 +3,8 @@ package consul
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -22,12 +20,8 @@ const (
 	maxKeyValue  = 512 << 10 // limits.kv_max_value_size, Consul's default
 )
 
-var (
-	serviceID = regexp.MustCompile(`^[A-Za-z0-9._:-]+$`)
-	metaKey   = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
-	hostName  = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?` +
-		`(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$`)
-)
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?` +
+	`(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$`)
 
 // Check reports why Consul would refuse the service, or take it and choke on
 // it: it registers any port and any ID, and an ID with a tab can then never be
@@ -88,7 +82,7 @@ func checkServiceID(id string) error {
 	switch {
 	case len(id) > maxServiceID:
 		return fmt.Errorf("service id %.40q...: longer than %d characters", id, maxServiceID)
-	case !serviceID.MatchString(id) || id == "." || id == "..":
+	case !consistsOf(id, "._:-") || id == "." || id == "..":
 		return fmt.Errorf("service id %q: want A-Z a-z 0-9 . _ : - only, and neither .. nor . alone", id)
 	}
 	return nil
@@ -108,18 +102,41 @@ func checkMeta(meta map[string]string) error {
 	if len(meta) > maxMetaPairs {
 		return fmt.Errorf("service meta: %d pairs, Consul takes %d", len(meta), maxMetaPairs)
 	}
-	for _, key := range slices.Sorted(maps.Keys(meta)) {
-		value := meta[key]
-		switch {
-		case len(key) > maxMetaKey || !metaKey.MatchString(key) || strings.HasPrefix(key, "consul-"):
-			return fmt.Errorf("service meta key %.200q: want 1 to %d of A-Z a-z 0-9 _ -, not beginning with consul-", key, maxMetaKey)
-		case len(value) > maxMetaValue:
-			return fmt.Errorf("service meta %s: %d bytes, Consul takes %d", key, len(value), maxMetaValue)
-		case !utf8.ValidString(value):
-			return fmt.Errorf("service meta %s: not UTF-8", key)
+	// Whatever the map's order, the first bad key is named.
+	var first string
+	var firstErr error
+	for key, value := range meta {
+		if err := checkPair(key, value); err != nil && (firstErr == nil || key < first) {
+			first, firstErr = key, err
 		}
 	}
+	return firstErr
+}
+
+func checkPair(key, value string) error {
+	switch {
+	case len(key) > maxMetaKey || !consistsOf(key, "_-") || strings.HasPrefix(key, "consul-"):
+		return fmt.Errorf("service meta key %.200q: want 1 to %d of A-Z a-z 0-9 _ -, not beginning with consul-", key, maxMetaKey)
+	case len(value) > maxMetaValue:
+		return fmt.Errorf("service meta %s: %d bytes, Consul takes %d", key, len(value), maxMetaValue)
+	case !utf8.ValidString(value):
+		return fmt.Errorf("service meta %s: not UTF-8", key)
+	}
 	return nil
+}
+
+// consistsOf reports whether a word has letters and digits of ASCII and those
+// others only, and at least one. Every task is asked twice at each resync, where
+// a regular expression took a tenth of the time.
+func consistsOf(word, others string) bool {
+	for i := range len(word) {
+		switch c := word[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case strings.IndexByte(others, c) < 0:
+			return false
+		}
+	}
+	return word != ""
 }
 
 // checkPath reports why a path of segments cannot be part of a URL of Consul's,

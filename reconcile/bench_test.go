@@ -107,7 +107,8 @@ func strangers(a Actual) Actual {
 }
 
 // BenchmarkQueue is a job put and taken while 10,000 others wait, as in a first
-// sync: one of a task that runs, and one of a task that has ended.
+// sync: one of a task that runs, one of a task that has ended, and one of a task
+// that ends while it waits.
 func BenchmarkQueue(b *testing.B) {
 	for name, state := range map[string]marathon.State{"runs": marathon.TaskRunning, "ended": marathon.TaskKilled} {
 		b.Run(name, func(b *testing.B) {
@@ -123,5 +124,33 @@ func BenchmarkQueue(b *testing.B) {
 				}
 			}
 		})
+	}
+	b.Run("ends", func(b *testing.B) {
+		q, keys := newQueue(), make([]string, 10_000)
+		for i := range keys {
+			keys[i] = fmt.Sprint("task-", i)
+			q.put(job{key: keys[i]})
+		}
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			key := keys[(i+len(keys)/2)%len(keys)]
+			q.put(job{key: key, cause: cause{state: marathon.TaskKilled}})
+			q.take()
+			q.put(job{key: key})
+		}
+	})
+}
+
+// BenchmarkLostTasks is a lost task while 5,000 others of 50,000 were lost within
+// the last minute.
+func BenchmarkLostTasks(b *testing.B) {
+	r := New(Config{Policy: Policy{Purge: true, Limit: 50}}, nil, Consul{})
+	r.desired = knowing(aLargeCluster(2500, 500, 0)...)
+	for i := range 5000 {
+		r.allowAway(fmt.Sprint("lost-", i))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		r.allowAway("lost-1")
 	}
 }

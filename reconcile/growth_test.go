@@ -327,5 +327,5 @@ func (g growth) check(t *testing.T, first growth) {
 	}
 	slower("a cold start", g.cold, first.cold, 1.5*times)
 	slower("a steady resync", g.steady, first.steady, 1.5*times)
-	slower("an event", g.event, first.event, 2)
+	slower("an event", g.event, first.event, 3)
 }

@@ -76,11 +76,11 @@ func (r *Reconciler) carry(effects Effects, why cause, grounds Removal) {
 func (r *Reconciler) allowAway(task string) bool {
 	now := time.Now()
 	r.mu.Lock()
-	recent := r.recentAway(now)
-	_, counted := r.away[task]
+	recent := r.away.recent(now)
+	counted := r.away.tasks[task]
 	allowed := counted || r.config.AllowAway(recent, len(r.desired.tasks))
-	if allowed {
-		r.away[task] = now
+	if allowed && !counted {
+		r.away.add(task, now)
 	}
 	r.mu.Unlock()
 	if !allowed {
@@ -95,14 +95,30 @@ func (r *Reconciler) allowAway(task string) bool {
 	return allowed
 }
 
-// recentAway counts the lost tasks of the last minute. Its caller holds mu.
-func (r *Reconciler) recentAway(now time.Time) int {
-	for task, at := range r.away {
-		if now.Sub(at) > awayWindow {
-			delete(r.away, task)
-		}
+// awayTasks are the lost tasks that were deregistered within the last minute.
+type awayTasks struct {
+	tasks map[string]bool
+	// order has each of them, the oldest first.
+	order []awayTask
+}
+
+type awayTask struct {
+	id string
+	at time.Time
+}
+
+func (a *awayTasks) add(task string, now time.Time) {
+	a.tasks[task] = true
+	a.order = append(a.order, awayTask{task, now})
+}
+
+// recent counts them, and forgets the others.
+func (a *awayTasks) recent(now time.Time) int {
+	for len(a.order) > 0 && now.Sub(a.order[0].at) > awayWindow {
+		delete(a.tasks, a.order[0].id)
+		a.order = a.order[1:]
 	}
-	return len(r.away)
+	return len(a.order)
 }
 
 // logTask tells the start of a task's story; what is written tells the rest.

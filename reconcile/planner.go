@@ -195,7 +195,9 @@ func (p *planner) missing() {
 	for _, c := range p.Conflicts {
 		foreign[c.Agent+" "+c.Task] = true
 	}
-	for _, task := range p.desired.Tasks() {
+	tasks := p.desired.Tasks()
+	p.Changes = slices.Grow(p.Changes, len(tasks)-len(p.settled))
+	for _, task := range tasks {
 		if p.settled[task] {
 			continue
 		}

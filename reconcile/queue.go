@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -54,17 +53,31 @@ func (c cause) event() bool { return c.state != "" }
 // sync does not starve it. Putting never waits.
 type queue struct {
 	mu   sync.Mutex
-	jobs map[string]job
-	// urgent and later are the keys of jobs in their order, each in one of them.
-	urgent []string
-	later  []string
+	jobs map[string]waiting
+	// urgent and later are places in line. One that its job has left for another
+	// stays until it comes up, for to find it would take longer with each job.
+	urgent []place
+	later  []place
+	last   int // the newest place's number
 	wake   chan struct{}
 	// retired is closed when the worker is not needed any more.
 	retired chan struct{}
 }
 
+// waiting is a job and the number of its place.
+type waiting struct {
+	job
+	number int
+}
+
+// place is where a key's job waits, unless it has left for another.
+type place struct {
+	key    string
+	number int
+}
+
 func newQueue() *queue {
-	return &queue{jobs: map[string]job{}, wake: make(chan struct{}, 1), retired: make(chan struct{})}
+	return &queue{jobs: map[string]waiting{}, wake: make(chan struct{}, 1), retired: make(chan struct{})}
 }
 
 // retire ends the worker when it has nothing left to do now. Nothing is taken in
@@ -86,25 +99,30 @@ func (q *queue) put(j job) bool {
 	default:
 	}
 	before, waits := q.jobs[j.key]
+	number := before.number
 	if waits {
-		j = merge(before, j)
+		j = merge(before.job, j)
 	}
-	q.jobs[j.key] = j
 	switch ended := j.state.Phase() == marathon.Ended; {
 	case ended && (!waits || before.state.Phase() != marathon.Ended):
-		q.urgent = append(q.urgent, j.key)
-		if at := slices.Index(q.later, j.key); at >= 0 {
-			q.later = slices.Delete(q.later, at, at+1)
-		}
+		number = q.line(&q.urgent, j.key)
 	case !waits:
-		q.later = append(q.later, j.key)
+		number = q.line(&q.later, j.key)
 	}
+	q.jobs[j.key] = waiting{j, number}
 	q.mu.Unlock()
 	select {
 	case q.wake <- struct{}{}:
 	default:
 	}
 	return true
+}
+
+// line adds a place at the end of a line, and returns its number.
+func (q *queue) line(l *[]place, key string) int {
+	q.last++
+	*l = append(*l, place{key, q.last})
+	return q.last
 }
 
 // merge makes one job of two: the newer cause, but that the task has ended
@@ -150,17 +168,17 @@ func (q *queue) next(ctx context.Context) (job, bool) {
 func (q *queue) take() (job, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	line := &q.urgent
-	if len(*line) == 0 {
-		line = &q.later
+	for _, line := range []*[]place{&q.urgent, &q.later} {
+		for len(*line) > 0 {
+			first := (*line)[0]
+			*line = (*line)[1:]
+			if j := q.jobs[first.key]; j.number == first.number {
+				delete(q.jobs, first.key)
+				return j.job, true
+			}
+		}
 	}
-	if len(*line) == 0 {
-		return job{}, false
-	}
-	j := q.jobs[(*line)[0]]
-	*line = (*line)[1:]
-	delete(q.jobs, j.key)
-	return j, true
+	return job{}, false
 }
 
 // len returns how many things wait.

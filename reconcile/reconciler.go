@@ -66,15 +66,14 @@ type Reconciler struct {
 	// resync's goroutine uses it.
 	unreadLooks map[string]int
 
-	// held is what the last look held back, waiting counts that and what waits
-	// for its app's answer, and away when which lost task was
-	// deregistered; guarded by mu.
+	// held is what the last look held back, and waiting counts that and what waits
+	// for its app's answer; guarded by mu, as is all up to away.
 	held    HeldBack
 	waiting int
 	// heldWhy and heldLooks are what was logged of it, and how often.
 	heldWhy   string
 	heldLooks int
-	away      map[string]time.Time
+	away      awayTasks
 	// frozen is set while services of our registration ID belong to another
 	// Marathon: then no key is removed.
 	frozen atomic.Bool
@@ -105,7 +104,7 @@ func New(config Config, m Marathon, c Consul) *Reconciler {
 		config: config, marathon: m, consul: c,
 		agenda: newAgenda(), reading: newReading(),
 		desired: NewDesired(config.Translation),
-		said:    map[string]bool{}, away: map[string]time.Time{}, unreadLooks: map[string]int{},
+		said:    map[string]bool{}, away: awayTasks{tasks: map[string]bool{}}, unreadLooks: map[string]int{},
 	}
 	r.fleet = &fleet{workers: map[string]*agentWorker{}, nodes: map[string]*node{}, employ: r.employ, patience: config.Patience}
 	r.keys = r.newKeyWorker()
@@ -146,7 +145,7 @@ func (r *Reconciler) employ(host string) (*agentWorker, error) {
 // with nothing to do yet.
 func (r *Reconciler) newWorker(name string) worker {
 	return worker{
-		queue: newQueue(), recovered: r.agentBack, refused: r.refused,
+		queue: newQueue(), again: make(chan struct{}, 1), recovered: r.agentBack, refused: r.refused,
 		log: r.config.Log.With().Str("agent", name).Logger(),
 	}
 }
@@ -203,6 +202,19 @@ func (r *Reconciler) withWorkers(ctx context.Context, do func(context.Context) e
 	cancel()
 	running.Wait()
 	return err
+}
+
+// TryAgain is told that a credential or a certificate is another one: whoever is
+// left alone after a failure is tried at once.
+func (r *Reconciler) TryAgain() {
+	for _, host := range r.fleet.hosts() {
+		if w := r.fleet.existing(host); w != nil {
+			w.tryAgain()
+		}
+	}
+	r.keys.tryAgain()
+	r.catalog.tryAgain()
+	r.agenda.ask("credentials changed", time.Now())
 }
 
 // look is Desired.Look, for workers.

@@ -165,7 +165,7 @@ func (r *Reconciler) judge(actual Actual, empty bool) Plan {
 	defer r.mu.Unlock()
 	plan := r.desired.Plan(actual)
 	r.held = r.config.Filter(&plan, Judgement{
-		Now: now, Held: r.held, RecentAway: r.recentAway(now), EmptySnapshot: empty,
+		Now: now, Held: r.held, RecentAway: r.away.recent(now), EmptySnapshot: empty,
 	})
 	return plan
 }

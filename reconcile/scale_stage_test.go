@@ -187,8 +187,8 @@ func (s *stage) steadyResync(t *testing.T) figures {
 	return f
 }
 
-// idle is a time in which Marathon's events are all about a pod.
-func (s *stage) idle(t *testing.T) figures {
+// idle is a time in which Marathon's events are about nothing of ours.
+func (s *stage) idle(t *testing.T, event func(n int) []byte) figures {
 	t.Helper()
 	return s.during(t, s.consular.usage(t), func() time.Duration {
 		ticker := time.NewTicker(time.Second / idleRate)
@@ -196,10 +196,25 @@ func (s *stage) idle(t *testing.T) figures {
 		begin := time.Now()
 		for i := range int(idleFor.Seconds() * idleRate) {
 			<-ticker.C
-			s.marathon.Inject(taskEvent("/pod", fmt.Sprintf("pod.instance-%d.web", i), s.marathon.hosts[0], "TASK_RUNNING", "v"))
+			s.marathon.Inject(event(i))
 		}
 		return time.Since(begin)
 	})
+}
+
+// otherEvent is of a type that consular does not ask for, and that a Marathon
+// before 1.3.7 sends all the same.
+func otherEvent(n int) []byte {
+	return fmt.Appendf(nil, "event: instance_changed_event\r\ndata: "+
+		`{"instanceId":"other.marathon-%d","condition":"Running","runSpecId":"/other",`+
+		`"agentId":"s","host":"agent","runSpecVersion":"v",`+
+		`"eventType":"instance_changed_event","timestamp":%q}`+"\r\n\r\n", n, eventTime())
+}
+
+// podEvent is of a pod, in a type that consular asks for: it has to be decoded and
+// looked up.
+func (s *stage) podEvent(n int) []byte {
+	return taskEvent("/pod", fmt.Sprintf("pod.instance-%d.web", n), s.marathon.hosts[0], "TASK_RUNNING", "v")
 }
 
 // burst deploys an app of many tasks at once. Those on dead hosts wait.
@@ -269,5 +284,7 @@ func taskEvent(app, task, host, state, version string) []byte {
 		`{"slaveId":"s","taskId":%q,"taskStatus":%q,"message":"","appId":%q,"host":%q,`+
 		`"ipAddresses":[{"ipAddress":%q,"protocol":"IPv4"}],"ports":[31000],"version":%q,`+
 		`"eventType":"status_update_event","timestamp":%q}`+"\r\n\r\n",
-		task, state, app, host, host, version, time.Now().UTC().Format("2006-01-02T15:04:05.000Z"))
+		task, state, app, host, host, version, eventTime())
 }
+
+func eventTime() string { return time.Now().UTC().Format("2006-01-02T15:04:05.000Z") }

@@ -49,12 +49,12 @@ type figures struct {
 
 // scenes are what is measured, in the order of the table.
 var scenes = []string{
-	"cold start", "steady resync", "burst", "idle", "burst, an agent dead", "event, median", "event, p99",
+	"cold start", "steady resync", "burst", "burst, an agent dead", "idle, other types", "idle, pods", "event, median", "event, p99",
 }
 
 // TestScale measures what consular costs beyond what Consul itself costs. Each
-// run has the bare client's turn and consular's one after the other, for the
-// machine is never equally fast for long.
+// run has the bare client's turn and consular's one after the other, in turns who
+// begins, for the machine is never equally fast for long.
 func TestScale(t *testing.T) {
 	if !*atScale {
 		return
@@ -63,37 +63,48 @@ func TestScale(t *testing.T) {
 	seen := map[string][]figures{}
 	for run := range *scaleRuns {
 		t.Logf("run %d of %d, load %s", run+1, *scaleRuns, load())
-		measure(t, binaries, func(scene string, f figures) {
+		for scene, f := range measure(t, binaries, run%2 == 0) {
 			t.Logf("%-22s %s", scene, f)
 			seen[scene] = append(seen[scene], f)
-		})
+		}
 	}
 	printTable(os.Stdout, seen)
 }
 
 // measure is one run: two clusters, for both cold starts are on an empty one.
-func measure(t *testing.T, binaries binaries, note func(scene string, f figures)) {
-	bareCold := onCluster(t, binaries, func(c *devconsul.Cluster) time.Duration {
-		return newBare(c).coldStart(t, newMarathon(t, c))
-	})
+func measure(t *testing.T, binaries binaries, bareFirst bool) map[string]figures {
+	var bareCold time.Duration
+	bare := func() {
+		bareCold = onCluster(t, binaries, func(c *devconsul.Cluster) time.Duration {
+			return newBare(c).coldStart(t, newMarathon(t, c))
+		})
+	}
+	if bareFirst {
+		bare()
+	}
+	seen := map[string]figures{}
 	onCluster(t, binaries, func(c *devconsul.Cluster) time.Duration {
 		s := &stage{marathon: newMarathon(t, c), cluster: c, bare: newBare(c), binary: binaries.consular}
-		f := s.coldStart(t)
-		f.bare = bareCold
-		note("cold start", f)
-		note("steady resync", s.steadyResync(t))
-		median, p99 := s.events(t)
-		note("event, median", median)
-		note("event, p99", p99)
-		note("idle", s.idle(t))
-		note("burst", s.burst(t, "/burst/one"))
+		seen["cold start"] = s.coldStart(t)
+		seen["steady resync"] = s.steadyResync(t)
+		seen["event, median"], seen["event, p99"] = s.events(t)
+		seen["idle, other types"] = s.idle(t, otherEvent)
+		seen["idle, pods"] = s.idle(t, s.podEvent)
+		seen["burst"] = s.burst(t, "/burst/one")
 		if err := c.Clients()[scaleAgents-1].Kill(); err != nil {
 			t.Fatal(err)
 		}
-		note("burst, an agent dead", s.burst(t, "/burst/two"))
+		seen["burst, an agent dead"] = s.burst(t, "/burst/two")
 		s.stop(t)
 		return 0
 	})
+	if !bareFirst {
+		bare()
+	}
+	cold := seen["cold start"]
+	cold.bare = bareCold
+	seen["cold start"] = cold
+	return seen
 }
 
 func (f figures) String() string {

@@ -37,11 +37,8 @@ func (w *agentWorker) do(ctx context.Context, j job) (outcome, error) {
 	if j.key == "" {
 		return outcome{}, w.listAnew(ctx)
 	}
-	n, err := w.ready(ctx)
+	n, err := w.takeListed(ctx)
 	if err != nil {
-		return outcome{}, err
-	}
-	if err := n.take(ctx); err != nil {
 		return outcome{}, err
 	}
 	defer n.release()
@@ -182,22 +179,23 @@ func (w *agentWorker) registeredAtHome(ctx context.Context, host, task string) b
 	return home.listed && there && w.ours(have)
 }
 
-// ready returns the agent's node, listed.
-func (w *agentWorker) ready(ctx context.Context) (*node, error) {
-	if n := w.node.Load(); n != nil {
-		if err := n.take(ctx); err != nil {
+// takeListed takes the turn of the agent's node, and lists the agent first when
+// what we know of it is not to be trusted.
+func (w *agentWorker) takeListed(ctx context.Context) (*node, error) {
+	for {
+		if n := w.node.Load(); n != nil {
+			if err := n.take(ctx); err != nil {
+				return nil, err
+			}
+			if n.listed {
+				return n, nil
+			}
+			n.release()
+		}
+		if err := w.listAnew(ctx); err != nil {
 			return nil, err
 		}
-		listed := n.listed
-		n.release()
-		if listed {
-			return n, nil
-		}
 	}
-	if err := w.listAnew(ctx); err != nil {
-		return nil, err
-	}
-	return w.node.Load(), nil
 }
 
 // listAnew lists the agent and has everything looked at that should be there: it

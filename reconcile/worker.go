@@ -25,6 +25,8 @@ type worker struct {
 	recovered func()
 	refused   func(job, error)
 	log       zerolog.Logger
+	// again ends a rest.
+	again chan struct{}
 	// silent says why the domain is left to the worker, which tries it now and then;
 	// nil while it answers.
 	silent atomic.Pointer[silence]
@@ -135,6 +137,14 @@ func (w *worker) leftAlone() error {
 	return nil
 }
 
+// tryAgain ends the rest after a failure, or else the next one.
+func (w *worker) tryAgain() {
+	select {
+	case w.again <- struct{}{}:
+	default:
+	}
+}
+
 // rest waits; false when ctx ends or the worker is not needed any more.
 func (w *worker) rest(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
@@ -146,6 +156,8 @@ func (w *worker) rest(ctx context.Context, d time.Duration) bool {
 		w.queue.fail()
 		return false
 	case <-timer.C:
+		return true
+	case <-w.again:
 		return true
 	}
 }

@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"context"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -59,16 +58,4 @@ func (r *retry) next(now time.Time) time.Duration {
 		r.waits.MaxInterval = patientMax
 	}
 	return r.waits.NextBackOff()
-}
-
-// sleep waits for d. It returns false, and at once, when ctx ends.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

@@ -85,3 +85,19 @@ func TestFiveHundredShortSubscriptions(t *testing.T) {
 		}
 	}
 }
+
+// Far into an outage, where waits are long, a changed credential is tried at once.
+func TestTryAgainEndsTheWait(t *testing.T) {
+	const changed = time.Hour
+	l := listen(t, changed+500*time.Millisecond, one, nil, nil, func(s *Subscriber) {
+		time.AfterFunc(changed, s.TryAgain)
+	})
+	dials := l.dialled()
+	last, before := dials[len(dials)-1].at, dials[len(dials)-2].at
+	if since := last.Sub(dials[0].at); since != changed {
+		t.Errorf("the last attempt was %v after the first, want one at %v", since, changed)
+	}
+	if wait := last.Sub(before); wait == 0 {
+		t.Error("the attempt before was as late: it proves nothing")
+	}
+}

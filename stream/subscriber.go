@@ -42,6 +42,8 @@ type Subscriber struct {
 	wanted    map[string]bool // empty: every type
 	transport http.RoundTripper
 	handler   Handler
+	// again ends the wait before the next attempt.
+	again chan struct{}
 	// wall is the wall clock.
 	wall func() time.Time
 }
@@ -51,7 +53,7 @@ func New(c Config, handler Handler) (*Subscriber, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	s := &Subscriber{config: c, transport: c.Transport, handler: handler, wanted: map[string]bool{}, wall: time.Now}
+	s := &Subscriber{config: c, transport: c.Transport, handler: handler, wanted: map[string]bool{}, again: make(chan struct{}, 1), wall: time.Now}
 	for _, kind := range c.EventTypes {
 		s.wanted[kind] = true
 	}
@@ -76,10 +78,32 @@ func (s *Subscriber) Run(ctx context.Context) error {
 	pace := newRetry(time.Now())
 	for next := 0; ; {
 		next = s.round(ctx, report, pace, next)
-		if !sleep(ctx, pace.next(time.Now())) {
+		if !s.wait(ctx, pace.next(time.Now())) {
 			return nil
 		}
 	}
+}
+
+// TryAgain ends the wait before the next attempt, or else the next wait: what
+// Marathon has refused may be another credential now. Any goroutine may call it.
+func (s *Subscriber) TryAgain() {
+	select {
+	case s.again <- struct{}{}:
+	default:
+	}
+}
+
+// wait waits for d at most. It returns false, and at once, when ctx ends.
+func (s *Subscriber) wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+	case <-s.again:
+	}
+	return true
 }
 
 // round tries the masters in turn, beginning with the given one, each at most

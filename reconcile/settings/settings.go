@@ -27,8 +27,16 @@ type Settings struct {
 	Stream    stream.Config
 	Consul    consul.Config
 	Reconcile reconcile.Config
+	// Files are all secrets and certificates: they may be changed at any time.
+	Files []string
 	// NoMarathon is set for the command remove: nothing is desired.
 	NoMarathon bool
+}
+
+// fileOptions name files that are read again when they change.
+var fileOptions = []string{
+	"marathon-password-file", "marathon-token-file", "marathon-ca-file", "marathon-cert-file", "marathon-key-file",
+	"consul-token-file", "consul-ca-file", "consul-cert-file", "consul-key-file",
 }
 
 // Read reads all options and lets each package check its own.
@@ -58,6 +66,11 @@ func Read(c *cli.Context, notice transport.Notice) (Settings, error) {
 		},
 		Policy:       reconcile.Policy{Purge: c.Bool("purge") && !c.Bool("no-purge"), Limit: limit, Confirm: span("purge-confirm")},
 		SyncInterval: span("sync-interval"), PollInterval: span("poll-interval"), Patience: 4 * timeout,
+	}
+	for _, option := range fileOptions {
+		if name := c.String(option); name != "" {
+			s.Files = append(s.Files, name)
+		}
 	}
 	waits := transport.Config{Connect: timeout, Head: 3 * timeout, Silence: timeout, MaxConnsPerHost: 16, Notice: notice}
 	if err := firstError(waits.Check(), s.reachMarathon(c, waits), s.reachConsul(c, waits)); err != nil {

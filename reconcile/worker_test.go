@@ -1,0 +1,42 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// An agent that has refused our token for long is tried at once when the token is
+// another one, and not when its rest is over.
+func TestTryAgainEndsARest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := New(Config{Log: zerolog.Nop()}, nil, Consul{})
+		tried := make(chan time.Time, 1000)
+		r.keys.worker.do = func(context.Context, job) (outcome, error) {
+			tried <- time.Now()
+			return outcome{}, errors.New("permission denied")
+		}
+		ended := make(chan struct{})
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { defer close(ended); r.keys.run(ctx) }()
+		r.keys.queue.put(job{key: "web"})
+		time.Sleep(10 * time.Minute)
+		for len(tried) > 0 {
+			<-tried
+		}
+		changed := time.Now()
+		r.TryAgain()
+		if took := (<-tried).Sub(changed); took != 0 {
+			t.Errorf("tried %v after the change", took)
+		}
+		if took := (<-tried).Sub(changed); took < 10*time.Second {
+			t.Errorf("tried again %v later: the rests begin anew", took)
+		}
+		cancel()
+		<-ended
+	})
+}
