@@ -4,23 +4,27 @@ import "sync"
 
 // outcome counts what came of jobs.
 type outcome struct {
-	registered, updated, deregistered int
-	keysSet, keysDeleted              int
-	failed                            int
+	Registered, Updated, Deregistered int
+	KeysSet, KeysDeleted              int
+	// Failed counts jobs that failed at first try; their workers go on.
+	Failed int
 	// homeFirst counts services that stay where they are until they are
 	// registered at home.
 	homeFirst int
 }
 
 func (o *outcome) add(p outcome) {
-	o.registered += p.registered
-	o.updated += p.updated
-	o.deregistered += p.deregistered
-	o.keysSet += p.keysSet
-	o.keysDeleted += p.keysDeleted
-	o.failed += p.failed
+	o.Registered += p.Registered
+	o.Updated += p.Updated
+	o.Deregistered += p.Deregistered
+	o.KeysSet += p.KeysSet
+	o.KeysDeleted += p.KeysDeleted
+	o.Failed += p.Failed
 	o.homeFirst += p.homeFirst
 }
+
+// again reports whether another look can do what this one had to leave.
+func (o *outcome) again() bool { return o.homeFirst > 0 && o.Failed == 0 }
 
 // batch is one resync's share of all workers. When each of its jobs has been
 // done, or has failed for the first time, it calls finish, once.

@@ -31,5 +31,5 @@ func (w *catalogWorker) do(ctx context.Context, j job) (outcome, error) {
 	}
 	w.log.Info().Str("app", j.app).Str("task", j.key).Str("cause", j.name).Str("why", why).
 		Str("node", j.node).Msg("deregistered from a dead node")
-	return outcome{deregistered: 1}, nil
+	return outcome{Deregistered: 1}, nil
 }

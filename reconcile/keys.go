@@ -87,7 +87,7 @@ func (w *keyWorker) attempt(ctx context.Context, j job) (outcome, error) {
 		line = line.Strs("deleted", deleted)
 	}
 	line.Dur("took_ms", time.Since(start)).Msg("labels changed")
-	return outcome{keysSet: len(set), keysDeleted: len(deleted)}, nil
+	return outcome{KeysSet: len(set), KeysDeleted: len(deleted)}, nil
 }
 
 // list returns a name's keys: those that the resync has read, or else as they are.

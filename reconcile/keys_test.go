@@ -69,7 +69,7 @@ func TestKeysAreReadOnce(t *testing.T) {
 				frozen: func() bool { return false },
 			}
 			done, err := w.do(t.Context(), test.job)
-			if err != nil || done.keysSet != 1 || store.reads != test.reads {
+			if err != nil || done.KeysSet != 1 || store.reads != test.reads {
 				t.Errorf("%+v, %v after %d reads, want one key set after %d", done, err, store.reads, test.reads)
 			}
 			if len(store.keys) != 1 || store.keys[0].Value != "web" {

@@ -202,6 +202,6 @@ func (q *queue) fail() {
 	}
 	q.mu.Unlock()
 	for _, b := range batches {
-		b.done(outcome{failed: 1})
+		b.done(outcome{Failed: 1})
 	}
 }

@@ -91,18 +91,18 @@ func TestBatchesHearOfTheirJobsOnce(t *testing.T) {
 				q.fail()
 			case "do one":
 				if j, ok := q.take(); ok {
-					j.finish(outcome{registered: 1})
+					j.finish(outcome{Registered: 1})
 				}
 			}
 		}
 		for j, ok := q.take(); ok; j, ok = q.take() {
-			j.finish(outcome{registered: 1})
+			j.finish(outcome{Registered: 1})
 		}
 		if len(finished) != resyncs {
 			t.Fatalf("%d of %d resyncs finished", len(finished), resyncs)
 		}
 		for resync, o := range finished {
-			if o.registered+o.failed > sizes[resync] {
+			if o.Registered+o.Failed > sizes[resync] {
 				t.Fatalf("resync %d of %d jobs: %+v", resync, sizes[resync], o)
 			}
 		}

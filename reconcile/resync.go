@@ -79,7 +79,7 @@ const housekeeping = 24 * time.Hour
 func (r *Reconciler) resync(ctx context.Context, why string) error {
 	return r.carryOut(ctx, why, func(_ Plan, s Summary) {
 		s.log(r.config.Log)
-		if s.again {
+		if s.again() {
 			r.agenda.askLimited("moved", time.Now(), time.Second)
 		}
 	})
@@ -93,7 +93,7 @@ func (r *Reconciler) carryOut(ctx context.Context, why string, finish func(Plan,
 	var s Summary
 	// One more than the jobs: handing out itself.
 	b := newBatch(1, func(done outcome) {
-		s.add(done)
+		s.outcome = done
 		finish(plan, s)
 	})
 	plan, err := r.plan(ctx, func(early Plan) { r.handOut(early, b) })
@@ -232,7 +232,7 @@ func (r *Reconciler) handOut(plan Plan, b *batch) {
 			r.catalog.queue.put(j.job)
 		default:
 			if err := r.fleet.put(j.host, j.job); err != nil { // it had a worker when it was listed
-				b.done(outcome{failed: 1})
+				b.done(outcome{Failed: 1})
 			}
 		}
 	}

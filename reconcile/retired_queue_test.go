@@ -37,7 +37,7 @@ func TestRetiredWorkerFinishesItsBatch(t *testing.T) {
 					if c.fails {
 						return outcome{}, errors.New("no answer")
 					}
-					return outcome{registered: 1}, nil
+					return outcome{Registered: 1}, nil
 				}
 				done := make(chan outcome, 1)
 				b := newBatch(1, func(o outcome) { done <- o })
@@ -47,7 +47,7 @@ func TestRetiredWorkerFinishesItsBatch(t *testing.T) {
 				c.act(w, func(key string) {
 					b.expect(1)
 					if !w.queue.put(job{key: key, batch: b}) {
-						b.done(outcome{failed: 1})
+						b.done(outcome{Failed: 1})
 					}
 				})
 				b.done(outcome{})

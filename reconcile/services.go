@@ -83,10 +83,10 @@ func (w *agentWorker) register(ctx context.Context, n *node, j job, want Want, h
 		Str("service", want.Service.Name).Int("port", want.Service.Port)
 	if registered {
 		line.Strs("why", drift).Msg("updated")
-		return outcome{updated: 1}, nil
+		return outcome{Updated: 1}, nil
 	}
 	line.Msg("registered")
-	return outcome{registered: 1}, nil
+	return outcome{Registered: 1}, nil
 }
 
 // deregister removes a service, if the job's grounds allow it. An event always
@@ -107,7 +107,7 @@ func (w *agentWorker) deregister(ctx context.Context, n *node, j job, want Want,
 		return outcome{}, nil
 	}
 	w.wrote(w.log.Info(), j, want.App, start).Str("service", have.Name).Str("why", why).Msg("deregistered")
-	return outcome{deregistered: 1}, nil
+	return outcome{Deregistered: 1}, nil
 }
 
 // wrote adds to a log line what every write says.

@@ -17,13 +17,10 @@ type Summary struct {
 	// Apps and Tasks count what Marathon has; Tasks those that run.
 	Apps, Tasks int
 	// Services and Keys count what we owned in Consul when it began.
-	Services, Keys                    int
-	Registered, Updated, Deregistered int
-	KeysSet, KeysDeleted              int
+	Services, Keys int
+	outcome
 	// Reads counts GET /v2/apps/{id} since the summary before.
 	Reads int
-	// Failed counts changes that failed at first try; their workers go on.
-	Failed int
 	// Held counts removals that the policy holds back, and Unconfirmed those
 	// whose app did not answer.
 	Held, Unconfirmed int
@@ -35,7 +32,6 @@ type Summary struct {
 	Skipped, Unread int
 
 	start time.Time
-	again bool
 }
 
 // summary counts what a plan says.
@@ -56,16 +52,6 @@ func (r *Reconciler) summary(p Plan, why string, start time.Time) Summary {
 		}
 	}
 	return s
-}
-
-func (s *Summary) add(done outcome) {
-	s.Registered += done.registered
-	s.Updated += done.updated
-	s.Deregistered += done.deregistered
-	s.KeysSet += done.keysSet
-	s.KeysDeleted += done.keysDeleted
-	s.Failed += done.failed
-	s.again = done.homeFirst > 0 && done.failed == 0
 }
 
 // Clean reports whether everything that should be done was.
@@ -103,15 +89,16 @@ func (r *Reconciler) Sync(ctx context.Context) (Plan, Summary, error) {
 	var plan Plan
 	var sum Summary
 	err := r.withWorkers(ctx, func(ctx context.Context) (err error) {
-		if plan, sum, err = r.pass(ctx); err != nil || !sum.again {
+		if plan, sum, err = r.pass(ctx); err != nil || !sum.again() {
 			return err
 		}
 		first := sum
 		plan, sum, err = r.pass(ctx)
-		sum.carryOver(first)
-		if sum.again { // something is still not where it belongs
+		if sum.again() { // something is still not where it belongs
 			sum.Failed++
 		}
+		sum.outcome.add(first.outcome)
+		sum.start = first.start
 		return err
 	})
 	if err == nil {
@@ -138,17 +125,6 @@ func (r *Reconciler) pass(ctx context.Context) (Plan, Summary, error) {
 	case <-ctx.Done():
 		return Plan{}, Summary{}, ctx.Err()
 	}
-}
-
-// carryOver counts what the first of two passes has done.
-func (s *Summary) carryOver(first Summary) {
-	s.Registered += first.Registered
-	s.Updated += first.Updated
-	s.Deregistered += first.Deregistered
-	s.KeysSet += first.KeysSet
-	s.KeysDeleted += first.KeysDeleted
-	s.Failed += first.Failed
-	s.start = first.start
 }
 
 // tell logs what the operator has to know of a plan: each thing once.

@@ -73,7 +73,7 @@ func (w *worker) run(ctx context.Context) {
 			return
 		case errors.Is(err, errRefused):
 			w.refused(j, err)
-			j.finish(outcome{failed: 1})
+			j.finish(outcome{Failed: 1})
 		default:
 			failures++
 			if !w.failed(ctx, j, err, failures, pauses.NextBackOff()) {
@@ -102,7 +102,7 @@ func (w *worker) failed(ctx context.Context, j job, err error, failures int, wai
 		w.log.Warn().Err(err).Int("attempt", failures).Str("cause", j.name).Msg("does not answer")
 	}
 	w.fellSilent(err)
-	j.finish(outcome{failed: 1})
+	j.finish(outcome{Failed: 1})
 	j.batch, j.have = nil, nil
 	if !w.queue.put(j) { // retired meanwhile: a resync finds what is left
 		w.recovered()
