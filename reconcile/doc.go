@@ -192,8 +192,9 @@
 //     The workers of those that failed go on by themselves.
 //
 // Resyncs are asked for by connects, gaps, the sync interval, polling while the
-// stream is down or something is held back or unconfirmed, a domain that is back,
-// and what is said above; once one is due, it serves for all that were asked for.
+// stream is down or something is held back, unconfirmed or unread, a domain that is
+// back, a changed credential, and what is said above; once one is due, it serves for
+// all that were asked for.
 // Reasons that a stream of bad events could repeat are limited to one per poll
 // interval.
 //

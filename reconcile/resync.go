@@ -53,8 +53,8 @@ func (r *Reconciler) retryAfter(pause time.Duration) time.Duration {
 	return jitter(r.config.PollInterval)
 }
 
-// askNext wants the next resync: at the polling's pace while the stream is down
-// or something is held back.
+// askNext wants the next resync: at the polling's pace while the stream is down,
+// or something is held back, unconfirmed or unread.
 func (r *Reconciler) askNext() {
 	r.mu.Lock()
 	waiting := r.waiting > 0
@@ -66,7 +66,7 @@ func (r *Reconciler) askNext() {
 	if !r.live.Load() {
 		interval, why = r.config.PollInterval, "poll"
 	} else if waiting {
-		interval, why = r.config.PollInterval, "held back"
+		interval, why = r.config.PollInterval, "look again"
 	}
 	r.agenda.ask(why, time.Now().Add(jitter(interval)))
 }
