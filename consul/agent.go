@@ -58,7 +58,7 @@ func (a *Agent) Services(ctx context.Context) ([]Service, error) {
 	services := make([]Service, 0, len(answer))
 	for id, s := range answer {
 		if s == nil {
-			return nil, a.failed("list services", fmt.Errorf("service %q is null", id), "")
+			return nil, a.failed("list services", fmt.Errorf("service %.80q is null", id), "")
 		}
 		services = append(services, Service{
 			ID: s.ID, Name: s.Service, Address: s.Address, Port: s.Port, Tags: s.Tags, Meta: s.Meta,
@@ -72,7 +72,7 @@ func (a *Agent) Services(ctx context.Context) ([]Service, error) {
 // the catalog when Register returns. Source: PUT /v1/agent/service/register,
 // which needs service:write for its name.
 func (a *Agent) Register(ctx context.Context, s Service) error {
-	err := s.Check()
+	err := unfit(s.Check())
 	if err == nil {
 		err = a.client.Agent().ServiceRegisterOpts(&api.AgentServiceRegistration{
 			ID: s.ID, Name: s.Name, Address: s.Address, Port: s.Port, Tags: s.Tags, Meta: s.Meta,
@@ -87,8 +87,7 @@ func (a *Agent) Register(ctx context.Context, s Service) error {
 // Deregister removes the service. One that is not there is no error. Source:
 // PUT /v1/agent/service/deregister/{id}, which needs service:write for its name.
 func (a *Agent) Deregister(ctx context.Context, id string) error {
-	// Not as strict as Register: whatever reaches Consul as the ID it is may be removed.
-	err := checkPath(id)
+	err := unfit(checkRemoval(id))
 	if err == nil {
 		err = a.client.Agent().ServiceDeregisterOpts(id, query(ctx))
 	}

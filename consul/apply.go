@@ -28,12 +28,12 @@ const (
 // its transaction nor any after it was applied.
 // Source: PUT /v1/txn, PUT /v1/kv/<key>?cas=; both need key:write.
 func (l *Labels) Apply(ctx context.Context, name string, changes []KeyChange) error {
-	err := checkChanges(name, changes)
+	err := unfit(checkChanges(name, changes))
 	if err == nil {
 		err = l.apply(ctx, changes)
 	}
 	if err != nil {
-		return l.agent.failed("apply labels of "+name, err, "key:write")
+		return l.agent.failed("apply labels of "+printable(name), err, "key:write")
 	}
 	return nil
 }
@@ -62,7 +62,7 @@ func checkChanges(name string, changes []KeyChange) error {
 	for _, change := range changes {
 		key := change.Key
 		if key.Service != name || key.Label == "" {
-			return fmt.Errorf("key %q of service %q is none of its labels", key.Label, key.Service)
+			return fmt.Errorf("key %.200q of service %.200q is none of its labels", key.Label, key.Service)
 		}
 		if change.Delete {
 			continue

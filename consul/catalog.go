@@ -128,12 +128,12 @@ func (c *Catalog) Deregister(ctx context.Context, node, id string) error {
 		return err
 	}
 	if !health.failed(node) {
-		return fmt.Errorf("deregister %s from node %s: %w", id, node, ErrAlive)
+		return fmt.Errorf("deregister %s from node %s: %w", printable(id), node, ErrAlive)
 	}
 	_, err = c.agent.client.Catalog().Deregister(
 		&api.CatalogDeregistration{Node: node, ServiceID: id}, (&api.WriteOptions{}).WithContext(ctx))
 	if err != nil {
-		return c.agent.failed("deregister "+id+" from node "+node+" in the catalog", err, "service:write")
+		return c.agent.failed("deregister "+printable(id)+" from node "+node+" in the catalog", err, "service:write")
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func (s Service) Check() error {
 		return err
 	}
 	if err := checkSegment(s.Name); err != nil {
-		return fmt.Errorf("service name %q: %w", s.Name, err)
+		return fmt.Errorf("service name %.200q: %w", s.Name, err)
 	}
 	if err := CheckHost(s.Address); err != nil {
 		return fmt.Errorf("service address: %w", err)
@@ -64,7 +64,7 @@ func CheckHost(host string) error {
 // and store other misfits where no URL reaches them.
 func CheckLabel(name, label, value string) error {
 	if err := checkSegment(name); err != nil {
-		return fmt.Errorf("service name %q: %w", name, err)
+		return fmt.Errorf("service name %.200q: %w", name, err)
 	}
 	if err := checkPath(label); err != nil {
 		return fmt.Errorf("label %.200q: %w", label, err)
@@ -83,9 +83,18 @@ func checkServiceID(id string) error {
 	case len(id) > maxServiceID:
 		return fmt.Errorf("service id %.40q...: longer than %d characters", id, maxServiceID)
 	case !consistsOf(id, "._:-") || id == "." || id == "..":
-		return fmt.Errorf("service id %q: want A-Z a-z 0-9 . _ : - only, and neither .. nor . alone", id)
+		return fmt.Errorf("service id %.80q: want A-Z a-z 0-9 . _ : - only, and neither .. nor . alone", id)
 	}
 	return nil
+}
+
+// checkRemoval is not as strict as checkServiceID: whatever reaches Consul as the
+// ID it is may be removed.
+func checkRemoval(id string) error {
+	if len(id) > maxServiceID {
+		return fmt.Errorf("longer than %d characters", maxServiceID)
+	}
+	return checkPath(id)
 }
 
 func checkIP(ip netip.Addr) error {

@@ -19,6 +19,8 @@ var (
 	ErrFiltered = errors.New("acl: the answer is not complete")
 	// ErrStale means that a key is no longer as it was when it was read.
 	ErrStale = errors.New("a key has changed meanwhile")
+
+	errUnfit = errors.New("not sent")
 )
 
 // maxErrorText is how much of an answer's text an error repeats.
@@ -90,10 +92,21 @@ func isConsulUnknown(body string) bool {
 	return strings.HasPrefix(body, "Unknown service ID") || strings.HasPrefix(body, "unknown service ID")
 }
 
-// Refused reports whether Consul answered that it will not do this one thing:
-// wrong, forbidden or too large. Asking for something else may go well; asking
-// again soon will not.
+// unfit marks what our own check says of something that was to be sent.
+func unfit(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", errUnfit, err)
+}
+
+// Refused reports whether this one thing will not be done: Consul answered that
+// it is wrong, forbidden or too large, or our own check said so before it was
+// sent. Asking for something else may go well; asking again soon will not.
 func Refused(err error) bool {
+	if errors.Is(err, errUnfit) {
+		return true
+	}
 	status, ok := errors.AsType[api.StatusError](err)
 	return ok && status.Code >= 400 && status.Code < 500 && status.Code != http.StatusTooManyRequests
 }

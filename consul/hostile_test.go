@@ -2,9 +2,11 @@ package consul
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // A label with any byte in it is refused, or is a key that Consul lists as it is
@@ -67,6 +69,33 @@ func TestServiceIDsWithEveryByte(t *testing.T) {
 	services, err := agent.Services(t.Context())
 	if err != nil || slices.ContainsFunc(services, func(s Service) bool { return s.Name == "bytes" }) {
 		t.Errorf("left %+v, %v", services, err)
+	}
+}
+
+// What we do not send is refused, as what Consul itself will not have: an agent
+// that does not answer is another thing. IDs that are merely odd are sent.
+func TestWhatIsNotSentIsRefused(t *testing.T) {
+	sent := 0
+	c := serve(t, func(http.ResponseWriter, *http.Request) { sent++ })
+	agent := c.Main()
+	for _, id := range []string{"", "..", "../../x", "a//b", "a/./b", "/a", "a\x1b[2J", "a\xff", strings.Repeat("x", 1025), strings.Repeat("\x00", 1<<20)} {
+		for what, err := range map[string]error{
+			"deregister": agent.Deregister(t.Context(), id),
+			"register":   agent.Register(t.Context(), Service{ID: id, Name: "web", Address: "10.0.0.1"}),
+			"apply":      c.Labels().Apply(t.Context(), "web", []KeyChange{{Key: Key{Service: "web", Label: "/" + id}}}),
+		} {
+			if !Refused(err) || Unreachable(err) || len(err.Error()) > 1000 || !utf8.ValidString(err.Error()) || strings.ContainsAny(err.Error(), "\x00\x1b") {
+				t.Errorf("%s %.40q: %.600v", what, id, err)
+			}
+		}
+	}
+	if sent > 0 {
+		t.Errorf("sent %d requests", sent)
+	}
+	for i, id := range []string{"a/b", "a b", "a?b#c%2f", "é", "...", strings.Repeat("x", 1024)} {
+		if err := agent.Deregister(t.Context(), id); err != nil || sent != i+1 {
+			t.Errorf("%.40q: %v, sent %d", id, err, sent)
+		}
 	}
 }
 

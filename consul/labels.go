@@ -28,7 +28,7 @@ func (l *Labels) List(ctx context.Context) ([]Key, error) {
 // Service returns one service's keys, as List does.
 func (l *Labels) Service(ctx context.Context, name string) ([]Key, error) {
 	if err := checkSegment(name); err != nil {
-		return nil, fmt.Errorf("service name %q: %w", name, err)
+		return nil, fmt.Errorf("service name %.200q: %w", name, err)
 	}
 	return l.below(ctx, l.prefix+"/"+name+"/")
 }
