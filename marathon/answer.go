@@ -24,8 +24,9 @@ type Info struct {
 }
 
 const (
-	// maxRefusal is how much is read of an answer that is an error.
-	maxRefusal = 4 << 10
+	// maxRefusal is how much is read of an answer that is an error. It has room for
+	// a message that names a very long app ID, each character of it escaped.
+	maxRefusal = 64 << 10
 	// maxMessage is how much of Marathon's own message is shown.
 	maxMessage = 200
 )
@@ -46,7 +47,7 @@ func refused(resp *http.Response, appID string) error {
 	case resp.StatusCode == http.StatusNotFound && saysMissing(message, appID):
 		return ErrNotFound
 	case message != "":
-		return fmt.Errorf("answered %s: %q", resp.Status, message)
+		return fmt.Errorf("answered %s: %q", resp.Status, shortened(conceal(message, resp.Request)))
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
 		return fmt.Errorf("answered %s to %s, which is not followed", resp.Status, locationOf(resp))
 	default:
@@ -75,8 +76,7 @@ func orNothing(mediaType string) string {
 	return mediaType
 }
 
-// messageOf returns the beginning of the message within a JSON error, "" if
-// there is none. It reads the body, so that the connection can be used again.
+// messageOf returns the message within a JSON error, "" if there is none. It reads the body, so that the connection can be used again.
 func messageOf(resp *http.Response, mediaType string) string {
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
 	var answer struct {
@@ -85,10 +85,15 @@ func messageOf(resp *http.Response, mediaType string) string {
 	if err != nil || mediaType != "application/json" || json.Unmarshal(data, &answer) != nil {
 		return ""
 	}
-	if len(answer.Message) > maxMessage {
-		return strings.ToValidUTF8(answer.Message[:maxMessage], "") + "…"
-	}
 	return answer.Message
+}
+
+// shortened returns the beginning of a message.
+func shortened(message string) string {
+	if len(message) <= maxMessage {
+		return message
+	}
+	return strings.ToValidUTF8(message[:maxMessage], "") + "…"
 }
 
 // locationOf says where a redirect leads, without what may be secret in it.
@@ -153,7 +158,7 @@ func readVersion(r io.Reader, id string) (Definition, error) {
 
 func sameApp(got, asked string) error {
 	if got != asked {
-		return fmt.Errorf("answer is about app %q", got)
+		return fmt.Errorf("answer is about app %.200q", got)
 	}
 	return nil
 }

@@ -22,7 +22,8 @@ const (
 	snapshotHeadTimeouts = 12
 )
 
-// ErrNotFound is what Marathon itself does not know: it said so, with a 404.
+// ErrNotFound is what Marathon itself does not know: it said so, with a 404, or
+// was not asked, for what cannot be the ID of an app.
 var ErrNotFound = errors.New("not in Marathon")
 
 // Client reads Marathon's REST API. It asks the master that answered last, and
@@ -79,7 +80,7 @@ func (c *Client) Apps(ctx context.Context) (Snapshot, error) {
 // before its group_change_success. Source: GET /v2/apps/{id}.
 func (c *Client) App(ctx context.Context, id string) (App, error) {
 	if err := checkID(id); err != nil {
-		return App{}, err
+		return App{}, fmt.Errorf("read app: %w: %w", ErrNotFound, err)
 	}
 	var app App
 	err := c.getSoon(ctx, resource{path: appPath(id), appID: id}, func(body io.Reader) (err error) {
@@ -87,7 +88,7 @@ func (c *Client) App(ctx context.Context, id string) (App, error) {
 		return err
 	})
 	if err != nil {
-		return App{}, fmt.Errorf("read app %s: %w", id, err)
+		return App{}, fmt.Errorf("read app %.200s: %w", id, err)
 	}
 	return app, nil
 }
@@ -97,10 +98,10 @@ func (c *Client) App(ctx context.Context, id string) (App, error) {
 // Source: GET /v2/apps/{id}/versions/{version}.
 func (c *Client) Version(ctx context.Context, id, version string) (Definition, error) {
 	if err := checkID(id); err != nil {
-		return Definition{}, err
+		return Definition{}, fmt.Errorf("read version of app: %w: %w", ErrNotFound, err)
 	}
 	if err := checkVersion(version); err != nil {
-		return Definition{}, fmt.Errorf("read app %s: %w", id, err)
+		return Definition{}, fmt.Errorf("read app %.200s: %w", id, err)
 	}
 	path := append(appPath(id), "versions", url.PathEscape(version))
 	var definition Definition
@@ -109,7 +110,7 @@ func (c *Client) Version(ctx context.Context, id, version string) (Definition, e
 		return err
 	})
 	if err != nil {
-		return Definition{}, fmt.Errorf("read version %s of app %s: %w", version, id, err)
+		return Definition{}, fmt.Errorf("read version %.200s of app %.200s: %w", version, id, err)
 	}
 	return definition, nil
 }

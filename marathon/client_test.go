@@ -3,6 +3,7 @@ package marathon
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"maps"
@@ -154,6 +155,42 @@ func TestNotFoundIsWhatMarathonItselfSays(t *testing.T) {
 		if err == nil || errors.Is(err, ErrNotFound) {
 			t.Errorf("%s: error is %v, want another than %v", test.name, err, ErrNotFound)
 		}
+	}
+}
+
+// An app ID of any length is in Marathon's message, which we only shorten to show it.
+func TestLongAppIDThatIsGone(t *testing.T) {
+	for _, segment := range []string{strings.Repeat("g", 99), strings.Repeat("g", 185), strings.Repeat("<", 4000)} {
+		id := "/" + segment
+		body, err := json.Marshal(map[string]string{"message": "App '" + id + "' does not exist"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		master := serve(t, answers(404, "application/json", string(body)))
+		_, err = clientOf(t, nil, master.URL).App(t.Context(), id)
+		if !errors.Is(err, ErrNotFound) || len(err.Error()) > 500 {
+			t.Errorf("ID of %d characters: error is %.600v", len(id), err)
+		}
+	}
+}
+
+// What cannot be the ID of an app is not in Marathon: asking again would not help.
+func TestWhatIsNoAppIDIsNotFound(t *testing.T) {
+	client := clientOf(t, nil, "http://127.0.0.1:1")
+	for id, why := range map[string]string{
+		"": "start with /", "noslash": "start with /", "/": "segment", "/a//b": "segment", "/a/../b": "segment", "/a\x1b": "control",
+		strings.Repeat("\x00", 1<<10): "start with /",
+	} {
+		_, app := client.App(t.Context(), id)
+		_, version := client.Version(t.Context(), id, "v")
+		for _, err := range []error{app, version} {
+			if !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), why) || len(err.Error()) > 1000 {
+				t.Errorf("%q: error is %v", id, err)
+			}
+		}
+	}
+	if n := client.Requests(); n > 0 {
+		t.Errorf("sent %d requests", n)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"consular/marathon/transport"
 )
@@ -116,4 +117,18 @@ func (c Credentials) header(req *http.Request) string {
 	basic := http.Request{Header: http.Header{}}
 	basic.SetBasicAuth(user, password)
 	return basic.Header.Get("Authorization")
+}
+
+// conceal returns text without the credentials that req was sent with: a server
+// may repeat what it was told.
+func conceal(text string, req *http.Request) string {
+	header := req.Header.Get("Authorization")
+	_, encoded, _ := strings.Cut(header, " ")
+	_, password, _ := req.BasicAuth()
+	for _, secret := range []string{header, encoded, strings.TrimPrefix(header, "token="), password} {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "***")
+		}
+	}
+	return text
 }

@@ -2,6 +2,7 @@ package marathon
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -109,6 +110,38 @@ func TestRefusedTokenThatHasChangedIsTriedAtOnce(t *testing.T) {
 		}
 		if _, err := client.Info(t.Context()); err != nil || asked != 3 {
 			t.Errorf("with the new token: %v, after %d requests in all, want 3", err, asked)
+		}
+	}
+}
+
+// A server may say what it was sent: that is no reason to log it.
+func TestCredentialsThatAServerRepeatsAreNotShown(t *testing.T) {
+	for name, test := range map[string]struct {
+		credentials Credentials
+		user        string
+	}{
+		"DC/OS":  {Credentials{Token: secret(t, "s3cret"), Type: TokenDCOS}, ""},
+		"bearer": {Credentials{Token: secret(t, "s3cret"), Type: TokenBearer}, ""},
+		"Basic":  {Credentials{User: "ann", Password: secret(t, "s3cret"), Type: TokenDCOS}, ""},
+		"URL":    {Credentials{Type: TokenDCOS}, "joe:s3cret@"},
+	} {
+		client := authorizedClient(t, test.credentials, test.user, func(w http.ResponseWriter, r *http.Request) {
+			sent := r.Header.Get("Authorization")
+			_, encoded, _ := strings.Cut(sent, " ")
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusForbidden)
+			// The beginning of what is cut off tells as much.
+			message := "no: " + sent + ", " + encoded + ", s3cret, " + strings.Repeat("x", 160) + sent
+			_ = json.NewEncoder(w).Encode(map[string]string{"message": message})
+		})
+		_, err := client.Info(t.Context())
+		if err == nil || strings.Contains(err.Error(), "s3") || !strings.Contains(err.Error(), `"no: ***`) {
+			t.Errorf("%s: error is %v", name, err)
+		}
+		for _, pair := range []string{"ann:s3cret", "joe:s3cret"} {
+			if encoded, _ := strings.CutPrefix(basic(pair), "Basic "); strings.Contains(err.Error(), encoded[:4]) {
+				t.Errorf("%s: error is %v", name, err)
+			}
 		}
 	}
 }

@@ -16,13 +16,13 @@ func checkID(id string) error {
 	path, absolute := strings.CutPrefix(id, "/")
 	switch {
 	case !absolute:
-		return fmt.Errorf("app ID %q: does not start with /", id)
+		return fmt.Errorf("app ID %.200q: does not start with /", id)
 	case !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl):
-		return fmt.Errorf("app ID %q: has control characters", id)
+		return fmt.Errorf("app ID %.200q: has control characters", id)
 	}
 	for segment := range strings.SplitSeq(path, "/") {
 		if segment == "" || segment == "." || segment == ".." {
-			return fmt.Errorf("app ID %q: has a segment %q", id, segment)
+			return fmt.Errorf("app ID %.200q: has a segment %q", id, segment)
 		}
 	}
 	return nil
@@ -34,7 +34,7 @@ func checkVersion(version string) error {
 		return errors.New("version is missing")
 	}
 	if strings.Contains(version, "/") || strings.ContainsFunc(version, unicode.IsControl) {
-		return fmt.Errorf("version %q: has a / or control characters", version)
+		return fmt.Errorf("version %.200q: has a / or control characters", version)
 	}
 	return nil
 }
