@@ -2,6 +2,10 @@ package stream
 
 import (
 	"io"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/rs/zerolog"
 
@@ -43,5 +47,15 @@ func (p Printer) Event(e marathon.Event) {
 	case marathon.Attached:
 		line = line.Str("remote", e.RemoteAddress)
 	}
-	line.Msg(e.About().Type)
+	line.Msg(shown(e.About().Type))
+}
+
+// shown returns an event's type as a terminal may have it: a console writer
+// quotes fields, and prints the message as it is.
+func shown(kind string) string {
+	kind = clip(kind)
+	if !utf8.ValidString(kind) || strings.ContainsFunc(kind, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.QuoteToASCII(kind)
+	}
+	return kind
 }
