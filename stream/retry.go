@@ -17,45 +17,49 @@ const (
 	// health is how long a connection must live to end the outage before it. It
 	// is the length of the brisk phase as well.
 	health = time.Minute
+	// someHealth is how long it must live to count for anything.
+	someHealth = 20 * time.Second
 )
 
 // retry paces the attempts of an outage. It never gives up.
 type retry struct {
 	waits backoff.ExponentialBackOff
-	// since is when the outage began: a connection that lives for less than
-	// health does not end it, so that one that always drops at once is not
-	// made every half second for ever.
-	since time.Time
+	// brisk is until when waits stay short.
+	brisk time.Time
 }
 
 func newRetry(now time.Time) *retry {
-	r := &retry{waits: backoff.ExponentialBackOff{
+	r := &retry{brisk: now.Add(health), waits: backoff.ExponentialBackOff{
 		InitialInterval:     firstWait,
 		RandomizationFactor: jitter,
 		Multiplier:          backoff.DefaultMultiplier,
 	}}
-	r.restart(now)
+	r.waits.Reset()
 	return r
 }
 
-// restart begins a new outage.
-func (r *retry) restart(now time.Time) {
-	r.since = now
-	r.waits.MaxInterval = briskWait
-	r.waits.Reset()
-}
-
 // lost notes that a connection ended which had been heard since the given time.
+//
+// That time was no outage. And a connection that held for a while makes waits
+// short again for as long as it held: masters that are restarted one after the
+// other are back within seconds each time, and one that drops every connection
+// soon is not asked every half second for ever. A minute of health makes up for
+// everything.
 func (r *retry) lost(since, now time.Time) {
-	if now.Sub(since) >= health {
-		r.restart(now)
+	held := now.Sub(since)
+	r.brisk = r.brisk.Add(held)
+	earned := now.Add(min(held, health))
+	if held >= someHealth && r.brisk.Before(earned) {
+		r.brisk = earned
+		r.waits.Reset()
 	}
 }
 
 // next returns how long to wait before the next attempt.
 func (r *retry) next(now time.Time) time.Duration {
-	if now.Sub(r.since) >= health {
-		r.waits.MaxInterval = patientMax
+	r.waits.MaxInterval = patientMax
+	if now.Before(r.brisk) {
+		r.waits.MaxInterval = briskWait
 	}
 	return r.waits.NextBackOff()
 }

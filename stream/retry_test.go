@@ -2,7 +2,6 @@ package stream
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
@@ -45,28 +44,91 @@ func TestAConnectionThatDropsAtOnceIsNotMadeForEver(t *testing.T) {
 	}
 }
 
+// deaf goes through an outage of so long, and returns when it ends, and the longest
+// wait in it.
+func (r *retry) deaf(from time.Time, d time.Duration) (until time.Time, longest time.Duration) {
+	for until = from; until.Sub(from) < d; {
+		wait := r.next(until)
+		longest = max(longest, wait)
+		until = until.Add(wait)
+	}
+	return until, longest
+}
+
+const longestBriskWait = 1500 * time.Millisecond
+
 func TestAMinuteOfHealthEndsAnOutage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		start := time.Now()
-		r := newRetry(start)
-		longest := func(since time.Duration) (wait time.Duration) {
-			for range 100 {
-				wait = max(wait, r.next(start.Add(since)))
+	r := newRetry(time.Time{})
+	now, longest := r.deaf(time.Time{}, time.Hour)
+	if longest < 15*time.Second {
+		t.Fatalf("waits at most %v in an hour", longest)
+	}
+	r.lost(now, now.Add(health))
+	now, longest = r.deaf(now.Add(health), health-longestBriskWait)
+	if longest > longestBriskWait {
+		t.Errorf("waited %v within a minute after a minute of health", longest)
+	}
+	if _, longest = r.deaf(now, time.Hour); longest < 15*time.Second {
+		t.Errorf("waits at most %v in the hour after", longest)
+	}
+}
+
+// A connection that held for less makes waits short for as long as it held.
+func TestAShorterHealthIsPaidBack(t *testing.T) {
+	for _, held := range []time.Duration{someHealth, 59 * time.Second} {
+		r := newRetry(time.Time{})
+		now, _ := r.deaf(time.Time{}, time.Hour)
+		r.lost(now, now.Add(held))
+		now, longest := r.deaf(now.Add(held), held-longestBriskWait)
+		if longest > longestBriskWait {
+			t.Errorf("held for %v: waited %v within as long", held, longest)
+		}
+		if _, longest = r.deaf(now.Add(longestBriskWait), time.Minute); longest < 4*time.Second {
+			t.Errorf("held for %v: waits at most %v later, want the outage to go on", held, longest)
+		}
+	}
+}
+
+// Seconds of health change nothing far into an outage.
+func TestAMasterThatDropsSoonIsAskedRarely(t *testing.T) {
+	r := newRetry(time.Time{})
+	now, _ := r.deaf(time.Time{}, time.Hour)
+	for range 100 {
+		up := now.Add(someHealth - time.Second)
+		r.lost(now, up)
+		wait := r.next(up)
+		if now = up.Add(wait); wait < patientMax/2 {
+			t.Fatalf("waited %v after a connection that held for %v", wait, someHealth-time.Second)
+		}
+	}
+}
+
+// Masters that are restarted one after the other, and then again: each election
+// takes ten seconds, and each leader lasts for half a minute, or for less.
+func TestARollingRestartKeepsWaitsShort(t *testing.T) {
+	for leads, outages := range map[time.Duration]int{time.Minute: 100, 30 * time.Second: 100, 10 * time.Second: 4} {
+		r, now := newRetry(time.Time{}), time.Time{}
+		for outage := range outages {
+			up := now.Add(leads)
+			r.lost(now, up)
+			var longest time.Duration
+			if now, longest = r.deaf(up, 10*time.Second); longest > longestBriskWait {
+				t.Fatalf("leaders of %v, outage %d: waited %v", leads, outage+1, longest)
 			}
-			return wait
 		}
-		if got := longest(2 * time.Minute); got < 15*time.Second {
-			t.Fatalf("waits at most %v after two minutes", got)
+	}
+}
+
+// The same on a network: the time that is spent connected is no outage.
+func TestAConnectedStreamIsNoOutage(t *testing.T) {
+	held := beats(10*time.Second, head, attached("a"))
+	l := listen(t, 5*time.Minute, one, map[string][]answer{"one.test:8080": {held}}, nil, nil)
+	dials := l.dialled()
+	for i := range len(dials) - 1 {
+		if gap := dials[i+1].at.Sub(dials[i].at); gap > 10*time.Second+longestBriskWait {
+			t.Errorf("connection %d held for 10s, and the next was made after %v", i+1, gap)
 		}
-		r.lost(start.Add(2*time.Minute), start.Add(2*time.Minute+59*time.Second))
-		if got := longest(3 * time.Minute); got < 15*time.Second {
-			t.Errorf("waits at most %v after 59 s of health, want the outage to go on", got)
-		}
-		r.lost(start.Add(3*time.Minute), start.Add(4*time.Minute))
-		if got := longest(4*time.Minute + time.Second); got > 1500*time.Millisecond {
-			t.Errorf("waits %v after a minute of health, want to begin anew", got)
-		}
-	})
+	}
 }
 
 // A master that takes each subscription and drops it soon is not asked every
