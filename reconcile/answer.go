@@ -52,6 +52,9 @@ func (d *Desired) Replace(asked Ticket, s marathon.Snapshot, at time.Time) Effec
 	d.readUnheard(asked, later, &out)
 	d.doubtGone(asked, at)
 	d.missing.prune(at)
+	for name := range d.incumbents {
+		d.endClash(name)
+	}
 	return Effects{Read: out.Read, Definitions: out.Definitions}
 }
 
@@ -89,14 +92,18 @@ func (d *Desired) AnswerGone(asked Ticket, id string, at time.Time) Effects {
 		return out
 	}
 	gone := goneEntry{asked: asked, at: at, wasApp: a != nil || d.gone[id].wasApp}
+	name := ServiceName(id)
+	clash := d.contested(name)
 	if a != nil {
 		for _, task := range sortedKeys(a.tasks) {
 			out.touch(d.tasks[task].task)
 		}
 		d.dropApp(id)
-		d.release(ServiceName(id), &out)
 	}
 	d.noteGone(id, gone)
+	if a != nil || clash {
+		d.release(name, &out)
+	}
 	return out
 }
 
@@ -146,6 +153,9 @@ func (d *Desired) answer(asked Ticket, app marathon.App, later []heard, at time.
 	tasks := app.Tasks
 	app.Tasks = nil
 	a := &appEntry{app: app, asked: asked, since: since, tasks: map[string]struct{}{}}
+	if old != nil && old.stopped > asked {
+		a.stopped = old.stopped
+	}
 	d.apps[app.ID] = a
 	d.nameApp(app.ID)
 	for _, t := range tasks {
@@ -217,7 +227,8 @@ func (d *Desired) compare(a *appEntry, was map[string]*taskEntry, out *Effects) 
 	for _, id := range sortedKeys(a.tasks) {
 		t := d.tasks[id].task
 		out.touch(t)
-		if _, known := d.definitions[Version{t.AppID, t.Version}]; known || asked[t.Version] || a.app.Runs(t.Version) {
+		old, known := d.definitions[Version{t.AppID, t.Version}]
+		if known && !old.gone || asked[t.Version] || a.app.Runs(t.Version) {
 			continue
 		}
 		asked[t.Version] = true

@@ -260,3 +260,35 @@ func TestAbandonedReadKeepsNoJournal(t *testing.T) {
 		t.Errorf("the journal keeps %v", d.journal.events)
 	}
 }
+
+// That an app ends was heard while a snapshot was on its way that still has it: the
+// next one's silence is no surprise.
+func TestStopHeardDuringASnapshotStands(t *testing.T) {
+	apps := []marathon.App{newApp("/g/a", newTask("t1", "/g/a")), newApp("/other")}
+	d := knowing(apps...)
+	asked := d.Ask()
+	d.Apply(marathon.DeploymentPlanned{Version: "d1", Apps: []string{"/g/a"}, Stopped: []string{"/g/a"}}, start)
+	d.Replace(asked, snapshotOf(apps...), start)
+	d.Replace(d.Ask(), snapshotOf(apps[1]), start)
+	if w := d.Look("t1", "/g/a"); w.Verdict != Absent || !w.Announced {
+		t.Errorf("its task: %+v, want it announced as gone", w)
+	}
+}
+
+// A version that was not there once is asked for again with its app.
+func TestVersionThatWasGoneIsAskedForAgain(t *testing.T) {
+	task := newTask("t1", "/a")
+	task.Version = "v0"
+	app := newApp("/a", task)
+	d := knowing(app)
+	old := Version{App: "/a", Version: "v0"}
+	d.Define(old, marathon.Definition{}, true)
+	e := d.Replace(d.Ask(), snapshotOf(app), start)
+	if !slices.Contains(e.Definitions, old) {
+		t.Errorf("asks for %v, want %v", e.Definitions, old)
+	}
+	d.Define(old, marathon.Definition{}, false)
+	if e = d.Replace(d.Ask(), snapshotOf(app), start); len(e.Definitions) > 0 {
+		t.Errorf("asks again for %v", e.Definitions)
+	}
+}

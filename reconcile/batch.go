@@ -11,6 +11,9 @@ type outcome struct {
 	// homeFirst counts services that stay where they are until they are
 	// registered at home.
 	homeFirst int
+	// tooOld counts services that are not registered because what Marathon said
+	// was too long ago.
+	tooOld int
 }
 
 func (o *outcome) add(p outcome) {
@@ -21,10 +24,17 @@ func (o *outcome) add(p outcome) {
 	o.KeysDeleted += p.KeysDeleted
 	o.Failed += p.Failed
 	o.homeFirst += p.homeFirst
+	o.tooOld += p.tooOld
 }
 
-// again reports whether another look can do what this one had to leave.
-func (o *outcome) again() bool { return o.homeFirst > 0 && o.Failed == 0 }
+// left counts what another look may do.
+func (o *outcome) left() int { return o.homeFirst + o.tooOld }
+
+// again reports whether another look should be taken for that.
+func (o *outcome) again() bool { return o.left() > 0 && o.Failed == 0 }
+
+// wrote reports whether any service was written.
+func (o *outcome) wrote() bool { return o.Registered+o.Updated+o.Deregistered > 0 }
 
 // batch is one resync's share of all workers. When each of its jobs has been
 // done, or has failed for the first time, it calls finish, once.

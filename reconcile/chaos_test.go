@@ -122,9 +122,13 @@ type chaos struct {
 	dead   map[int]bool
 
 	mu sync.Mutex // guards the rest
-	// away are tasks that were unreachable at some time: they may be deregistered.
+	// away are tasks that were unreachable at some time, or whose app was gone: a
+	// roll-back may bring it back before its tasks have ended. They may be
+	// deregistered.
 	away map[string]bool
-	bad  []string
+	// tasks are those that Marathon listed last, by app.
+	tasks map[string][]string
+	bad   []string
 	// faulty is how the next snapshots are answered; 0 is as they should be.
 	faulty int
 }
@@ -198,6 +202,29 @@ func (c *chaos) judge(task string) {
 	}
 }
 
+// noteOrphans notes the tasks whose app is gone now: Marathon lists them no more,
+// whether they run or not.
+func (c *chaos) noteOrphans() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	apps := map[string][]string{}
+	for _, app := range c.marathon.Apps() {
+		apps[app.ID] = nil
+	}
+	for _, t := range c.marathon.Tasks("") {
+		apps[t.AppID] = append(apps[t.AppID], t.ID)
+	}
+	for app, tasks := range c.tasks {
+		if _, there := apps[app]; there {
+			continue
+		}
+		for _, task := range tasks {
+			c.away[task] = true
+		}
+	}
+	c.tasks = apps
+}
+
 func (c *chaos) wrongs() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -206,10 +233,12 @@ func (c *chaos) wrongs() []string {
 
 // step lets Marathon go on a little, or makes something happen.
 func (c *chaos) step() {
+	defer c.noteOrphans()
 	if c.random.IntN(5) < 3 {
 		n := 1 + c.random.IntN(12)
 		for range n {
 			c.marathon.Step()
+			c.noteOrphans()
 		}
 		c.tell("on by %d", n)
 		return

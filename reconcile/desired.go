@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -72,8 +73,8 @@ type appEntry struct {
 	since Ticket
 	// unreadable apps are there, but could not be decoded: left as they are.
 	unreadable bool
-	// stopped is set when an event announced that the app ends.
-	stopped bool
+	// stopped is the ticket of the event that announced the app's end; 0 when none has.
+	stopped Ticket
 	tasks   map[string]struct{}
 }
 
@@ -208,6 +209,9 @@ func (d *Desired) lookMissing(task, app string) Want {
 	return w
 }
 
+// errUnreachable is why a task has no service: it may get its address later.
+var errUnreachable = errors.New("has no address or port where it can be reached")
+
 // lookRunning answers for a task that runs.
 func (d *Desired) lookRunning(w *Want, a *appEntry, t marathon.Task) {
 	w.Verdict = Held
@@ -224,6 +228,7 @@ func (d *Desired) lookRunning(w *Want, a *appEntry, t marathon.Task) {
 	if w.Unfit = consul.CheckHost(t.Host); w.Unfit != nil {
 		return
 	}
+	w.Unfit = errUnreachable
 	for _, s := range d.tr.Translate(t, def) {
 		if w.Unfit = s.Check(); w.Unfit == nil {
 			w.Verdict, w.Service = Present, s
@@ -254,18 +259,16 @@ func (d *Desired) Labels(name string) NameWant {
 	if len(apps) == 0 {
 		return NameWant{Verdict: d.absentName(), Announced: d.goneName(name), Suspects: d.suspects(name)}
 	}
-	app := apps[0]
-	if len(apps) > 1 {
-		if app = d.incumbents[name]; app == "" {
-			return NameWant{Verdict: Held}
-		}
+	app, clash := apps[0], d.contested(name)
+	if clash {
+		app = d.incumbents[name]
 	}
 	a := d.apps[app]
-	if a.unreadable {
+	if a == nil || a.unreadable { // the incumbent may be missing, or there is none
 		return NameWant{Verdict: Held, App: app}
 	}
 	labels, unfit := d.tr.Labels(app, a.app.Labels)
-	return NameWant{Verdict: Present, App: app, Labels: labels, Unfit: unfit, Clash: len(apps) > 1}
+	return NameWant{Verdict: Present, App: app, Labels: labels, Unfit: unfit, Clash: clash}
 }
 
 func (d *Desired) absentName() Verdict {

@@ -181,9 +181,10 @@
 //     only when they are registered at home: first that, then a resync.
 //  5. Policy.Filter holds removals back.
 //  6. Confirm before purge: what is merely missing from the snapshot is never
-//     removed because of it. Each such app is asked for by itself, the plan is
-//     made again, and what is still merely missing (Marathon did not answer)
-//     is left as unconfirmed. What was held back stays so.
+//     removed because of it. What is only written is handed out before, then
+//     each such app is asked for by itself, the plan is made again, and what is
+//     still merely missing (Marathon did not answer) is left as unconfirmed. What
+//     was held back stays so.
 //  7. Each worker gets the names of what changes for it, in the plan's order:
 //     register, update, set, deregister, delete. A dead node's services go from
 //     the catalog, unless Marathon still has tasks on it; that is the only case
@@ -210,7 +211,9 @@
 //
 // The registered services of an agent are remembered from its last listing and
 // our writes since. A final state is sent to the agent even when that memory says
-// that there is nothing to deregister: the memory may be wrong.
+// that there is nothing to deregister: the memory may be wrong. So what somebody
+// else registers under a task's own ID is left alone only if a listing showed it
+// before the task's event came.
 //
 // While the stream is down and Marathon has not answered for longer than
 // Policy.Confirm, and for a minute at least, nothing is registered: what we know may be long over.
@@ -229,7 +232,8 @@
 // removes. A removal once held back stays so until it is no longer planned, or is
 // confirmed: by three looks at least that agree for Policy.Confirm. No time
 // confirms removals that rest on a snapshot without a single app, or keys while
-// services of our registration ID belong to another framework.
+// services of our registration ID belong to another framework, or while the catalog,
+// which would show those, cannot be read (then, keys of names without an app).
 //
 // What an event or an app's own 404 announced, and services that have moved, are
 // never held back. Without Policy.Purge what is Missing is not removed at all.

@@ -14,7 +14,7 @@ func (d *Desired) dropUnlisted(asked Ticket, listed map[string]bool, at time.Tim
 		if listed[id] || a.asked > asked {
 			continue
 		}
-		if a.stopped {
+		if a.stopped > 0 {
 			d.noteGone(id, goneEntry{asked: asked, at: at, wasApp: true})
 		} else {
 			d.missing.add(id, at)
@@ -27,6 +27,7 @@ func (d *Desired) dropUnlisted(asked Ticket, listed map[string]bool, at time.Tim
 func (d *Desired) noteGone(id string, gone goneEntry) {
 	d.forgetGone(id)
 	gone.wasApp = d.missing.remove(id) || gone.wasApp
+	d.endClash(ServiceName(id))
 	d.gone[id] = gone
 	if gone.wasApp {
 		d.goneNames[ServiceName(id)]++

@@ -125,7 +125,7 @@ func (d *Desired) Apply(e marathon.Event, at time.Time) Effects {
 		d.applyGroup(e.Version, &out)
 	case marathon.AppTerminated:
 		if a := d.apps[e.AppID]; a != nil {
-			a.stopped = true
+			a.stopped = d.now
 			d.read([]string{e.AppID}, &out)
 		}
 	}
@@ -143,7 +143,7 @@ func (d *Desired) announce(apps, stopped []string) {
 	}
 	for _, app := range stopped {
 		if a := d.apps[app]; a != nil {
-			a.stopped = true
+			a.stopped = d.now
 		}
 	}
 }
@@ -230,11 +230,21 @@ func (d *Desired) noApp(id string) bool {
 // pod's container) is remembered too, for an answer on its way may make it one.
 func (d *Desired) end(t marathon.Task, at time.Time, out *Effects) {
 	d.ended[t.ID] = tombstone{heard: d.now, at: at}
+	t = d.located(t)
 	d.forget(t.ID)
 	gone, isNone := d.gone[t.AppID]
 	if d.ready && (!isNone || gone.wasApp) {
 		out.touch(t)
 	}
+}
+
+// located returns the task of an event that ends it on the host where its service
+// is: such events may have none, "unknown" or, before 1.4.7, an earlier one.
+func (d *Desired) located(t marathon.Task) marathon.Task {
+	if known := d.tasks[t.ID]; known != nil {
+		t.Host = known.task.Host
+	}
+	return t
 }
 
 // leave marks a task whose agent was lost. Its event has no addresses, so what
@@ -246,7 +256,7 @@ func (d *Desired) leave(t marathon.Task, out *Effects) {
 		known = d.tasks[t.ID]
 	}
 	known.away = true
-	out.touch(t)
+	out.touch(known.task)
 }
 
 // runs takes a running task into the model. A version that is neither the

@@ -5,6 +5,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"consular/consul"
 	"consular/marathon"
 )
 
@@ -52,10 +53,12 @@ func (r *Reconciler) Event(e marathon.Event) {
 // carry pokes whoever has to look at something.
 func (r *Reconciler) carry(effects Effects, why cause, grounds Removal) {
 	for _, t := range effects.Tasks {
-		if err := r.fleet.put(t.Host, job{key: t.Task, app: t.App, upTo: grounds, cause: why}); err != nil {
-			if r.once(err.Error()) {
-				r.config.Log.Warn().Err(err).Str("app", t.App).Str("task", t.Task).Msg("left out")
-			}
+		err := consul.CheckHost(t.Host)
+		if err == nil {
+			err = r.fleet.put(t.Host, job{key: t.Task, app: t.App, upTo: grounds, cause: why})
+		}
+		if err != nil {
+			r.leaveOut(Unfit{App: t.App, Task: t.Task, Err: err.Error()})
 			continue
 		}
 		if main := r.fleet.existing(mainHost); main != nil {

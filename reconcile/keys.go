@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"consular/consul"
@@ -81,10 +82,10 @@ func (w *keyWorker) attempt(ctx context.Context, j job) (outcome, error) {
 	}
 	line := w.log.Info().Str("app", app).Str("service", j.key).Str("cause", j.name)
 	if len(set) > 0 {
-		line = line.Strs("key", set)
+		line = line.Str("key", strings.Join(set, ", "))
 	}
 	if len(deleted) > 0 {
-		line = line.Strs("deleted", deleted)
+		line = line.Str("deleted", strings.Join(deleted, ", "))
 	}
 	line.Dur("took_ms", time.Since(start)).Msg("labels changed")
 	return outcome{KeysSet: len(set), KeysDeleted: len(deleted)}, nil

@@ -45,6 +45,16 @@ func (m missing) prune(now time.Time) {
 	}
 }
 
+// Miss notes apps that services of ours name and that Marathon has not told of:
+// whose names nobody else has.
+func (d *Desired) Miss(apps []string, at time.Time) {
+	for _, app := range apps {
+		if _, gone := d.gone[app]; len(d.names[ServiceName(app)]) == 0 && !gone {
+			d.missing.add(app, at)
+		}
+	}
+}
+
 // suspects returns the apps that must be asked for before the keys of a name
 // without an app go: those that went missing, or else all that could have it.
 // None when those are too many.

@@ -36,10 +36,11 @@ type AgentState struct {
 	// Failed is set when Consul itself has given the node up; Services are the
 	// catalog's then, and are removed there.
 	Failed bool
-	// Unreachable is set when there is no way to the agent, and OnNode are the
-	// services that the catalog shows on its node all the same.
+	// Unreachable is set when there is no way to the agent. OnNode are the
+	// services with our registration ID that the catalog shows on a silent
+	// agent's node all the same, by ID; nil while that is not known.
 	Unreachable bool
-	OnNode      map[string]bool
+	OnNode      map[string]consul.Service
 	// Main is set on the main agent.
 	Main bool
 }
@@ -119,6 +120,22 @@ type Unread struct {
 	Err  string `json:"error"`
 }
 
+// Unfit is a task, or a label of an app when Task is empty, that cannot be in
+// Consul and is left out.
+type Unfit struct{ App, Task, Err string }
+
+// MarshalText implements encoding.TextMarshaler.
+func (u Unfit) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
+
+// String is what the log and people are told.
+func (u Unfit) String() string {
+	what := "label"
+	if u.Task != "" {
+		what = "task " + shown(u.Task)
+	}
+	return what + " of " + shown(u.App) + ": " + u.Err
+}
+
 // Plan is the drift and what would remove it.
 type Plan struct {
 	// Changes are to be done.
@@ -134,7 +151,7 @@ type Plan struct {
 	// Skipped are agents whose nodes Consul itself has as failed.
 	Skipped []string `json:"skipped"`
 	// Unfit says what of Marathon cannot be in Consul, and is left out.
-	Unfit []string `json:"unfit"`
+	Unfit []Unfit `json:"unfit"`
 	// Unowned counts keys below the prefix that nobody owns and no app wants.
 	Unowned int `json:"unowned_keys"`
 	// Services and Keys count what we own in Consul now.
@@ -144,9 +161,13 @@ type Plan struct {
 	// otherFramework is set when services of our registration ID belong to
 	// another Marathon.
 	otherFramework bool
+	// catalogUnread is set when nobody could look for such services elsewhere.
+	catalogUnread bool
 	// have are the keys that were read, by service name: whoever writes them
 	// need not read them again.
 	have map[string]keyList
+	// doubted are apps that went missing and whose names others want.
+	doubted []string
 	// confirmable is set when time confirms what is held back.
 	confirmable bool
 }

@@ -37,7 +37,7 @@ func (p *planner) name(name string, w NameWant, have []consul.Key) {
 	p.Conflicts = append(p.Conflicts, conflicts...)
 	p.Unowned += unowned
 	for _, err := range w.Unfit {
-		p.Unfit = append(p.Unfit, fmt.Sprintf("label of %s: %v", w.App, err))
+		p.Unfit = append(p.Unfit, Unfit{App: w.App, Err: err.Error()})
 	}
 }
 

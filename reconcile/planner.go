@@ -33,7 +33,7 @@ func (d *Desired) Plan(actual Actual) Plan {
 	p.services()
 	p.missing()
 	p.keys()
-	p.Clashes = d.Clashes()
+	p.Clashes, p.doubted = d.Clashes(), d.doubted()
 	slices.SortFunc(p.Changes, compareChanges)
 	slices.SortFunc(p.Conflicts, func(a, b Conflict) int {
 		return cmp.Or(cmp.Compare(a.Agent, b.Agent), cmp.Compare(a.Task, b.Task), cmp.Compare(a.Key, b.Key))
@@ -57,6 +57,7 @@ func (p *planner) index() {
 	registered := map[string]bool{}
 	p.Unread = slices.Clone(p.actual.Unread)
 	if err := p.actual.CatalogErr; err != nil {
+		p.catalogUnread = true
 		p.Unread = append(p.Unread, Unread{What: unreadCatalog, Err: err.Error()})
 	}
 	for i := range p.actual.Agents {
@@ -69,6 +70,9 @@ func (p *planner) index() {
 			p.Skipped = append(p.Skipped, a.Address)
 		case a.Err != nil:
 			p.Unread = append(p.Unread, Unread{What: a.Address, Err: a.Err.Error()})
+			for _, s := range a.OnNode {
+				p.seeFramework(s)
+			}
 			continue
 		case a.Main:
 			p.main = a
@@ -99,7 +103,7 @@ func (p *planner) home(w Want, task string) *AgentState {
 		return nil
 	case a.Err == nil && !a.Failed:
 		return a
-	case a.Unreachable && p.main != nil && p.desired.tr.Fallback && a.OnNode != nil && !a.OnNode[task]:
+	case a.Unreachable && p.main != nil && p.desired.tr.Fallback && a.OnNode != nil && !a.shows(task):
 		return p.main
 	}
 	return nil
@@ -134,15 +138,30 @@ func (p *planner) foreign(a *AgentState, s consul.Service) {
 	why := "registered by somebody else"
 	if id, tagged := consul.RegistrationIDOf(s.Tags); tagged {
 		why = "owned by registration ID " + id
-		if id == p.desired.tr.Owner.RegistrationID {
-			p.otherFramework = true
-			why = "owned by framework " + s.Meta[consul.MetaFramework]
-		}
+	}
+	if p.seeFramework(s) {
+		why = "owned by framework " + s.Meta[consul.MetaFramework]
 	}
 	w := p.desired.Look(s.ID, "")
 	if w.Verdict == Present && p.home(w, s.ID) == a {
 		p.Conflicts = append(p.Conflicts, Conflict{Agent: a.Address, Service: s.Name, Task: s.ID, Why: why})
 	}
+}
+
+// seeFramework notes, and reports, that a service with our registration ID is
+// another Marathon's.
+func (p *planner) seeFramework(s consul.Service) bool {
+	id, tagged := consul.RegistrationIDOf(s.Tags)
+	_, ours := p.ours(s)
+	another := tagged && !ours && id == p.desired.tr.Owner.RegistrationID
+	p.otherFramework = p.otherFramework || another
+	return another
+}
+
+// shows reports whether the catalog shows a service on a silent agent's node.
+func (a *AgentState) shows(id string) bool {
+	_, there := a.OnNode[id]
+	return there
 }
 
 // service compares one service of ours with what should be.
@@ -203,7 +222,7 @@ func (p *planner) missing() {
 		}
 		w := p.desired.Look(task, "")
 		if w.Unfit != nil {
-			p.Unfit = append(p.Unfit, "task "+task+" of "+w.App+": "+w.Unfit.Error())
+			p.Unfit = append(p.Unfit, Unfit{App: w.App, Task: task, Err: w.Unfit.Error()})
 		}
 		home := p.home(w, task)
 		if w.Verdict != Present || home == nil || foreign[home.Address+" "+task] {
@@ -220,15 +239,16 @@ func (p *planner) missing() {
 // host is the name by which the agent's worker goes.
 func (a *AgentState) host() string { return a.Hosts[0] }
 
-// writesOnly leaves of a plan what needs no guard: services that are registered
+// writesOnly is what of a plan needs no guard: services that are registered
 // or updated, and the labels of names that lose none, for labels that come and go
 // together are seen together.
-func (p *Plan) writesOnly() {
+func (p Plan) writesOnly() Plan {
 	loses := map[string]bool{}
-	for _, c := range p.Changes {
+	for _, c := range slices.Concat(p.Changes, p.Held) {
 		loses[c.Service] = loses[c.Service] || c.Op == Delete
 	}
-	p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool {
+	p.Changes = slices.DeleteFunc(slices.Clone(p.Changes), func(c Change) bool {
 		return c.removal != NoRemoval || c.Op == Set && loses[c.Service]
 	})
+	return p
 }

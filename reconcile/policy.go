@@ -71,11 +71,11 @@ func (policy Policy) Filter(p *Plan, j Judgement) HeldBack {
 		if why == "" {
 			why = "held back before, and not confirmed yet"
 		}
-		if !was {
-			before.since = j.Now
+		if !was || !p.confirmableBy(c, empty) { // what no time confirms gathers none
+			before = held{since: j.Now}
 		}
 		before.looks++
-		if confirmable(c, p, empty) && before.looks >= confirmLooks && j.Now.Sub(before.since) >= policy.Confirm {
+		if before.looks >= confirmLooks && j.Now.Sub(before.since) >= policy.Confirm {
 			return false
 		}
 		next[c.id()] = before
@@ -84,14 +84,21 @@ func (policy Policy) Filter(p *Plan, j Judgement) HeldBack {
 		return true
 	})
 	p.HeldWhy = sortedKeys(reasons)
-	p.confirmable = !empty && !p.otherFramework
+	p.confirmable = !empty && !p.otherFramework && !p.catalogUnread
 	return next
 }
 
 // holdable reports whether a change may be held back: what nobody announced, and
 // every key's removal while the keys may be another Marathon's.
 func (p *Plan) holdable(c Change) bool {
-	return c.unannounced() || p.otherFramework && c.Op == Delete
+	return c.unannounced() || p.maybeAnothers(c)
+}
+
+// maybeAnothers reports whether a key that goes may belong to another Marathon
+// with our registration ID: one has been seen, or nobody could look for one and
+// no app of ours has the key's name.
+func (p *Plan) maybeAnothers(c Change) bool {
+	return c.Op == Delete && (p.otherFramework || p.catalogUnread && c.removal != LabelGone)
 }
 
 // unannounced reports whether a removal rests on a look at Marathon alone.
@@ -106,6 +113,8 @@ func reason(c Change, p *Plan, guard, away string, empty bool) string {
 		return "Marathon told of no app at all"
 	case p.otherFramework && c.Op == Delete:
 		return "services of this registration ID belong to another Marathon framework"
+	case p.maybeAnothers(c):
+		return "the catalog, which would show another Marathon with this registration ID, cannot be read"
 	case c.removal == Away && away != "":
 		return away
 	default:
@@ -113,10 +122,10 @@ func reason(c Change, p *Plan, guard, away string, empty bool) string {
 	}
 }
 
-// confirmable reports whether time can confirm a removal: never one that rests
-// on an empty snapshot, or on another Marathon's services.
-func confirmable(c Change, p *Plan, empty bool) bool {
-	return !empty && (!p.otherFramework || c.Op != Delete)
+// confirmableBy reports whether this look can help to confirm a removal: never if
+// the snapshot was empty, or the key may be another Marathon's.
+func (p *Plan) confirmableBy(c Change, empty bool) bool {
+	return !empty && !p.maybeAnothers(c)
 }
 
 // trips says what of the guard is tripped by a plan; "" when nothing is. Tasks
@@ -135,13 +144,21 @@ func (policy Policy) trips(p *Plan) string {
 // loss counts what unannounced removals take from each service name beyond what
 // the plan brings to it.
 func loss(p *Plan, removes, brings Op) int {
-	lost := map[string]int{}
+	lost, moved := map[string]int{}, map[string]bool{}
 	for _, c := range p.Changes {
+		if c.removal == Moved {
+			moved[c.Task] = true
+		}
+	}
+	for _, c := range p.Changes {
+		// A key that is there already is no gain, and neither is a service that is
+		// somewhere else already.
+		there := c.write.Key.ModifyIndex != 0 || moved[c.Task]
 		switch {
 		case c.Op == removes && c.unannounced():
 			lost[c.Service]++
-		case c.Op == brings && c.write.Key.ModifyIndex == 0:
-			lost[c.Service]-- // a key that is there already is no gain
+		case c.Op == brings && !there:
+			lost[c.Service]--
 		}
 	}
 	sum := 0
@@ -207,17 +224,31 @@ func (p *Plan) Unconfirm() {
 
 // ToConfirm returns the apps that must be asked for before p's removals.
 func (p *Plan) ToConfirm() []string {
-	apps := map[string]bool{}
+	apps, named := map[string]bool{}, map[string]bool{}
+	for _, app := range p.namedByServices() {
+		apps[app], named[ServiceName(app)] = true, true
+	}
+	for _, app := range p.doubted {
+		apps[app] = true
+	}
 	for _, c := range p.Changes {
-		if c.removal != Missing {
-			continue
-		}
-		if c.App != "" {
-			apps[c.App] = true
+		if c.removal != Missing || named[c.Service] {
 			continue
 		}
 		for _, id := range c.suspects {
 			apps[id] = true
+		}
+	}
+	return sortedKeys(apps)
+}
+
+// namedByServices returns the apps whose services are merely missing from the
+// snapshot: their tags name them, and so the keys of their names have an app.
+func (p *Plan) namedByServices() []string {
+	apps := map[string]bool{}
+	for _, c := range p.Changes {
+		if c.removal == Missing && c.App != "" {
+			apps[c.App] = true
 		}
 	}
 	return sortedKeys(apps)

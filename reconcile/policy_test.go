@@ -280,3 +280,21 @@ func TestAdoptLeavesClashingNamesAlone(t *testing.T) {
 		t.Errorf("adopts and deletes %v", deleted)
 	}
 }
+
+// What moves is no loss, and makes up for none.
+func TestMovesHideNoLoss(t *testing.T) {
+	p := Plan{Services: 24}
+	for i := range 12 {
+		moved := fmt.Sprintf("moved-%d", i)
+		p.Changes = append(p.Changes,
+			Change{Op: Register, Agent: "home:8500", Service: "x", Task: moved},
+			Change{Op: Deregister, removal: Moved, Agent: "main:8500", Service: "x", Task: moved},
+			Change{Op: Deregister, removal: Missing, Agent: "other:8500", Service: "x", Task: fmt.Sprintf("lost-%d", i)})
+	}
+	policy := guarded
+	policy.Limit = 20
+	policy.Filter(&p, Judgement{Now: start})
+	if len(p.Held) != 12 {
+		t.Errorf("12 of 24 lost: %d are held back", len(p.Held))
+	}
+}

@@ -33,6 +33,14 @@ type job struct {
 	batch *batch
 }
 
+// id tells one job from another: two dead nodes may have the same service.
+func (j job) id() string {
+	if j.node == "" {
+		return j.key
+	}
+	return j.node + " " + j.key
+}
+
 // keyList is all keys of one service name, whoever owns them.
 type keyList []consul.Key
 
@@ -54,25 +62,25 @@ func (c cause) event() bool { return c.state != "" }
 type queue struct {
 	mu   sync.Mutex
 	jobs map[string]waiting
-	// urgent and later are places in line. One that its job has left for another
+	// urgent and later are turns in line. One that its job has left for another
 	// stays until it comes up, for to find it would take longer with each job.
-	urgent []place
-	later  []place
-	last   int // the newest place's number
+	urgent []turn
+	later  []turn
+	last   int // the newest turn's number
 	wake   chan struct{}
 	// retired is closed when the worker is not needed any more.
 	retired chan struct{}
 }
 
-// waiting is a job and the number of its place.
+// waiting is a job and the number of its turn.
 type waiting struct {
 	job
 	number int
 }
 
-// place is where a key's job waits, unless it has left for another.
-type place struct {
-	key    string
+// turn is when a job is done, unless it has left for another turn.
+type turn struct {
+	id     string
 	number int
 }
 
@@ -90,7 +98,14 @@ func (q *queue) retire() {
 
 // put adds a job, or makes it one with what waits for the same key. It reports
 // false, and does nothing, when the worker is retired.
-func (q *queue) put(j job) bool {
+func (q *queue) put(j job) bool { return q.add(j, merge) }
+
+// putBack is put for a job that was taken out: what waits meanwhile is newer.
+func (q *queue) putBack(j job) bool {
+	return q.add(j, func(waits, j job) job { return merge(j, waits) })
+}
+
+func (q *queue) add(j job, merge func(waits, j job) job) bool {
 	q.mu.Lock()
 	select {
 	case <-q.retired:
@@ -98,18 +113,18 @@ func (q *queue) put(j job) bool {
 		return false
 	default:
 	}
-	before, waits := q.jobs[j.key]
+	before, waits := q.jobs[j.id()]
 	number := before.number
 	if waits {
 		j = merge(before.job, j)
 	}
 	switch ended := j.state.Phase() == marathon.Ended; {
 	case ended && (!waits || before.state.Phase() != marathon.Ended):
-		number = q.line(&q.urgent, j.key)
+		number = q.line(&q.urgent, j.id())
 	case !waits:
-		number = q.line(&q.later, j.key)
+		number = q.line(&q.later, j.id())
 	}
-	q.jobs[j.key] = waiting{j, number}
+	q.jobs[j.id()] = waiting{j, number}
 	q.mu.Unlock()
 	select {
 	case q.wake <- struct{}{}:
@@ -118,10 +133,10 @@ func (q *queue) put(j job) bool {
 	return true
 }
 
-// line adds a place at the end of a line, and returns its number.
-func (q *queue) line(l *[]place, key string) int {
+// line adds a turn at the end of a line, and returns its number.
+func (q *queue) line(l *[]turn, id string) int {
 	q.last++
-	*l = append(*l, place{key, q.last})
+	*l = append(*l, turn{id, q.last})
 	return q.last
 }
 
@@ -168,12 +183,12 @@ func (q *queue) next(ctx context.Context) (job, bool) {
 func (q *queue) take() (job, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, line := range []*[]place{&q.urgent, &q.later} {
+	for _, line := range []*[]turn{&q.urgent, &q.later} {
 		for len(*line) > 0 {
 			first := (*line)[0]
 			*line = (*line)[1:]
-			if j := q.jobs[first.key]; j.number == first.number {
-				delete(q.jobs, first.key)
+			if j := q.jobs[first.id]; j.number == first.number {
+				delete(q.jobs, first.id)
 				return j.job, true
 			}
 		}
@@ -193,11 +208,11 @@ func (q *queue) len() int {
 func (q *queue) fail() {
 	q.mu.Lock()
 	var batches []*batch
-	for key, j := range q.jobs {
+	for id, j := range q.jobs {
 		if j.batch != nil {
 			batches = append(batches, j.batch)
 			j.batch = nil
-			q.jobs[key] = j
+			q.jobs[id] = j
 		}
 	}
 	q.mu.Unlock()

@@ -186,3 +186,15 @@ func TestLimitedResyncsKeepTheirPace(t *testing.T) {
 		}
 	})
 }
+
+// The log tells of the newest event, not of the one whose write failed meanwhile.
+func TestFailedJobIsOlderThanWhatWaits(t *testing.T) {
+	q := newQueue()
+	q.put(job{key: "t1", cause: cause{name: "status_update_event", state: marathon.TaskUnreachable}})
+	failed, _ := q.take()
+	q.put(job{key: "t1", cause: cause{name: "status_update_event", state: marathon.TaskRunning}})
+	q.putBack(failed)
+	if j, _ := q.take(); j.state != marathon.TaskRunning {
+		t.Errorf("the job is because of %s", j.state)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 )
@@ -15,7 +16,7 @@ func (p *Plan) WriteTable(w io.Writer, colour bool) error {
 	var table bytes.Buffer
 	columns := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	row := func(op, where, app, what string, why ...string) {
-		fmt.Fprintf(columns, "%s\t%s\t%s\t%s\t%s\n", op, orDash(where), orDash(app), what, strings.Join(why, ", "))
+		fmt.Fprintf(columns, "%s\t%s\t%s\t%s\t%s\n", op, orDash(shown(where)), orDash(shown(app)), shown(what), shown(strings.Join(why, ", ")))
 	}
 	if !p.InSync() {
 		row("CHANGE", "AGENT", "APP", "TASK OR KEY", "WHY")
@@ -66,7 +67,7 @@ func (p *Plan) WriteJSON(w io.Writer) error {
 	full.Clashes = append([]Clash{}, p.Clashes...)
 	full.Skipped = append([]string{}, p.Skipped...)
 	full.Unread = append([]Unread{}, p.Unread...)
-	full.Unfit = append([]string{}, p.Unfit...)
+	full.Unfit = append([]Unfit{}, p.Unfit...)
 	out := json.NewEncoder(w)
 	out.SetIndent("", "  ")
 	out.SetEscapeHTML(false)
@@ -77,7 +78,7 @@ func (p *Plan) WriteJSON(w io.Writer) error {
 func (p *Plan) footer() []string {
 	var lines []string
 	for _, u := range p.Unfit {
-		lines = append(lines, "left out: "+u)
+		lines = append(lines, "left out: "+u.String())
 	}
 	if p.Unowned > 0 {
 		lines = append(lines, fmt.Sprintf("%d keys below the prefix are nobody's and no app's: left alone", p.Unowned))
@@ -96,6 +97,15 @@ func (p *Plan) footer() []string {
 
 // subject is what a change is about: a task or a key.
 func (c Change) subject() string { return c.Task + c.Key }
+
+// shown is text of others, such as a task ID, as a terminal can take it: nothing in
+// it moves the cursor or looks like a line of ours.
+func shown(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return fmt.Sprintf("%.200q", s)
+	}
+	return s
+}
 
 func orDash(s string) string {
 	if s == "" {

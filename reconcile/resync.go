@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,7 @@ func (r *Reconciler) resyncs(ctx context.Context) {
 		case err != nil:
 			failures++
 			if failures%10 == 1 {
-				r.config.Log.Error().Err(err).Int("attempt", failures).Strs("cause", causes).
+				r.config.Log.Error().Err(err).Int("attempt", failures).Str("cause", strings.Join(causes, ", ")).
 					Msg("resync failed: nothing is removed, services stay as they are")
 			}
 			pause := pauses.NextBackOff()
@@ -80,7 +81,7 @@ func (r *Reconciler) resync(ctx context.Context, why string) error {
 	return r.carryOut(ctx, why, func(_ Plan, s Summary) {
 		s.log(r.config.Log)
 		if s.again() {
-			r.agenda.askLimited("moved", time.Now(), time.Second)
+			r.agenda.askLimited("unfinished", time.Now(), time.Second)
 		}
 	})
 }
@@ -91,18 +92,19 @@ func (r *Reconciler) carryOut(ctx context.Context, why string, finish func(Plan,
 	start := time.Now()
 	var plan Plan
 	var s Summary
+	given := map[place]bool{}
 	// One more than the jobs: handing out itself.
 	b := newBatch(1, func(done outcome) {
 		s.outcome = done
 		finish(plan, s)
 	})
-	plan, err := r.plan(ctx, func(early Plan) { r.handOut(early, b) })
+	plan, err := r.plan(ctx, func(early Plan) { r.handOut(early, b, given) })
 	if err != nil {
 		return err
 	}
 	r.tell(&plan)
 	s = r.summary(plan, why, start)
-	r.handOut(plan, b)
+	r.handOut(plan, b, given)
 	b.done(outcome{})
 	return nil
 }
@@ -113,8 +115,8 @@ func (r *Reconciler) Plan(ctx context.Context) (Plan, error) {
 	return r.plan(ctx, func(Plan) {})
 }
 
-// plan is Plan; while some of Consul takes long to answer, early is told what can
-// be written to the rest.
+// plan is Plan; what can be written before all is known, early is told: while
+// some of Consul takes long to answer, and before Marathon is asked what is gone.
 func (r *Reconciler) plan(ctx context.Context, early func(Plan)) (Plan, error) {
 	empty, unread, err := r.snapshot(ctx)
 	if err != nil {
@@ -124,13 +126,12 @@ func (r *Reconciler) plan(ctx context.Context, early func(Plan)) (Plan, error) {
 		r.mu.Lock()
 		plan := r.desired.Plan(part)
 		r.mu.Unlock()
-		plan.writesOnly()
-		early(plan)
+		early(plan.writesOnly())
 	})
 	actual.Unread = unread
 	plan := r.judge(actual, empty)
 	if !r.config.Force {
-		plan = r.confirm(ctx, plan, actual)
+		plan = r.confirm(ctx, plan, actual, early)
 	}
 	r.mu.Lock()
 	r.waiting = plan.waiting()
@@ -141,9 +142,13 @@ func (r *Reconciler) plan(ctx context.Context, early func(Plan)) (Plan, error) {
 
 // confirm asks for the apps of what is merely missing from the snapshot, and
 // makes the plan again. What is not confirmed stays.
-func (r *Reconciler) confirm(ctx context.Context, first Plan, actual Actual) Plan {
+func (r *Reconciler) confirm(ctx context.Context, first Plan, actual Actual, early func(Plan)) Plan {
 	plan := first
 	if apps := first.ToConfirm(); len(apps) > 0 {
+		early(first.writesOnly())
+		r.mu.Lock()
+		r.desired.Miss(first.namedByServices(), time.Now())
+		r.mu.Unlock()
 		// Nobody is poked: the plan that is made next compares everything.
 		onlyRead := func(e Effects) { r.reading.ask(e.Read, e.Definitions) }
 		if _, err := r.readAll(ctx, apps, onlyRead); err != nil {
@@ -220,8 +225,13 @@ func (r *Reconciler) noteSnapshot(s marathon.Snapshot) {
 }
 
 // handOut gives each worker its share of a plan, and the batch what to wait for.
-func (r *Reconciler) handOut(plan Plan, b *batch) {
-	jobs := plan.jobs()
+// What was given before it has, or has done.
+func (r *Reconciler) handOut(plan Plan, b *batch, given map[place]bool) {
+	jobs := slices.DeleteFunc(plan.jobs(), func(j share) bool {
+		before := given[j.place()] && j.upTo == NoRemoval
+		given[j.place()] = true
+		return before
+	})
 	b.expect(len(jobs))
 	for _, j := range jobs {
 		j.batch = b
@@ -245,6 +255,14 @@ type share struct {
 	host string
 	keys bool
 }
+
+// place tells one share from another.
+type place struct {
+	host, node, key string
+	keys, fallback  bool
+}
+
+func (s share) place() place { return place{s.host, s.node, s.key, s.keys, s.fallback} }
 
 // jobs names what a plan changes: each service, and each name's keys as one.
 func (p *Plan) jobs() []share {

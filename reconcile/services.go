@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"consular/consul"
+	"consular/marathon"
 )
 
 // agentWorker writes to one host's agent. Two hosts can be one agent: they
@@ -71,7 +72,7 @@ func (w *agentWorker) register(ctx context.Context, n *node, j job, want Want, h
 	}
 	if w.stale() {
 		w.log.Warn().Str("task", j.key).Msg("not registered: Marathon has not been heard for too long")
-		return outcome{}, nil
+		return outcome{tooOld: 1}, nil
 	}
 	start := time.Now()
 	// A write in flight finishes, also when we are told to stop.
@@ -93,6 +94,9 @@ func (w *agentWorker) register(ctx context.Context, n *node, j job, want Want, h
 // sends it, for our memory of the agent may be wrong.
 func (w *agentWorker) deregister(ctx context.Context, n *node, j job, want Want, registered bool) (outcome, error) {
 	grounds, why := want.removal()
+	if want.Verdict == Absent && j.state.Phase() == marathon.Ended {
+		grounds, why = Announced, "task has ended" // however long the job waited
+	}
 	if grounds > j.upTo || !registered && (!j.event() || j.elsewhere) {
 		return outcome{}, nil
 	}

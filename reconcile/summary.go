@@ -83,23 +83,27 @@ func (s *Summary) String() string {
 		s.Failed, s.Held+s.Unconfirmed, s.Conflicts, s.Quarantined, s.Skipped, s.Unread)
 }
 
-// Sync does one resync and returns what came of it. What has to be registered at
-// home first takes a second one.
+// Sync does one resync and returns what came of it. It takes another for what has
+// to be registered at home first, and when writing took so long that Marathon has
+// to be asked again.
 func (r *Reconciler) Sync(ctx context.Context) (Plan, Summary, error) {
 	var plan Plan
 	var sum Summary
 	err := r.withWorkers(ctx, func(ctx context.Context) (err error) {
-		if plan, sum, err = r.pass(ctx); err != nil || !sum.again() {
-			return err
+		var done outcome
+		start := time.Now()
+		for again := true; again; again = sum.again() && sum.wrote() {
+			if plan, sum, err = r.pass(ctx); err != nil {
+				return err
+			}
+			done.add(sum.outcome)
 		}
-		first := sum
-		plan, sum, err = r.pass(ctx)
-		if sum.again() { // something is still not where it belongs
-			sum.Failed++
+		done.Failed += sum.left() // another look would leave it again
+		sum.outcome, sum.start = done, start
+		for _, u := range plan.Unread {
+			r.config.Log.Warn().Str("what", u.What).Str("error", u.Err).Msg("could not be read: nothing is removed there")
 		}
-		sum.outcome.add(first.outcome)
-		sum.start = first.start
-		return err
+		return nil
 	})
 	if err == nil {
 		sum.log(r.config.Log)
@@ -139,9 +143,7 @@ func (r *Reconciler) tell(p *Plan) {
 		r.tellClash(c)
 	}
 	for _, u := range p.Unfit {
-		if r.once(u) {
-			r.config.Log.Warn().Msg("left out: " + u)
-		}
+		r.leaveOut(u)
 	}
 	r.tellUnread(p)
 	r.tellHeld(p)
@@ -151,10 +153,17 @@ func (r *Reconciler) tell(p *Plan) {
 	}
 }
 
+// leaveOut says once what cannot be in Consul.
+func (r *Reconciler) leaveOut(u Unfit) {
+	if r.once(u.String()) {
+		r.config.Log.Warn().Str("app", u.App).Str("task", u.Task).Str("error", u.Err).Msg("left out: " + u.String())
+	}
+}
+
 // tellClash says who goes on and who does not, once for each such state of a name.
 func (r *Reconciler) tellClash(c Clash) {
 	if r.once(fmt.Sprint("clash ", c)) {
-		r.config.Log.Error().Str("service", c.Name).Strs("app", c.Apps).Str("goes_on", c.Incumbent).
+		r.config.Log.Error().Str("service", c.Name).Str("app", strings.Join(c.Apps, ", ")).Str("goes_on", c.Incumbent).
 			Msg("name clash: the others are quarantined")
 	}
 }

@@ -23,6 +23,13 @@ func (x *town) hasKeys(names ...string) {
 	}
 }
 
+// value is what a label of a name is stored as.
+func (m *memory) value(name, label string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.keys[[2]string{name, label}].Value
+}
+
 // wantsKeys fails the test unless just these names have keys.
 func (x *town) wantsKeys(names ...string) {
 	x.Helper()
@@ -46,6 +53,8 @@ type townCatalog struct {
 	// unknown are hosts whose nodes it does not show.
 	unknown map[string]bool
 	broken  error
+	failed  map[string]bool
+	deregs  []string
 }
 
 func (c *townCatalog) set(change func(*townCatalog)) {
@@ -60,7 +69,7 @@ func (c *townCatalog) Nodes(context.Context) ([]consul.CatalogNode, error) {
 	var nodes []consul.CatalogNode
 	for host, a := range c.town.agents {
 		if host != "" && !c.unknown[host] {
-			nodes = append(nodes, consul.CatalogNode{Node: a.node(), Address: host})
+			nodes = append(nodes, consul.CatalogNode{Node: a.node(), Address: host, Failed: c.failed[host]})
 		}
 	}
 	return nodes, c.broken
@@ -79,7 +88,17 @@ func (c *townCatalog) Services(_ context.Context, node, tag string) (services []
 	return services, nil
 }
 
-func (c *townCatalog) Deregister(context.Context, string, string) error { return consul.ErrAlive }
+func (c *townCatalog) Deregister(_ context.Context, node, id string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for h := range c.failed {
+		if c.town.agents[h].node().Name == node {
+			c.deregs = append(c.deregs, id)
+			return nil
+		}
+	}
+	return consul.ErrAlive
+}
 
 // countBoth returns how many lines have both.
 func (b *logBuffer) countBoth(what, words string) int {

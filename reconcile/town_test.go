@@ -124,6 +124,8 @@ type crier struct {
 	silent    bool
 	framework string
 	snapshots int
+	hook      func()
+	appTakes  time.Duration
 	asked     map[string][]time.Time
 }
 
@@ -144,10 +146,14 @@ func (m *crier) Apps(context.Context) (marathon.Snapshot, error) {
 		return marathon.Snapshot{}, errSilent
 	}
 	shown := slices.DeleteFunc(slices.Clone(m.apps), func(a marathon.App) bool { return slices.Contains(m.omits, a.ID) })
+	if m.hook != nil {
+		m.hook()
+	}
 	return marathon.Snapshot{Apps: shown}, nil
 }
 
 func (m *crier) App(_ context.Context, id string) (marathon.App, error) {
+	time.Sleep(m.appTakes)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.asked[id] = append(m.asked[id], time.Now())
@@ -208,6 +214,7 @@ type townAgent struct {
 	// no way to it.
 	refuses   []string
 	gone      bool
+	slow      time.Duration
 	dials     int
 	lists     int
 	registers map[string]int
@@ -222,7 +229,7 @@ func (a *townAgent) set(change func(*townAgent)) {
 
 // serve does one request.
 func (a *townAgent) serve(do func() error) error {
-	time.Sleep(time.Millisecond)
+	time.Sleep(time.Millisecond + a.slow)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.dials++

@@ -197,19 +197,24 @@ func (r *Reconciler) findNode(ctx context.Context, a *AgentState, nodes []consul
 		return names[n.ID] || names[n.Address] || names[n.Name]
 	})
 	if at < 0 {
-		a.OnNode = map[string]bool{} // never seen by Consul: nothing is there
+		a.OnNode = map[string]consul.Service{} // never seen by Consul: nothing is there
 		return
 	}
 	services, err := r.onNode(ctx, nodes[at].Name)
 	if err != nil {
 		return // nothing is known, and so nothing is done
 	}
-	a.Node = nodes[at].Node
-	a.OnNode = map[string]bool{}
+	a.shown(nodes[at], services)
+}
+
+// shown takes in what the catalog shows on a silent agent's node.
+func (a *AgentState) shown(n consul.CatalogNode, services []consul.Service) {
+	a.Node = n.Node
+	a.OnNode = make(map[string]consul.Service, len(services))
 	for _, s := range services {
-		a.OnNode[s.ID] = true
+		a.OnNode[s.ID] = s
 	}
-	if nodes[at].Failed {
+	if n.Failed {
 		a.Failed, a.Services = true, services
 	}
 }
@@ -273,8 +278,8 @@ func (r *Reconciler) otherNodes(ctx context.Context, nodes []consul.CatalogNode)
 			}
 			// From now on it is looked at every time, until it has nothing of ours.
 			found[i] = r.fleet.look(ctx, n.Address)
-			if n.Failed {
-				found[i].Node, found[i].Services, found[i].Failed = n.Node, services, true
+			if found[i].Err != nil {
+				found[i].shown(n, services)
 			}
 			return nil
 		})

@@ -104,7 +104,7 @@ func (w *worker) failed(ctx context.Context, j job, err error, failures int, wai
 	w.fellSilent(err)
 	j.finish(outcome{Failed: 1})
 	j.batch, j.have = nil, nil
-	if !w.queue.put(j) { // retired meanwhile: a resync finds what is left
+	if !w.queue.putBack(j) { // retired meanwhile: a resync finds what is left
 		w.recovered()
 	}
 	w.queue.fail()
