@@ -134,9 +134,10 @@
 //	                        failed deployments are forgotten
 //
 // Only group_change_success says that REST shows a change, and it names no app:
-// hence the plans by version. A read that began before does not count: reading
-// collects what is asked for while a read is under way and reads it again. From
-// 50 apps on, one resync serves for all.
+// hence the plans by version. A read that began before does not count: what is
+// asked for while it is being read is read once more. Each app is read by itself,
+// so that one whose answer takes long delays no other; what failed is read again
+// after a pause of its own. From 50 apps on, one resync serves for all.
 //
 // # Tickets, journal, tombstones
 //
@@ -246,7 +247,7 @@
 // wait there, in front of what is urgent. A resync lists each agent with two
 // requests (the main agent, with fallback, with four), all agents at once, and the
 // keys with one. Marathon has one stream,
-// at most one snapshot, and at most readsAtOnce apps in flight for events and as
+// at most one snapshot, and at most readsAtOnce reads in flight for events and as
 // many for a resync. Whoever answers 429 or 500 is left alone for a while, as
 // one who does not answer is.
 //

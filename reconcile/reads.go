@@ -3,11 +3,11 @@ package reconcile
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"golang.org/x/sync/errgroup"
 
 	"consular/marathon"
@@ -25,19 +25,38 @@ type Marathon interface {
 	Info(ctx context.Context) (marathon.Info, error)
 }
 
+// question is one thing to ask Marathon for: an app, or else the definition of one
+// of its versions.
+type question struct {
+	Version
+	definition bool
+}
+
 // reading collects what has to be read of Marathon, each thing once, however
 // many events asked for it. Asking never waits.
 type reading struct {
-	mu          sync.Mutex
-	apps        map[string]bool
-	definitions map[Version]bool
-	wake        chan struct{}
+	mu sync.Mutex
+	// wanted is what is to be read, and not before when: what failed has to wait.
+	wanted map[question]time.Time
+	// inFlight is being read. A read that began before does not count: what is
+	// asked for meanwhile is wanted once more.
+	inFlight map[question]bool
+	// pauses are those of what failed when it was last read.
+	pauses map[question]*backoff.ExponentialBackOff
+	// failures counts since all reads went well.
+	failures int
+	// rest is before when nothing is read.
+	rest time.Time
+	wake chan struct{}
 	// count is how many apps were read since the last summary said so.
 	count atomic.Int64
 }
 
 func newReading() *reading {
-	return &reading{apps: map[string]bool{}, definitions: map[Version]bool{}, wake: make(chan struct{}, 1)}
+	return &reading{
+		wanted: map[question]time.Time{}, inFlight: map[question]bool{},
+		pauses: map[question]*backoff.ExponentialBackOff{}, wake: make(chan struct{}, 1),
+	}
 }
 
 func (r *reading) ask(apps []string, definitions []Version) {
@@ -46,48 +65,28 @@ func (r *reading) ask(apps []string, definitions []Version) {
 	}
 	r.mu.Lock()
 	for _, id := range apps {
-		r.apps[id] = true
+		r.want(question{Version: Version{App: id}})
 	}
 	for _, v := range definitions {
-		r.definitions[v] = true
+		r.want(question{Version: v, definition: true})
 	}
 	r.mu.Unlock()
+	r.nudge()
+}
+
+// want has something read at once, unless it has to wait.
+func (r *reading) want(q question) {
+	if _, waits := r.wanted[q]; !waits {
+		r.wanted[q] = time.Time{}
+	}
+}
+
+// nudge wakes who reads.
+func (r *reading) nudge() {
 	select {
 	case r.wake <- struct{}{}:
 	default:
 	}
-}
-
-// asked is what is to be read of Marathon.
-type asked struct {
-	apps        []string
-	definitions []Version
-}
-
-func (a *asked) len() int { return len(a.apps) + len(a.definitions) }
-
-func (a *asked) add(b asked) {
-	a.apps = append(a.apps, b.apps...)
-	a.definitions = append(a.definitions, b.definitions...)
-}
-
-// drop leaves out what b has.
-func (a *asked) drop(b asked) {
-	a.apps = slices.DeleteFunc(a.apps, func(id string) bool { return slices.Contains(b.apps, id) })
-	a.definitions = slices.DeleteFunc(a.definitions, func(v Version) bool { return slices.Contains(b.definitions, v) })
-}
-
-// take returns all that is to be read now.
-func (r *reading) take() asked {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	wanted := asked{apps: sortedKeys(r.apps)}
-	for v := range r.definitions {
-		wanted.definitions = append(wanted.definitions, v)
-	}
-	clear(r.apps)
-	clear(r.definitions)
-	return wanted
 }
 
 const (
@@ -97,63 +96,122 @@ const (
 	snapshotInstead = 50
 )
 
-// readApps reads what events have asked for, until ctx ends. What failed is read
-// again after a pause, not sooner however many events ask, and delays nothing
-// else; when all that was asked for failed, it may be Marathon that does, and is
-// left alone for a moment.
+// tooMany reports whether a snapshot is to serve for the apps that are wanted:
+// then they are not wanted any more.
+func (r *reading) tooMany() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var apps []question
+	for q := range r.wanted {
+		if !q.definition {
+			apps = append(apps, q)
+		}
+	}
+	if len(apps) < snapshotInstead {
+		return false
+	}
+	for _, q := range apps {
+		delete(r.wanted, q)
+		delete(r.pauses, q)
+	}
+	return true
+}
+
+// take returns what is to be read now. Which of it comes first is left to chance,
+// so that none waits for ever.
+func (r *reading) take(now time.Time) (due []question) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for q, at := range r.wanted {
+		if len(r.inFlight) < readsAtOnce && !r.inFlight[q] && !now.Before(latest(at, r.rest)) {
+			due = append(due, q)
+			r.inFlight[q] = true
+			delete(r.wanted, q)
+		}
+	}
+	return due
+}
+
+// answered ends a read that went well. It returns how many have failed, if that is
+// over: nothing that has failed is left.
+func (r *reading) answered(q question) (failures int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.inFlight, q)
+	delete(r.pauses, q)
+	if len(r.pauses) == 0 {
+		failures, r.failures = r.failures, 0
+	}
+	return failures
+}
+
+// failed ends a read that did not go well. It returns how many have failed, and
+// how long this one has to wait. When another thing fails that did not before, it
+// may be Marathon that does, and is left alone for a moment.
+func (r *reading) failed(q question, now time.Time, limit time.Duration) (failures int, wait time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.inFlight, q)
+	if r.pauses[q] == nil {
+		r.pauses[q] = newBackoff(limit)
+		if len(r.pauses) > 1 {
+			r.rest = now.Add(failureRest)
+		}
+	}
+	due := latest(now.Add(r.pauses[q].NextBackOff()), r.rest)
+	r.wanted[q] = due
+	r.failures++
+	return r.failures, due.Sub(now)
+}
+
+// readApps reads what events have asked for, each thing by itself, so that none
+// delays another, until ctx ends.
 func (r *Reconciler) readApps(ctx context.Context) {
-	pauses := newBackoff(r.config.PollInterval)
-	var failed asked
-	var again <-chan time.Time
-	for failures := 0; ; {
-		retry := false
+	var reads sync.WaitGroup
+	defer reads.Wait()
+	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-again:
-			retry = true
-			r.reading.ask(failed.apps, failed.definitions)
-			failed, again = asked{}, nil
 		case <-r.reading.wake:
 		}
-		wanted := r.reading.take()
-		wanted.drop(failed)
-		missed, err := r.readAsked(ctx, wanted)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			if failures++; failures%10 == 1 {
-				r.config.Log.Warn().Err(err).Int("attempt", failures).Msg("cannot read apps")
-			}
-			pause := pauses.NextBackOff()
-			failed.add(missed)
-			if again == nil { // otherwise failures that follow each other would put it off
-				again = time.After(pause)
-			}
-			if !retry && missed.len() == wanted.len() && !sleep(ctx, min(pause, failureRest)) {
-				return
-			}
-		case failures > 0 && failed.len() == 0:
-			r.config.Log.Info().Int("attempt", failures+1).Msg("reads of apps work again")
-			failures = 0
-			pauses.Reset()
+		if r.reading.tooMany() {
+			r.agenda.ask("many apps changed", time.Now())
+		}
+		for _, q := range r.reading.take(time.Now()) {
+			reads.Go(func() { r.readAsked(ctx, q) })
 		}
 	}
 }
 
-// readAsked reads what has been asked for, and returns what failed.
-func (r *Reconciler) readAsked(ctx context.Context, wanted asked) (missed asked, err error) {
-	if len(wanted.apps) >= snapshotInstead {
-		r.agenda.ask("many apps changed", time.Now())
-		wanted.apps = nil
+// readAsked reads one thing that events have asked for. What failed is read again
+// after a pause, not sooner however many events ask.
+func (r *Reconciler) readAsked(ctx context.Context, q question) {
+	err := r.readOne(ctx, q)
+	switch {
+	case ctx.Err() != nil:
+		return
+	case err == nil:
+		if n := r.reading.answered(q); n > 0 {
+			r.config.Log.Info().Int("attempt", n+1).Msg("reads of apps work again")
+		}
+	default:
+		n, wait := r.reading.failed(q, time.Now(), r.config.PollInterval)
+		if n%10 == 1 {
+			r.config.Log.Warn().Err(err).Str("app", q.App).Int("attempt", n).Msg("cannot read apps")
+		}
+		r.reading.nudge() // for others, now
+		sleep(ctx, wait)
 	}
-	missed.apps, err = r.readAll(ctx, wanted.apps, r.carryAnswer)
-	if defineErr := r.define(ctx, wanted.definitions); defineErr != nil {
-		missed.definitions = wanted.definitions
-		err = errors.Join(err, defineErr)
+	r.reading.nudge()
+}
+
+// readOne reads an app or a definition.
+func (r *Reconciler) readOne(ctx context.Context, q question) error {
+	if q.definition {
+		return r.define(ctx, []Version{q.Version})
 	}
-	return missed, err
+	return r.readApp(ctx, q.App, r.carryAnswer)
 }
 
 // readAll reads apps, several at a time, lets the model know, and calls then with
