@@ -58,7 +58,8 @@ func (c Config) Check() error {
 		return fmt.Errorf("--kv-format %q: want raw or json", c.Format)
 	}
 	if err := checkAddress(c.Address); err != nil {
-		return fmt.Errorf("consul address %q: %w", c.Address.Redacted(), err)
+		shown := url.URL{Scheme: c.Address.Scheme, Host: c.Address.Host, Path: c.Address.Path}
+		return fmt.Errorf("consul address %q: %w", shown.String(), err)
 	}
 	if err := checkPath(c.Prefix); err != nil {
 		return fmt.Errorf("--kv-prefix %q: %w", c.Prefix, err)
@@ -67,7 +68,7 @@ func (c Config) Check() error {
 }
 
 // ParseAddress reads the address of an agent, such as "http://localhost:8500".
-// Without a scheme it is http, as in CONSUL_HTTP_ADDR. Errors hide a password.
+// Without a scheme it is http, as in CONSUL_HTTP_ADDR. Errors hide what may be a secret.
 func ParseAddress(s string) (*url.URL, error) {
 	whole := s
 	if !strings.Contains(s, "://") {
@@ -76,16 +77,18 @@ func ParseAddress(s string) (*url.URL, error) {
 	u, err := url.Parse(whole)
 	if err != nil {
 		// url.Parse's error repeats its input, and with it the password.
-		return nil, fmt.Errorf("consul address %q: not a URL", maskUser(s))
+		return nil, fmt.Errorf("consul address %q: not a URL", mask(s))
 	}
 	if err := checkAddress(u); err != nil {
-		return nil, fmt.Errorf("consul address %q: %w", maskUser(s), err)
+		return nil, fmt.Errorf("consul address %q: %w", mask(s), err)
 	}
 	return u, nil
 }
 
 func checkAddress(u *url.URL) error {
 	switch {
+	case strings.Contains(u.EscapedPath(), "@"):
+		return errors.New("a special character in user or password must be %-escaped")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return fmt.Errorf("scheme %q: want http or https", u.Scheme)
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
@@ -101,14 +104,19 @@ func checkAddress(u *url.URL) error {
 	return CheckHost(u.Hostname())
 }
 
-// maskUser hides what may be a password in something that may not be a URL.
-func maskUser(s string) string {
+// mask hides what may be a password, or a token in a query, in something that may
+// not be a URL.
+func mask(s string) string {
 	at := strings.LastIndex(s, "@")
-	if at < 0 {
-		return s
+	user, rest := s[:max(at, 0)], s[max(at, 0):]
+	if end := strings.IndexAny(rest, "?#"); end >= 0 {
+		rest = rest[:end+1] + "***"
 	}
-	if scheme, _, ok := strings.Cut(s[:at], "://"); ok {
-		return scheme + "://***" + s[at:]
+	if user == "" {
+		return rest
 	}
-	return "***" + s[at:]
+	if scheme, _, ok := strings.Cut(user, "://"); ok {
+		return scheme + "://***" + rest
+	}
+	return "***" + rest
 }

@@ -14,6 +14,7 @@ func TestParseAddress(t *testing.T) {
 		"https://consul.example/proxy": "https://consul.example/proxy",
 		"[::1]:8500":                   "http://[::1]:8500",
 		"http://me:secret@consul:8500": "http://me:secret@consul:8500",
+		"http://consul:8500/%40":       "http://consul:8500/%40",
 	} {
 		if u, err := ParseAddress(text); err != nil || u.String() != want {
 			t.Errorf("%s: %v, %v", text, u, err)
@@ -24,7 +25,8 @@ func TestParseAddress(t *testing.T) {
 func TestBadAddressIsNamedWithoutItsPassword(t *testing.T) {
 	for _, text := range []string{
 		"", "ftp://me:secret@consul", "unix:///var/run/consul.sock", "http://", "http://me:secret@consul:port",
-		"http://me:secret@consul?q", "http://me:secret@con sul", "me:secret@:80", "http://me:secret@a@0.0.0.0:8500", "http://consul:8500?", "http://[fe80::1%25eth0]:8500",
+		"http://me:secret@consul?q", "http://me:secret@con sul", "me:secret@:80", "http://me:secret@a@0.0.0.0:8500", "http://me:8500/secret@consul:8500", "http://me/secret@consul",
+		"http://consul:8500/?token=secret", "http://consul:8500#secret", "http://consul:8500?", "http://[fe80::1%25eth0]:8500",
 	} {
 		u, err := ParseAddress(text)
 		if err == nil {
@@ -33,6 +35,18 @@ func TestBadAddressIsNamedWithoutItsPassword(t *testing.T) {
 		}
 		if strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "consul address") {
 			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestBadAddressIsShownWithoutItsUser(t *testing.T) {
+	for _, address := range []*url.URL{
+		{Scheme: "http", User: url.User("secret"), Host: "0.0.0.0"},
+		{Scheme: "http", User: url.UserPassword("secret", "secret"), Host: "consul", RawQuery: "token=secret"},
+	} {
+		_, err := NewCluster(Config{Address: address, Timeout: time.Second, Prefix: "a", Format: FormatRaw})
+		if err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), address.Host) {
+			t.Errorf("%s: %v", address, err)
 		}
 	}
 }

@@ -87,6 +87,8 @@ func checkURL(u *url.URL) error {
 		return errors.New("host is missing")
 	case u.RawQuery != "" || u.Fragment != "":
 		return errors.New("must not have a query or fragment")
+	case strings.Contains(u.EscapedPath(), "@"):
+		return errors.New("must not have @ in its path")
 	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.Atoi(port); err != nil || n == 0 || n > maxPort {

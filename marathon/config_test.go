@@ -8,8 +8,8 @@ import (
 )
 
 func TestParseURLs(t *testing.T) {
-	urls, err := ParseURLs("http://a:8080, https://u:p@[::1]/service/marathon")
-	if err != nil || len(urls) != 2 {
+	urls, err := ParseURLs("http://a:8080, https://u:p@[::1]/service/marathon,http://a/%40")
+	if err != nil || len(urls) != 3 {
 		t.Fatalf("%v, %v", urls, err)
 	}
 	if urls[0].Host != "a:8080" || urls[1].Host != "[::1]" || urls[1].Path != "/service/marathon" || urls[1].User == nil {
@@ -30,6 +30,7 @@ func TestParseURLsErrors(t *testing.T) {
 		"http://a/?x=1":         `marathon URL 1: "http://a/?x=1": must not have a query or fragment`,
 		"http://a/#x":           `marathon URL 1: "http://a/#x": must not have a query or fragment`,
 		"http://a\x7f":          `marathon URL 1: "http://a\x7f": net/url: invalid control character in URL`,
+		"http://u/s3cret@host":  "marathon URL 1: not usable (a special character in user or password must be %-escaped)",
 		"http://u:s3/cret@host": "marathon URL 1: not usable (a special character in user or password must be %-escaped)",
 	} {
 		if _, err := ParseURLs(text); err == nil || err.Error() != want {

@@ -2,6 +2,7 @@ package marathon
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -43,7 +44,7 @@ func (c Credentials) Check(masters []*url.URL) error {
 	basic := c.User != "" || c.Password != nil
 	switch {
 	case c.Type != TokenDCOS && c.Type != TokenBearer:
-		return errors.New("--marathon-token-type: must be dcos or bearer")
+		return fmt.Errorf("--marathon-token-type %q: must be dcos or bearer", c.Type)
 	case c.Token != nil && (basic || anyUser):
 		return errors.New("--marathon-token-file: cannot be sent together with a user or password, which are given too")
 	case c.User != "" && c.Password == nil && !passwords:

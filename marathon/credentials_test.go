@@ -151,12 +151,12 @@ func TestCredentialsThatContradictEachOther(t *testing.T) {
 		credentials Credentials
 		masters     string
 	}{
-		"--marathon-token-type: must be":        {Credentials{Type: "basic"}, "http://a"},
-		"--marathon-token-file: cannot":         {Credentials{User: "ann", Password: secret(t, "pw"), Token: secret(t, "abc"), Type: TokenDCOS}, "http://a"},
-		"--marathon-token-file: cannot ":        {Credentials{Password: secret(t, "pw"), Token: secret(t, "abc"), Type: TokenDCOS}, "http://a"},
-		"--marathon-token-file: cannot b":       {Credentials{Token: secret(t, "abc"), Type: TokenDCOS}, "http://a,http://joe:pw@b"},
-		"--marathon-user: has no password":      {Credentials{User: "ann", Type: TokenDCOS}, "http://joe:pw@a,http://b"},
-		"password of Marathon: --marathon-user": {Credentials{Password: secret(t, "pw"), Type: TokenDCOS}, "http://joe@a,http://b"},
+		`--marathon-token-type "basic": must be`: {Credentials{Type: "basic"}, "http://a"},
+		"--marathon-token-file: cannot":          {Credentials{User: "ann", Password: secret(t, "pw"), Token: secret(t, "abc"), Type: TokenDCOS}, "http://a"},
+		"--marathon-token-file: cannot ":         {Credentials{Password: secret(t, "pw"), Token: secret(t, "abc"), Type: TokenDCOS}, "http://a"},
+		"--marathon-token-file: cannot b":        {Credentials{Token: secret(t, "abc"), Type: TokenDCOS}, "http://a,http://joe:pw@b"},
+		"--marathon-user: has no password":       {Credentials{User: "ann", Type: TokenDCOS}, "http://joe:pw@a,http://b"},
+		"password of Marathon: --marathon-user":  {Credentials{Password: secret(t, "pw"), Type: TokenDCOS}, "http://joe@a,http://b"},
 	} {
 		masters, err := ParseURLs(test.masters)
 		if err != nil {
