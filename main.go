@@ -87,30 +87,30 @@ func application(stdout, stderr io.Writer) *cli.App {
 		{Name: "run", Usage: "subscribe and reconcile, until told to stop (the default)", Action: command(runCommand)},
 		{
 			Name: "sync", Usage: "make Consul right once, print a summary, and end", Action: command(syncCommand),
-			Flags: []cli.Flag{
+			Flags: settings.FromEnvironment(
 				&cli.BoolFlag{Name: "force", Usage: "also remove what is held back"},
 				&cli.BoolFlag{Name: "adopt", Usage: "take every key below the prefix that nobody owns as ours, and so remove stale ones"},
 				&cli.StringFlag{Name: "adopt-from", Usage: "take over what this earlier registration `ID` owned"},
-			},
+			),
 		},
 		{
 			Name: "remove", Usage: "remove every service and key of this registration ID", Action: command(removeCommand),
-			Flags: []cli.Flag{&cli.BoolFlag{Name: "force", Usage: "really"}},
+			Flags: settings.FromEnvironment(&cli.BoolFlag{Name: "force", Usage: "really"}),
 		},
 		{
 			Name: "plan", Usage: "print what sync would change, and write nothing (exit 0: in sync, 2: drift)", Action: command(planCommand),
-			Flags: []cli.Flag{&cli.StringFlag{Name: "format", Value: "table", Usage: "`table` or json"}},
+			Flags: settings.FromEnvironment(&cli.StringFlag{Name: "format", Value: "table", Usage: "`table` or json"}),
 		},
 		{
 			Name: "events", Usage: "print Marathon's events as they come", Action: command(eventsCommand),
-			Flags: []cli.Flag{&cli.StringFlag{Name: "format", Value: "text", Usage: "`text` or json"}},
+			Flags: settings.FromEnvironment(&cli.StringFlag{Name: "format", Value: "text", Usage: "`text` or json"}),
 		},
 		{
 			Name: "demo", Usage: "a simulated Marathon, a real Consul, and run between them", Action: command(demoCommand),
-			Flags: []cli.Flag{
+			Flags: settings.FromEnvironment(
 				&cli.GenericFlag{Name: "for", Value: new(settings.Duration), Usage: "end after this `time`; 0 is never"},
 				&cli.StringFlag{Name: "consul-bin", Usage: "`path` of Consul; otherwise from PATH, or built in a checkout"},
-			},
+			),
 		},
 	}
 	for _, c := range app.Commands {
@@ -147,7 +147,7 @@ func command(do func(context.Context, program) error) cli.ActionFunc {
 }
 
 func runCommand(ctx context.Context, p program) error {
-	p.log.Info().Str("version", version()).Str("marathon", p.ShownMasters()).Str("consul", p.Consul.Address.Redacted()).
+	p.log.Info().Str("version", version()).Str("marathon", p.ShownMasters()).Str("consul", p.ShownConsul()).
 		Str("registration_id", p.Reconcile.Owner.RegistrationID).Msg("consular starts")
 	r, err := p.Reconciler(p.log)
 	if err != nil {
@@ -193,7 +193,7 @@ func removeCommand(ctx context.Context, p program) error {
 	if !p.Bool("force") {
 		return fmt.Errorf("remove would remove all services and keys of registration ID %q: say remove --force", p.Reconcile.Owner.RegistrationID)
 	}
-	p.Reconcile.Force, p.NoMarathon = true, true
+	p.Reconcile.Force = true
 	return syncOnce(ctx, p)
 }
 
@@ -273,21 +273,31 @@ func demoCommand(ctx context.Context, p program) error {
 		ctx, cancel = context.WithTimeout(ctx, d)
 		defer cancel()
 	}
-	out := p.App.Writer
-	binary, err := devconsul.Find(ctx, p.String("consul-bin"), p.App.ErrWriter)
+	cluster, err := demoConsul(ctx, p)
+	if ctx.Err() != nil && cluster == nil {
+		return nil // told to end before it began
+	}
 	if err != nil {
 		return err
+	}
+	if ctx.Err() == nil {
+		err = demo(ctx, p, cluster, p.App.Writer)
+	}
+	return errors.Join(err, cluster.Stop())
+}
+
+// demoConsul finds a Consul, or builds it, and starts three agents of it.
+func demoConsul(ctx context.Context, p program) (*devconsul.Cluster, error) {
+	binary, err := devconsul.Find(ctx, p.String("consul-bin"), p.App.ErrWriter)
+	if err != nil {
+		return nil, err
 	}
 	cluster, err := devconsul.Start(ctx, devconsul.Config{Binary: binary, Clients: 2, Network: "127.0.0"})
 	if err != nil && ctx.Err() == nil { // somebody has a Consul on the usual address
-		fmt.Fprintf(out, "%v; taking other addresses\n", err)
+		fmt.Fprintf(p.App.Writer, "%v; taking other addresses\n", err)
 		cluster, err = devconsul.Start(ctx, devconsul.Config{Binary: binary, Clients: 2})
 	}
-	if err != nil {
-		return err
-	}
-	err = demo(ctx, p, cluster, out)
-	return errors.Join(err, cluster.Stop())
+	return cluster, err
 }
 
 // demo runs consular between a simulated Marathon and a Consul of three agents.

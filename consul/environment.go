@@ -14,8 +14,6 @@ type Environment struct {
 	HTTPS bool
 	// Insecure says that any certificate is taken: CONSUL_HTTP_SSL_VERIFY, negated.
 	Insecure bool
-	// Token is the ACL token itself: CONSUL_HTTP_TOKEN.
-	Token string
 	// User is for a proxy before Consul that asks for HTTP Basic; nil is none:
 	// CONSUL_HTTP_AUTH, "user:password".
 	User *url.Userinfo
@@ -31,7 +29,7 @@ func ReadEnvironment(get func(string) string) (Environment, error) {
 	if err != nil {
 		return Environment{}, err
 	}
-	e := Environment{HTTPS: https, Insecure: !verify, Token: get("CONSUL_HTTP_TOKEN")}
+	e := Environment{HTTPS: https, Insecure: !verify}
 	if auth := get("CONSUL_HTTP_AUTH"); auth != "" {
 		user, password, _ := strings.Cut(auth, ":")
 		e.User = url.UserPassword(user, password)

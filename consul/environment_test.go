@@ -31,9 +31,8 @@ func TestAddressAndTheEnvironment(t *testing.T) {
 }
 
 func TestEnvironmentIsReadAndChecked(t *testing.T) {
-	t.Setenv("CONSUL_HTTP_TOKEN", "abc")
 	t.Setenv("CONSUL_HTTP_SSL_VERIFY", "false")
-	if e, err := ReadEnvironment(os.Getenv); err != nil || e.Token != "abc" || !e.Insecure || e.HTTPS || e.User != nil {
+	if e, err := ReadEnvironment(os.Getenv); err != nil || !e.Insecure || e.HTTPS || e.User != nil {
 		t.Errorf("read %+v, %v", e, err)
 	}
 	for _, name := range []string{"CONSUL_HTTP_SSL", "CONSUL_HTTP_SSL_VERIFY"} {

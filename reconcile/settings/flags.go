@@ -7,7 +7,6 @@ import (
 	"errors"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -16,14 +15,16 @@ import (
 // Flags returns all global options.
 func Flags() []cli.Flag {
 	text := func(name, value, usage string, env ...string) cli.Flag {
-		return &cli.StringFlag{Name: name, Value: value, Usage: usage, EnvVars: append([]string{envName(name)}, env...)}
+		env = append([]string{envName(name)}, env...)
+		return &option{Flag: &cli.StringFlag{Name: name, Value: value, Usage: usage}, env: env}
 	}
 	span := func(name string, value time.Duration, usage string) cli.Flag {
 		d := Duration(value)
-		return &cli.GenericFlag{Name: name, Value: &d, Usage: usage, EnvVars: []string{envName(name)}}
+		return &option{Flag: &cli.GenericFlag{Name: name, Value: &d, Usage: usage}, env: []string{envName(name)}}
 	}
-	yes := func(name string, value bool, usage string) cli.Flag {
-		return &cli.BoolFlag{Name: name, Value: value, Usage: usage, EnvVars: []string{envName(name)}, Hidden: usage == ""}
+	yes := func(name string, value bool, usage string, overruledBy ...string) cli.Flag {
+		f := &cli.BoolFlag{Name: name, Value: value, Usage: usage, Hidden: usage == ""}
+		return &option{Flag: f, env: []string{envName(name)}, overruledBy: overruledBy}
 	}
 	tls := func(side string, env [4][]string) []cli.Flag {
 		return []cli.Flag{
@@ -41,12 +42,12 @@ func Flags() []cli.Flag {
 		span("sync-interval", 5*time.Minute, "`time` between resyncs of a healthy stream; 0 turns them off"),
 		span("poll-interval", 15*time.Second, "`time` between resyncs while the stream is down, or something is held back"),
 		span("idle-timeout", 45*time.Second, "a stream without a byte for this `time` is dead"),
-		yes("purge", true, "remove what Marathon no longer has"),
-		yes("no-purge", false, "remove only what an event has announced"),
+		yes("purge", true, "remove what Marathon no longer has", "no-purge"),
+		yes("no-purge", false, "remove only what an event has announced", "purge"),
 		text("purge-limit", "50%", "hold removals back that would take more than this `share` of our services or keys"),
 		span("purge-confirm", 5*time.Minute, "remove what every look for this `time` would remove"),
-		yes("fallback", false, "register on the main agent while there is no way to a task's own"),
-		yes("no-fallback", false, ""),
+		yes("fallback", false, "register on the main agent while there is no way to a task's own", "no-fallback"),
+		yes("no-fallback", false, "", "fallback"),
 		span("fallback-timeout", 2*time.Second, "there is no way to an agent that does not connect in this `time`"),
 		span("timeout", 5*time.Second, "`time` for connecting, and for any silence within an answer"),
 		text("max-event", "8MiB", "a larger event is not read: its `size` costs a resync"),
@@ -56,8 +57,8 @@ func Flags() []cli.Flag {
 		text("log-level", "info", "`level`: debug, info, warn or error"),
 		text("log-format", "auto", "`auto` (console on a terminal, else JSON), console or json"),
 		text("logfile", "", "`file` to log to, instead of stderr"),
-		yes("debug", false, "--log-level debug"),
-		yes("no-debug", false, ""),
+		yes("debug", false, "--log-level debug", "no-debug", "log-level"),
+		yes("no-debug", false, "", "debug", "log-level"),
 		&cli.StringFlag{Name: "scheme", Hidden: true},
 		&cli.StringFlag{Name: "host", Hidden: true},
 		&cli.StringFlag{Name: "port", Hidden: true},
@@ -72,9 +73,8 @@ func Flags() []cli.Flag {
 	}))
 }
 
-func envName(option string) string {
-	return "CONSULAR_" + strings.ToUpper(strings.ReplaceAll(option, "-", "_"))
-}
+// maxDuration leaves room for the multiples of a duration that are made of it.
+const maxDuration = 10 * 365 * 24 * time.Hour
 
 // Duration is "90s", "5m", or a bare number of seconds, as the Python consular
 // took.
@@ -98,6 +98,9 @@ func (d *Duration) Set(s string) error {
 	parsed, err := time.ParseDuration(s)
 	if err != nil || parsed < 0 {
 		return errors.New("must be like 90s, 5m, or a number of seconds")
+	}
+	if parsed > maxDuration {
+		return errors.New("must be at most ten years, 87600h")
 	}
 	*d = Duration(parsed)
 	return nil

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
@@ -15,12 +16,9 @@ import (
 
 // OpenLog returns the log and what closes it.
 func OpenLog(c *cli.Context) (log zerolog.Logger, closeLog func(), err error) {
-	level, err := zerolog.ParseLevel(c.String("log-level"))
-	if err != nil || c.String("log-level") == "" {
-		return log, nil, fmt.Errorf("--log-level %q: must be debug, info, warn or error", c.String("log-level"))
-	}
-	if c.Bool("debug") && !c.Bool("no-debug") {
-		level = zerolog.DebugLevel
+	level, err := logLevel(c)
+	if err != nil {
+		return log, nil, err
 	}
 	out, closeLog := c.App.ErrWriter, func() {}
 	if name := c.String("logfile"); name != "" {
@@ -39,6 +37,17 @@ func OpenLog(c *cli.Context) (log zerolog.Logger, closeLog func(), err error) {
 	zerolog.DurationFieldInteger = true
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
 	return zerolog.New(out).Level(level).With().Timestamp().Logger(), closeLog, nil
+}
+
+func logLevel(c *cli.Context) (zerolog.Level, error) {
+	name := strings.ToLower(c.String("log-level"))
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, name) {
+		return 0, fmt.Errorf("--log-level %q: must be debug, info, warn or error", c.String("log-level"))
+	}
+	if enabled(c, "debug") {
+		name = "debug"
+	}
+	return zerolog.ParseLevel(name)
 }
 
 // Console writes log lines for people.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,7 +30,8 @@ type Settings struct {
 	Reconcile reconcile.Config
 	// Files are all secrets and certificates: they may be changed at any time.
 	Files []string
-	// NoMarathon is set for the command remove: nothing is desired.
+	// NoMarathon says that the configured Marathon is not asked: remove desires
+	// nothing, and demo has one of its own.
 	NoMarathon bool
 }
 
@@ -42,7 +44,7 @@ var fileOptions = []string{
 // Read reads all options and lets each package check its own.
 func Read(c *cli.Context, notice transport.Notice) (Settings, error) {
 	span := func(option string) time.Duration { return Span(c, option) }
-	var s Settings
+	s := Settings{NoMarathon: slices.Contains([]string{"remove", "demo"}, c.Command.Name)}
 	maxEvent, errEvent := size(c, "max-event")
 	maxAnswer, errAnswer := size(c, "max-answer")
 	limit, errLimit := strconv.Atoi(strings.TrimSuffix(c.String("purge-limit"), "%"))
@@ -62,9 +64,9 @@ func Read(c *cli.Context, notice transport.Notice) (Settings, error) {
 	s.Reconcile = reconcile.Config{
 		Translation: reconcile.Translation{
 			Owner: consul.Owner{RegistrationID: c.String("registration-id")}, Prefix: s.Consul.Prefix,
-			Fallback: c.Bool("fallback") && !c.Bool("no-fallback"),
+			Fallback: enabled(c, "fallback"),
 		},
-		Policy:       reconcile.Policy{Purge: c.Bool("purge") && !c.Bool("no-purge"), Limit: limit, Confirm: span("purge-confirm")},
+		Policy:       reconcile.Policy{Purge: enabled(c, "purge"), Limit: limit, Confirm: span("purge-confirm")},
 		SyncInterval: span("sync-interval"), PollInterval: span("poll-interval"), Patience: 4 * timeout,
 	}
 	for _, option := range fileOptions {
@@ -86,24 +88,16 @@ func (s *Settings) reachMarathon(c *cli.Context, waits transport.Config) error {
 	if err != nil {
 		return fmt.Errorf("--marathon: %w", err)
 	}
-	password, errPassword := transport.NewSecret(c.String("marathon-password-file"), os.Getenv("CONSULAR_MARATHON_PASSWORD"), waits.Notice)
-	token, errToken := transport.NewSecret(c.String("marathon-token-file"), "", waits.Notice)
-	credentials := marathon.Credentials{
-		User: c.String("marathon-user"), Password: password,
-		Token: token, Type: marathon.TokenType(c.String("marathon-token-type")),
+	var credentials marathon.Credentials
+	if !s.NoMarathon {
+		waits.TLS = tlsFiles(c, "marathon")
+		if credentials, err = readCredentials(c, masters, waits.Notice); err != nil {
+			return err
+		}
 	}
-	waits.TLS = tlsFiles(c, "marathon")
-	rest, errTLS := transport.New(waits)
-	switch {
-	case errPassword != nil:
-		return fmt.Errorf("--marathon-password-file: %w", errPassword)
-	case errToken != nil:
-		return fmt.Errorf("--marathon-token-file: %w", errToken)
-	case errTLS != nil:
-		return fmt.Errorf("--marathon: %w", errTLS)
-	}
-	if err := credentials.Check(masters); err != nil {
-		return err
+	rest, err := transport.New(waits)
+	if err != nil {
+		return fmt.Errorf("--marathon: %w", err)
 	}
 	waits.Silence, waits.MaxConnsPerHost = 0, 0
 	streams, err := transport.New(waits)
@@ -113,6 +107,32 @@ func (s *Settings) reachMarathon(c *cli.Context, waits transport.Config) error {
 	s.Marathon.URLs, s.Marathon.Transport = masters, credentials.Authorize(rest)
 	s.Stream.URLs, s.Stream.Transport = masters, credentials.Authorize(streams)
 	return nil
+}
+
+func readCredentials(c *cli.Context, masters []*url.URL, notice transport.Notice) (marathon.Credentials, error) {
+	password, errPassword := secret(c, "marathon-password-file", "CONSULAR_MARATHON_PASSWORD", notice)
+	token, errToken := secret(c, "marathon-token-file", "", notice)
+	credentials := marathon.Credentials{
+		User: c.String("marathon-user"), Password: password,
+		Token: token, Type: marathon.TokenType(c.String("marathon-token-type")),
+	}
+	if err := firstError(errPassword, errToken); err != nil {
+		return credentials, err
+	}
+	return credentials, credentials.Check(masters)
+}
+
+// secret reads what is in the file that an option names, or else in a variable.
+func secret(c *cli.Context, option, variable string, notice transport.Notice) (*transport.Secret, error) {
+	file, source := c.String(option), "--"+option
+	if file == "" {
+		source = variable
+	}
+	s, err := transport.NewSecret(file, os.Getenv(variable), notice)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", source, err)
+	}
+	return s, nil
 }
 
 // reachConsul reads where Consul is and what it wants to see.
@@ -126,7 +146,7 @@ func (s *Settings) reachConsul(c *cli.Context, waits transport.Config) error {
 		address = "localhost:8500" // as CONSUL_HTTP_SSL says
 	}
 	agent, errAddress := env.ParseAddress(address)
-	token, errToken := transport.NewSecret(c.String("consul-token-file"), env.Token, waits.Notice)
+	token, errToken := secret(c, "consul-token-file", "CONSUL_HTTP_TOKEN", waits.Notice)
 	waits.TLS = tlsFiles(c, "consul")
 	if !c.IsSet("consul-insecure") {
 		waits.TLS.Insecure = env.Insecure
@@ -137,7 +157,7 @@ func (s *Settings) reachConsul(c *cli.Context, waits transport.Config) error {
 		}
 	}
 	if errToken != nil {
-		return fmt.Errorf("--consul-token-file: %w", errToken)
+		return errToken
 	}
 	requests, errTLS := transport.New(waits)
 	if err := firstError(errAddress, errTLS); err != nil {
@@ -198,18 +218,28 @@ func (s Settings) Reconciler(log zerolog.Logger) (*reconcile.Reconciler, error) 
 	}), nil
 }
 
-// ShownMasters are the masters without their credentials.
+// ShownMasters are the masters as they may be shown.
 func (s Settings) ShownMasters() string {
 	var shown []string
 	for _, u := range s.Marathon.URLs {
-		shown = append(shown, u.Redacted())
+		shown = append(shown, bare(u))
 	}
 	return strings.Join(shown, ",")
+}
+
+// ShownConsul is the main agent as it may be shown.
+func (s Settings) ShownConsul() string { return bare(s.Consul.Address) }
+
+// bare leaves out user and password: a lone token stands where the user does.
+func bare(u *url.URL) string {
+	shown := *u
+	shown.User = nil
+	return shown.String()
 }
 
 // UseDemo points everything at the demo's own Marathon and Consul.
 func (s *Settings) UseDemo(master string, agent *url.URL) error {
 	masters, err := marathon.ParseURLs(master)
-	s.Marathon.URLs, s.Stream.URLs, s.Consul.Address = masters, masters, agent
+	s.Marathon.URLs, s.Stream.URLs, s.Consul.Address, s.NoMarathon = masters, masters, agent, false
 	return err
 }

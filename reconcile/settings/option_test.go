@@ -1,0 +1,184 @@
+package settings
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/urfave/cli/v2"
+)
+
+// said is what consular reads from a command line and its environment.
+type said struct {
+	Settings
+	level zerolog.Level
+	force bool
+}
+
+// say reads words as a user would write them: variables, options, a command, its options.
+func say(t *testing.T, words ...string) (out said, err error) {
+	t.Helper()
+	args := []string{"consular"}
+	for _, word := range words {
+		if name, value, ok := strings.Cut(word, "="); ok && strings.HasPrefix(name, "CONSUL") {
+			t.Setenv(name, value)
+			continue
+		}
+		args = append(args, word)
+	}
+	read := func(c *cli.Context) error {
+		log, closeLog, err := OpenLog(c)
+		if err != nil {
+			return err
+		}
+		defer closeLog()
+		out.level, out.force = log.GetLevel(), c.Bool("force")
+		out.Settings, err = Read(c, NoteRotation(log))
+		return err
+	}
+	app := &cli.App{
+		Flags: Flags(), Action: read, Writer: &bytes.Buffer{}, ErrWriter: &bytes.Buffer{},
+		ExitErrHandler: func(*cli.Context, error) {},
+	}
+	for _, name := range []string{"run", "sync", "remove", "demo"} {
+		app.Commands = append(app.Commands, &cli.Command{
+			Name: name, Action: read, Flags: FromEnvironment(&cli.BoolFlag{Name: "force"}),
+		})
+	}
+	err = app.Run(args)
+	return out, err
+}
+
+func TestFlagThenEnvironmentThenDefault(t *testing.T) {
+	purge := func(s said) any { return s.Reconcile.Policy.Purge }
+	fallback := func(s said) any { return s.Reconcile.Fallback }
+	level := func(s said) any { return s.level.String() }
+	timeout := func(s said) any { return s.Marathon.Timeout }
+	force := func(s said) any { return s.force }
+	id := func(s said) any { return s.Reconcile.Owner.RegistrationID }
+	for _, test := range []struct {
+		words string
+		of    func(said) any
+		want  any
+	}{
+		{"", purge, true},
+		{"--no-purge", purge, false},
+		{"--purge=false", purge, false},
+		{"--purge --no-purge", purge, false},
+		{"--no-purge=false", purge, true},
+		{"CONSULAR_NO_PURGE=1", purge, false},
+		{"CONSULAR_NO_PURGE=1 CONSULAR_PURGE=1", purge, false},
+		{"CONSULAR_PURGE=false", purge, false},
+		{"CONSULAR_PURGE=", purge, true},
+		{"CONSULAR_NO_PURGE=1 --purge", purge, true},
+		{"CONSULAR_NO_PURGE=1 --purge run", purge, true},
+		{"CONSULAR_PURGE=false --no-purge=false", purge, true},
+		{"CONSULAR_PURGE=true --no-purge", purge, false},
+		{"", fallback, false},
+		{"--fallback", fallback, true},
+		{"CONSULAR_FALLBACK=1", fallback, true},
+		{"CONSULAR_FALLBACK=1 sync", fallback, true},
+		{"CONSULAR_NO_FALLBACK=1 --fallback", fallback, true},
+		{"CONSULAR_FALLBACK=1 --no-fallback", fallback, false},
+		{"CONSULAR_FALLBACK=1 --no-fallback=false", fallback, true},
+		{"", level, "info"},
+		{"--debug", level, "debug"},
+		{"--debug --log-level error", level, "debug"},
+		{"--no-debug", level, "info"},
+		{"CONSULAR_NO_DEBUG=1 --debug", level, "debug"},
+		{"CONSULAR_DEBUG=1", level, "debug"},
+		{"CONSULAR_DEBUG=1 --no-debug", level, "info"},
+		{"CONSULAR_DEBUG=1 --log-level error", level, "error"},
+		{"CONSULAR_LOG_LEVEL=error --no-debug", level, "error"},
+		{"CONSULAR_LOG_LEVEL=error --debug", level, "debug"},
+		{"CONSULAR_LOG_LEVEL=", level, "info"},
+		{"CONSULAR_TIMEOUT=7", timeout, 7 * time.Second},
+		{"CONSULAR_TIMEOUT=abc --timeout 6", timeout, 6 * time.Second},
+		{"CONSULAR_TIMEOUT=", timeout, 5 * time.Second},
+		{"CONSULAR_REGISTRATION_ID=", id, "consular"},
+		{"CONSULAR_REGISTRATION_ID=a", id, "a"},
+		{"CONSULAR_REGISTRATION_ID=a --registration-id b sync", id, "b"},
+		{"sync", force, false},
+		{"CONSULAR_FORCE=true sync", force, true},
+		{"CONSULAR_FORCE=true sync --force=false", force, false},
+		{"CONSULAR_FORCE=maybe", force, false},
+	} {
+		t.Run(test.words, func(t *testing.T) {
+			s, err := say(t, strings.Fields(test.words)...)
+			if got := test.of(s); err != nil || got != test.want {
+				t.Errorf("is %v, %v; want %v", got, err, test.want)
+			}
+		})
+	}
+}
+
+// An empty variable is none, also where another one says the same.
+func TestEmptyVariableIsNone(t *testing.T) {
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("s3cret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := say(t, "CONSULAR_MARATHON=", "CONSULAR_CONSUL=", "CONSUL_HTTP_ADDR=", "CONSULAR_KV_PREFIX=",
+		"CONSULAR_CONSUL_TOKEN_FILE=", "CONSUL_HTTP_TOKEN_FILE="+token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.ShownMasters() != "http://localhost:8080" || s.ShownConsul() != "http://localhost:8500" || s.Consul.Prefix != "consular" {
+		t.Errorf("read %s, %s, %s", s.ShownMasters(), s.ShownConsul(), s.Consul.Prefix)
+	}
+	if s.Consul.Token() != "s3cret" || !slices.Equal(s.Files, []string{token}) {
+		t.Errorf("token %q, files %q", s.Consul.Token(), s.Files)
+	}
+}
+
+// The name of a user may be a secret too: that of an API's key, or a lone token.
+func TestShownURLsHaveNoUser(t *testing.T) {
+	s, err := say(t, "--marathon", "http://s3cret:x@a:8080/path,http://s3cret@b", "CONSUL_HTTP_ADDR=c:8501", "CONSUL_HTTP_AUTH=s3cret:s3cret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown := s.ShownMasters() + " " + s.ShownConsul(); shown != "http://a:8080/path,http://b http://c:8501" {
+		t.Errorf("shown is %s", shown)
+	}
+	if s.Consul.Address.User.Username() != "s3cret" || s.Marathon.URLs[1].User.Username() != "s3cret" {
+		t.Error("users got lost")
+	}
+}
+
+// A secret that cannot be sent is blamed on where it came from.
+func TestBadSecretsAreBlamedOnTheirSource(t *testing.T) {
+	for source, words := range map[string][]string{
+		"CONSULAR_MARATHON_PASSWORD: ": {"CONSULAR_MARATHON_PASSWORD=s3\ncret", "--marathon-user", "ann"},
+		"CONSUL_HTTP_TOKEN: ":          {"CONSUL_HTTP_TOKEN=s3\ncret"},
+		"--marathon-password-file: ":   {"--marathon-password-file", "/nowhere", "--marathon-user", "ann"},
+		"--consul-token-file: ":        {"--consul-token-file", "/nowhere"},
+	} {
+		t.Run(source, func(t *testing.T) {
+			if _, err := say(t, words...); err == nil || !strings.HasPrefix(err.Error(), source) || strings.Contains(err.Error(), "s3") {
+				t.Errorf("error is %v", err)
+			}
+		})
+	}
+}
+
+// Who talks to no configured Marathon needs no credentials of it, and sends none.
+func TestMarathonsCredentialsAreForThoseWhoAskIt(t *testing.T) {
+	for command, needs := range map[string]bool{"run": true, "sync": true, "remove": false, "demo": false} {
+		t.Run(command, func(t *testing.T) {
+			for _, words := range [][]string{
+				{"CONSULAR_MARATHON_PASSWORD=s3cret", command},
+				{"CONSULAR_MARATHON_TOKEN_FILE=/nowhere", command},
+				{"CONSULAR_MARATHON_CA_FILE=/nowhere", command},
+			} {
+				if _, err := say(t, words...); (err != nil) != needs {
+					t.Errorf("%s: error is %v", words, err)
+				}
+			}
+		})
+	}
+}
