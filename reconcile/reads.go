@@ -215,24 +215,14 @@ func (r *Reconciler) readOne(ctx context.Context, q question) error {
 }
 
 // readAll reads apps, several at a time, lets the model know, and calls then with
-// what that changes. It returns those that could not be read, and the first reason.
-func (r *Reconciler) readAll(ctx context.Context, ids []string, then func(Effects)) (failed []string, err error) {
+// what that changes. It reads all, and returns the first error.
+func (r *Reconciler) readAll(ctx context.Context, ids []string, then func(Effects)) error {
 	var all errgroup.Group
 	all.SetLimit(readsAtOnce)
-	var mu sync.Mutex
 	for _, id := range ids {
-		all.Go(func() error {
-			err := r.readApp(ctx, id, then)
-			if err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				failed = append(failed, id)
-			}
-			return err
-		})
+		all.Go(func() error { return r.readApp(ctx, id, then) })
 	}
-	err = all.Wait()
-	return failed, err
+	return all.Wait()
 }
 
 // readApp reads one app: what is known of it afterwards holds for everything
@@ -284,7 +274,7 @@ func (r *Reconciler) define(ctx context.Context, versions []Version) error {
 			if err != nil && !gone {
 				return err
 			}
-			if gone {
+			if gone && r.once("deleted "+v.App+" "+v.Version) {
 				r.config.Log.Warn().Str("app", v.App).Str("version", v.Version).
 					Msg("the version that tasks run was deleted: what is registered stays")
 			}

@@ -151,7 +151,7 @@ func (r *Reconciler) confirm(ctx context.Context, first Plan, actual Actual, ear
 		r.mu.Unlock()
 		// Nobody is poked: the plan that is made next compares everything.
 		onlyRead := func(e Effects) { r.reading.ask(e.Read, e.Definitions) }
-		if _, err := r.readAll(ctx, apps, onlyRead); err != nil {
+		if err := r.readAll(ctx, apps, onlyRead); err != nil {
 			r.config.Log.Warn().Err(err).Msg("cannot confirm: what is missing from the snapshot stays for now")
 		}
 		r.mu.Lock()
