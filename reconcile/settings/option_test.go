@@ -169,16 +169,14 @@ func TestBadSecretsAreBlamedOnTheirSource(t *testing.T) {
 // Who talks to no configured Marathon needs no credentials of it, and sends none.
 func TestMarathonsCredentialsAreForThoseWhoAskIt(t *testing.T) {
 	for command, needs := range map[string]bool{"run": true, "sync": true, "remove": false, "demo": false} {
-		t.Run(command, func(t *testing.T) {
-			for _, words := range [][]string{
-				{"CONSULAR_MARATHON_PASSWORD=s3cret", command},
-				{"CONSULAR_MARATHON_TOKEN_FILE=/nowhere", command},
-				{"CONSULAR_MARATHON_CA_FILE=/nowhere", command},
-			} {
-				if _, err := say(t, words...); (err != nil) != needs {
-					t.Errorf("%s: error is %v", words, err)
+		for _, variable := range []string{
+			"CONSULAR_MARATHON_PASSWORD=s3cret", "CONSULAR_MARATHON_TOKEN_FILE=/nowhere", "CONSULAR_MARATHON_CA_FILE=/nowhere",
+		} {
+			t.Run(command+" "+variable, func(t *testing.T) {
+				if _, err := say(t, variable, command); (err != nil) != needs {
+					t.Errorf("error is %v", err)
 				}
-			}
-		})
+			})
+		}
 	}
 }
