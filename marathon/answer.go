@@ -19,8 +19,6 @@ type Info struct {
 	Version string
 	// FrameworkID is "" while Marathon is not registered with Mesos.
 	FrameworkID string
-	// Features are those switched on, such as "task_killing".
-	Features []string
 }
 
 const (
@@ -169,9 +167,6 @@ func readInfo(r io.Reader) (Info, error) {
 		Name        string `json:"name"`
 		Version     string `json:"version"`
 		FrameworkID string `json:"frameworkId"`
-		Config      struct {
-			Features []string `json:"features"`
-		} `json:"marathon_config"`
 	}
 	if err := readJSON(r, &answer); err != nil {
 		return Info{}, err
@@ -179,10 +174,5 @@ func readInfo(r io.Reader) (Info, error) {
 	if answer.Version == "" {
 		return Info{}, errors.New(`answer is not usable: field "version" is missing`)
 	}
-	return Info{
-		Name:        answer.Name,
-		Version:     answer.Version,
-		FrameworkID: answer.FrameworkID,
-		Features:    answer.Config.Features,
-	}, nil
+	return Info(answer), nil
 }
