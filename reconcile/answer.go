@@ -251,6 +251,7 @@ func (d *Desired) unreadable(asked Ticket, id string) {
 		d.apps[id] = a
 	}
 	d.forgetGone(id)
+	d.missing.remove(id)
 	d.nameApp(id)
 	a.asked, a.unreadable = asked, true
 }

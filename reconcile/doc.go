@@ -32,6 +32,7 @@
 //	where.go     which agents to look at, and what the catalog knows of the silent
 //	queue.go, worker.go    what waits, and the loop with its breaker
 //	services.go, keys.go, dead.go   what a worker does with one job
+//	handout.go   a plan's jobs, and who gets which when
 //	batch.go, summary.go, render.go   what came of it, for people
 //	remove.go    a Marathon without apps, for the command remove
 //

@@ -233,3 +233,37 @@ func TestEndedOnAnUnknownHost(t *testing.T) {
 		}
 	}
 }
+
+// What was written before Marathon was asked app by app, and is another thing by
+// then, is written again: nobody else would for a long time.
+func TestAnswersThatOvertakeTheSnapshot(t *testing.T) {
+	inTown(t, func(x *town) {
+		x.has(2)
+		x.connect()
+		x.Disconnected("closed")
+		time.Sleep(time.Second)
+		x.marathon.set(func(m *crier) {
+			// /a0 has another task and another label, and has lost a0.1, which no event has
+			// told: so it is asked for by itself. By then it is yet another one.
+			m.apps[0] = appOn(h1, "/a0", "a0.2")
+			m.apps[0].Labels = map[string]string{"role": "second"}
+			m.hook = func() {
+				go func() {
+					time.Sleep(time.Millisecond)
+					x.marathon.set(func(m *crier) {
+						m.apps[0] = appOn(h1, "/a0", "a0.3")
+						m.apps[0].Labels = map[string]string{"role": "third"}
+					})
+				}()
+				m.hook = nil
+			}
+			m.appTakes = 10 * time.Millisecond
+		})
+		x.Connected()
+		time.Sleep(10 * time.Second)
+		x.wants(h1, "a0.3", "a1.1")
+		if role := x.kv.value("a0", "role"); role != "third" {
+			t.Errorf("role is %q", role)
+		}
+	}, h1)
+}

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -92,19 +91,19 @@ func (r *Reconciler) carryOut(ctx context.Context, why string, finish func(Plan,
 	start := time.Now()
 	var plan Plan
 	var s Summary
-	given := map[place]bool{}
 	// One more than the jobs: handing out itself.
 	b := newBatch(1, func(done outcome) {
 		s.outcome = done
 		finish(plan, s)
 	})
-	plan, err := r.plan(ctx, func(early Plan) { r.handOut(early, b, given) })
+	h := &handOut{Reconciler: r, batch: b, given: map[place]bool{}, about: map[place]bool{}}
+	plan, err := r.plan(ctx, h)
 	if err != nil {
 		return err
 	}
 	r.tell(&plan)
 	s = r.summary(plan, why, start)
-	r.handOut(plan, b, given)
+	h.give(plan)
 	b.done(outcome{})
 	return nil
 }
@@ -112,12 +111,13 @@ func (r *Reconciler) carryOut(ctx context.Context, why string, finish func(Plan,
 // Plan reads both sides completely and returns the drift, judged: what may be
 // done, and what is held back. It writes nothing.
 func (r *Reconciler) Plan(ctx context.Context) (Plan, error) {
-	return r.plan(ctx, func(Plan) {})
+	return r.plan(ctx, nil)
 }
 
-// plan is Plan; what can be written before all is known, early is told: while
-// some of Consul takes long to answer, and before Marathon is asked what is gone.
-func (r *Reconciler) plan(ctx context.Context, early func(Plan)) (Plan, error) {
+// plan is Plan; what can be written before all is known is handed out already:
+// while some of Consul takes long to answer, and before Marathon is asked what is
+// gone.
+func (r *Reconciler) plan(ctx context.Context, h *handOut) (Plan, error) {
 	empty, unread, err := r.snapshot(ctx)
 	if err != nil {
 		return Plan{}, err
@@ -126,12 +126,12 @@ func (r *Reconciler) plan(ctx context.Context, early func(Plan)) (Plan, error) {
 		r.mu.Lock()
 		plan := r.desired.Plan(part)
 		r.mu.Unlock()
-		early(plan.writesOnly())
+		h.early(plan)
 	})
 	actual.Unread = unread
 	plan := r.judge(actual, empty)
 	if !r.config.Force {
-		plan = r.confirm(ctx, plan, actual, early)
+		plan = r.confirm(ctx, plan, actual, h)
 	}
 	r.mu.Lock()
 	r.waiting = plan.waiting()
@@ -142,16 +142,16 @@ func (r *Reconciler) plan(ctx context.Context, early func(Plan)) (Plan, error) {
 
 // confirm asks for the apps of what is merely missing from the snapshot, and
 // makes the plan again. What is not confirmed stays.
-func (r *Reconciler) confirm(ctx context.Context, first Plan, actual Actual, early func(Plan)) Plan {
+func (r *Reconciler) confirm(ctx context.Context, first Plan, actual Actual, h *handOut) Plan {
 	plan := first
 	if apps := first.ToConfirm(); len(apps) > 0 {
-		early(first.writesOnly())
+		h.early(first)
 		r.mu.Lock()
 		r.desired.Miss(first.namedByServices(), time.Now())
 		r.mu.Unlock()
-		// Nobody is poked: the plan that is made next compares everything.
-		onlyRead := func(e Effects) { r.reading.ask(e.Read, e.Definitions) }
-		if err := r.readAll(ctx, apps, onlyRead); err != nil {
+		// The plan that is made next compares everything that is not given yet.
+		then := func(e Effects) { r.carryAnswer(h.changed(e)) }
+		if err := r.readAll(ctx, apps, then); err != nil {
 			r.config.Log.Warn().Err(err).Msg("cannot confirm: what is missing from the snapshot stays for now")
 		}
 		r.mu.Lock()
@@ -222,70 +222,4 @@ func (r *Reconciler) noteSnapshot(s marathon.Snapshot) {
 	for i := range s.Apps {
 		r.notePorts(s.Apps[i])
 	}
-}
-
-// handOut gives each worker its share of a plan, and the batch what to wait for.
-// What was given before it has, or has done.
-func (r *Reconciler) handOut(plan Plan, b *batch, given map[place]bool) {
-	jobs := slices.DeleteFunc(plan.jobs(), func(j share) bool {
-		before := given[j.place()] && j.upTo == NoRemoval
-		given[j.place()] = true
-		return before
-	})
-	b.expect(len(jobs))
-	for _, j := range jobs {
-		j.batch = b
-		switch {
-		case j.keys:
-			r.keys.queue.put(j.job)
-		case j.node != "":
-			r.catalog.queue.put(j.job)
-		default:
-			if err := r.fleet.put(j.host, j.job); err != nil { // it had a worker when it was listed
-				b.done(outcome{Failed: 1})
-			}
-		}
-	}
-}
-
-// share is a job and whose it is: the KV store's, the catalog's when it names a
-// node, or a host's.
-type share struct {
-	job
-	host string
-	keys bool
-}
-
-// place tells one share from another.
-type place struct {
-	host, node, key string
-	keys, fallback  bool
-}
-
-func (s share) place() place { return place{s.host, s.node, s.key, s.keys, s.fallback} }
-
-// jobs names what a plan changes: each service, and each name's keys as one.
-func (p *Plan) jobs() []share {
-	var jobs []share
-	names := map[string]int{}
-	for _, c := range p.Changes {
-		j := share{host: c.host, job: job{
-			key: c.Task, app: c.App, node: c.node, fallback: c.fallback,
-			upTo: c.removal, cause: cause{name: "resync"},
-		}}
-		if c.Key == "" {
-			jobs = append(jobs, j)
-			continue
-		}
-		at, known := names[c.Service]
-		if !known {
-			at = len(jobs)
-			names[c.Service] = at
-			have := p.have[c.Service]
-			j.key, j.keys, j.have = c.Service, true, &have
-			jobs = append(jobs, j)
-		}
-		jobs[at].upTo = max(jobs[at].upTo, c.removal)
-	}
-	return jobs
 }
