@@ -8,7 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
+	"net/url"
 	"os"
 	"os/signal"
 	"runtime"
@@ -21,11 +21,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"consular/consul"
-	"consular/consul/devconsul"
 	"consular/marathon"
-	"consular/marathon/simulator"
 	"consular/marathon/transport"
 	"consular/reconcile"
+	"consular/reconcile/demo"
 	"consular/reconcile/settings"
 	"consular/stream"
 )
@@ -268,72 +267,17 @@ func eventsCommand(ctx context.Context, p program) error {
 }
 
 func demoCommand(ctx context.Context, p program) error {
-	if d := settings.Span(p.Context, "for"); d > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, d)
-		defer cancel()
-	}
-	cluster, err := demoConsul(ctx, p)
-	if ctx.Err() != nil && cluster == nil {
-		return nil // told to end before it began
-	}
-	if err != nil {
-		return err
-	}
-	if ctx.Err() == nil {
-		err = demo(ctx, p, cluster, p.App.Writer)
-	}
-	return errors.Join(err, cluster.Stop())
-}
-
-// demoConsul finds a Consul, or builds it, and starts three agents of it.
-func demoConsul(ctx context.Context, p program) (*devconsul.Cluster, error) {
-	binary, err := devconsul.Find(ctx, p.String("consul-bin"), p.App.ErrWriter)
-	if err != nil {
-		return nil, err
-	}
-	cluster, err := devconsul.Start(ctx, devconsul.Config{Binary: binary, Clients: 2, Network: "127.0.0"})
-	if err != nil && ctx.Err() == nil { // somebody has a Consul on the usual address
-		fmt.Fprintf(p.App.Writer, "%v; taking other addresses\n", err)
-		cluster, err = devconsul.Start(ctx, devconsul.Config{Binary: binary, Clients: 2})
-	}
-	return cluster, err
-}
-
-// demo runs consular between a simulated Marathon and a Consul of three agents.
-func demo(ctx context.Context, p program, cluster *devconsul.Cluster, out io.Writer) error {
-	hosts := []string{cluster.Server().Host}
-	for _, agent := range cluster.Clients() {
-		hosts = append(hosts, agent.Host)
-	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return fmt.Errorf("listen for the simulated Marathon: %w", err)
-	}
-	m := simulator.New(simulator.Config{Hosts: hosts, TaskKilling: true, Pace: simulator.HumanPace()})
-	master := "http://" + listener.Addr().String()
-	if err := p.UseDemo(master, cluster.Server().URL()); err != nil {
-		return err
-	}
-	ui := cluster.Server().URL()
-	fmt.Fprintf(out, demoText, ui, ui, ui, master, master)
-	all, ctx := errgroup.WithContext(ctx)
-	all.Go(func() error { return m.Serve(ctx, listener) })
-	all.Go(func() error {
-		return simulator.Story{Tell: func(act string) { p.log.Info().Msg("marathon: " + act) }}.Run(ctx, m)
+	return demo.Run(ctx, demo.Options{
+		Binary: p.String("consul-bin"), For: settings.Span(p.Context, "for"), Out: p.App.Writer, Progress: p.App.ErrWriter,
+		Tell: func(act string) { p.log.Info().Msg("marathon: " + act) },
+		Consular: func(ctx context.Context, master string, agent *url.URL) error {
+			if err := p.UseDemo(master, agent); err != nil {
+				return err
+			}
+			return runCommand(ctx, p)
+		},
 	})
-	all.Go(func() error { return runCommand(ctx, p) })
-	return all.Wait()
 }
-
-const demoText = `Consul's UI:  %s/ui
-Try:  curl -s '%s/v1/catalog/services'
-      curl -s '%s/v1/kv/consular/?recurse&keys'
-      curl -s '%s/v2/apps?embed=apps.tasks'
-Another terminal can watch Marathon:  go run . --marathon %s events
-Ctrl-C ends it all.
-
-`
 
 // version says version, commit and Go version.
 func version() string {
