@@ -52,9 +52,6 @@ func (d *Desired) Replace(asked Ticket, s marathon.Snapshot, at time.Time) Effec
 	d.readUnheard(asked, later, &out)
 	d.doubtGone(asked, at)
 	d.missing.prune(at)
-	for name := range d.incumbents {
-		d.endClash(name)
-	}
 	return Effects{Read: out.Read, Definitions: out.Definitions}
 }
 
@@ -92,18 +89,14 @@ func (d *Desired) AnswerGone(asked Ticket, id string, at time.Time) Effects {
 		return out
 	}
 	gone := goneEntry{asked: asked, at: at, wasApp: a != nil || d.gone[id].wasApp}
-	name := ServiceName(id)
-	clash := d.contested(name)
 	if a != nil {
 		for _, task := range sortedKeys(a.tasks) {
 			out.touch(d.tasks[task].task)
 		}
 		d.dropApp(id)
+		d.release(ServiceName(id), &out)
 	}
 	d.noteGone(id, gone)
-	if a != nil || clash {
-		d.release(name, &out)
-	}
 	return out
 }
 

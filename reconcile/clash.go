@@ -1,14 +1,10 @@
 package reconcile
 
-import (
-	"maps"
-	"slices"
-)
+import "slices"
 
 // A clash is two apps with one service name: "/a/b" and "/a-b" are both "a-b".
 // The one whose services are already registered, the incumbent, goes on; the
-// others are quarantined. With no such app, or several, all are. An app that went
-// missing has its name until it is known to be gone.
+// others are quarantined. With no such app, or several, all are.
 
 // Clash is one service name that several apps have.
 type Clash struct {
@@ -32,45 +28,25 @@ func (d *Desired) Clashes() []Clash {
 
 // clashOf returns the clash of one service name, if there is one.
 func (d *Desired) clashOf(name string) (Clash, bool) {
-	apps := slices.Sorted(maps.Keys(d.missing[name]))
-	apps = append(apps, d.names[name]...)
-	slices.Sort(apps)
-	return Clash{Name: name, Apps: apps, Incumbent: d.incumbents[name]}, d.contested(name)
-}
-
-// contested reports whether several apps have a name.
-func (d *Desired) contested(name string) bool {
-	return len(d.names[name]) > 0 && len(d.names[name])+len(d.missing[name]) > 1
+	apps := d.names[name]
+	return Clash{Name: name, Apps: slices.Clone(apps), Incumbent: d.incumbents[name]}, len(apps) > 1
 }
 
 // quarantined reports whether a clash keeps the app from being registered.
 func (d *Desired) quarantined(app string) bool {
 	name := ServiceName(app)
-	return d.contested(name) && d.incumbents[name] != app
-}
-
-// doubted returns the apps that went missing and whose names others want.
-func (d *Desired) doubted() []string {
-	var apps []string
-	for name, missing := range d.missing {
-		if d.contested(name) {
-			apps = append(apps, sortedKeys(missing)...)
-		}
-	}
-	slices.Sort(apps)
-	return apps
+	return len(d.names[name]) > 1 && d.incumbents[name] != app
 }
 
 // Settle picks the incumbents of clashes that have none, from the apps that
 // have services registered now.
 func (d *Desired) Settle(registered map[string]bool) {
-	for name := range d.names {
-		clash, is := d.clashOf(name)
-		if !is || clash.Incumbent != "" {
+	for name, apps := range d.names {
+		if len(apps) < 2 || d.incumbents[name] != "" {
 			continue
 		}
 		var holders []string
-		for _, app := range clash.Apps {
+		for _, app := range apps {
 			if registered[app] {
 				holders = append(holders, app)
 			}
@@ -82,8 +58,7 @@ func (d *Desired) Settle(registered map[string]bool) {
 }
 
 // nameApp takes an app into its name. Of a clash that starts now, the incumbent
-// is the app that was there before and has tasks; of one that has gone on while an
-// app was missing, it stays who it was.
+// is the app that was there before and has tasks.
 func (d *Desired) nameApp(app string) {
 	name := ServiceName(app)
 	apps := d.names[name]
@@ -91,7 +66,7 @@ func (d *Desired) nameApp(app string) {
 	if found {
 		return
 	}
-	if len(apps) == 1 && d.incumbents[name] == "" {
+	if len(apps) == 1 {
 		older, newer := d.apps[apps[0]], d.apps[app]
 		if older.since > newer.since {
 			older, newer = newer, older
@@ -113,15 +88,7 @@ func (d *Desired) unnameApp(app string) {
 	default:
 		d.names[name] = apps
 	}
-	if _, missing := d.missing[name][app]; !missing && d.incumbents[name] == app {
-		delete(d.incumbents, name)
-	}
-	d.endClash(name)
-}
-
-// endClash forgets who went on, when there is no clash any more.
-func (d *Desired) endClash(name string) {
-	if !d.contested(name) {
+	if len(apps) < 2 || d.incumbents[name] == app {
 		delete(d.incumbents, name)
 	}
 }

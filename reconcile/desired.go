@@ -259,16 +259,18 @@ func (d *Desired) Labels(name string) NameWant {
 	if len(apps) == 0 {
 		return NameWant{Verdict: d.absentName(), Announced: d.goneName(name), Suspects: d.suspects(name)}
 	}
-	app, clash := apps[0], d.contested(name)
-	if clash {
-		app = d.incumbents[name]
+	app := apps[0]
+	if len(apps) > 1 {
+		if app = d.incumbents[name]; app == "" {
+			return NameWant{Verdict: Held}
+		}
 	}
 	a := d.apps[app]
-	if a == nil || a.unreadable { // the incumbent may be missing, or there is none
+	if a.unreadable {
 		return NameWant{Verdict: Held, App: app}
 	}
 	labels, unfit := d.tr.Labels(app, a.app.Labels)
-	return NameWant{Verdict: Present, App: app, Labels: labels, Unfit: unfit, Clash: clash}
+	return NameWant{Verdict: Present, App: app, Labels: labels, Unfit: unfit, Clash: len(apps) > 1}
 }
 
 func (d *Desired) absentName() Verdict {

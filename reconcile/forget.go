@@ -27,7 +27,6 @@ func (d *Desired) dropUnlisted(asked Ticket, listed map[string]bool, at time.Tim
 func (d *Desired) noteGone(id string, gone goneEntry) {
 	d.forgetGone(id)
 	gone.wasApp = d.missing.remove(id) || gone.wasApp
-	d.endClash(ServiceName(id))
 	d.gone[id] = gone
 	if gone.wasApp {
 		d.goneNames[ServiceName(id)]++

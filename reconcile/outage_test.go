@@ -186,34 +186,30 @@ func TestServiceNamesTheAppOfItsKeys(t *testing.T) {
 	}, h1)
 }
 
-// A snapshot that omits the incumbent of a clash ends nothing: its own answer would.
-func TestShortSnapshotEndsNoClash(t *testing.T) {
+// A task of a quarantined app that ended is deregistered however long its agent was
+// away: what it left is no part of the clash.
+func TestQuarantinedTaskThatEndedLongAgo(t *testing.T) {
 	inTown(t, func(x *town) {
-		incumbent := appOn(h1, "/a-b", "i.1")
-		incumbent.Labels = map[string]string{"role": "incumbent"}
-		x.marathon.apps = []marathon.App{incumbent}
-		x.connect()
-		newcomer := appOn(h2, "/a/b", "n.1")
-		newcomer.Labels = map[string]string{"role": "newcomer"}
-		x.marathon.set(func(m *crier) { m.apps = append(m.apps, newcomer) })
-		for _, omits := range [][]string{nil, {"/a-b"}, nil} {
-			x.marathon.set(func(m *crier) { m.omits = omits })
-			x.Missed("oversize")
-			time.Sleep(time.Minute)
-			x.wants(h1, "i.1")
-			x.wants(h2)
-			if role := x.kv.value("a-b", "role"); role != "incumbent" {
-				t.Errorf("omits %v: role is %q", omits, role)
+		x.config.SyncInterval = 5 * time.Minute
+		x.marathon.apps = []marathon.App{appOn(h1, "/a-b", "i.1"), appOn(h2, "/a/b", "n.1")}
+		for host, app := range map[string]string{h1: "/a-b", h2: "/a/b"} {
+			id := x.marathon.apps[0].Tasks[0].ID
+			if host == h2 {
+				id = x.marathon.apps[1].Tasks[0].ID
 			}
+			x.agents[host].services[id] = consul.Service{ID: id, Name: "a-b", Tags: townOwner.Tags(app)}
 		}
-		x.marathon.set(func(m *crier) { m.apps = m.apps[1:] }) // now it is gone
-		x.Missed("oversize")
-		time.Sleep(time.Minute)
-		x.wants(h1)
-		x.wants(h2, "n.1")
-		if role := x.kv.value("a-b", "role"); role != "newcomer" {
-			t.Errorf("after it is gone: role is %q", role)
-		}
+		x.connect()
+		x.agents[h2].set(func(a *townAgent) { a.gone = true })
+		ended := taskOn(h2, "/a/b", "n.1")
+		ended.State = marathon.TaskKilled
+		x.marathon.set(func(m *crier) { m.apps[1].Tasks = nil })
+		x.tells(ended)
+		time.Sleep(40 * time.Minute)
+		x.agents[h2].set(func(a *townAgent) { a.gone = false })
+		time.Sleep(90 * time.Second)
+		x.wants(h1, "i.1")
+		x.wants(h2)
 	}, h1, h2)
 }
 

@@ -166,8 +166,6 @@ type Plan struct {
 	// have are the keys that were read, by service name: whoever writes them
 	// need not read them again.
 	have map[string]keyList
-	// doubted are apps that went missing and whose names others want.
-	doubted []string
 	// confirmable is set when time confirms what is held back.
 	confirmable bool
 }

@@ -33,7 +33,7 @@ func (d *Desired) Plan(actual Actual) Plan {
 	p.services()
 	p.missing()
 	p.keys()
-	p.Clashes, p.doubted = d.Clashes(), d.doubted()
+	p.Clashes = d.Clashes()
 	slices.SortFunc(p.Changes, compareChanges)
 	slices.SortFunc(p.Conflicts, func(a, b Conflict) int {
 		return cmp.Or(cmp.Compare(a.Agent, b.Agent), cmp.Compare(a.Task, b.Task), cmp.Compare(a.Key, b.Key))

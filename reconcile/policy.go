@@ -228,9 +228,6 @@ func (p *Plan) ToConfirm() []string {
 	for _, app := range p.namedByServices() {
 		apps[app], named[ServiceName(app)] = true, true
 	}
-	for _, app := range p.doubted {
-		apps[app] = true
-	}
 	for _, c := range p.Changes {
 		if c.removal != Missing || named[c.Service] {
 			continue

@@ -44,6 +44,9 @@ func (w *agentWorker) do(ctx context.Context, j job) (outcome, error) {
 	}
 	defer n.release()
 	want := w.desired(j.key, j.app)
+	if j.state.Phase() == marathon.Ended && want.Host == "" {
+		want.Verdict, want.Announced = Absent, true // however long the job waited
+	}
 	have, registered := n.have[j.key]
 	if registered && !w.ours(have) {
 		w.log.Debug().Str("task", j.key).Msg("left alone: not ours")
@@ -94,9 +97,6 @@ func (w *agentWorker) register(ctx context.Context, n *node, j job, want Want, h
 // sends it, for our memory of the agent may be wrong.
 func (w *agentWorker) deregister(ctx context.Context, n *node, j job, want Want, registered bool) (outcome, error) {
 	grounds, why := want.removal()
-	if want.Verdict == Absent && j.state.Phase() == marathon.Ended {
-		grounds, why = Announced, "task has ended" // however long the job waited
-	}
 	if grounds > j.upTo || !registered && (!j.event() || j.elsewhere) {
 		return outcome{}, nil
 	}
