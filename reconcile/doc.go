@@ -13,8 +13,9 @@
 // result depends on map order. The same input gives the same plan, byte for
 // byte.
 //
-//	desired.go   the model; Look and Labels say what should be of one thing
-//	hear.go      what an event changes in it
+//	desired.go   the model
+//	look.go      what it says should be of one thing: Look and Labels
+//	hear.go, journal.go    what an event changes in it, and what is remembered of it
 //	answer.go, forget.go    what an answer of Marathon changes in it
 //	missing.go   apps that went without a word, and the keys of their names
 //	translate.go a task as a service, labels as keys
@@ -29,7 +30,7 @@
 //	resync.go, agenda.go   one resync, and when the next is due
 //	reads.go     what events ask of Marathon
 //	fleet.go     the agents, one worker for each host
-//	where.go     which agents to look at, and what the catalog knows of the silent
+//	where.go, nodes.go     which agents to look at, and what the catalog knows
 //	queue.go, worker.go    what waits, and the loop with its breaker
 //	services.go, keys.go, dead.go   what a worker does with one job
 //	handout.go   a plan's jobs, and who gets which when

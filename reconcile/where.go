@@ -3,26 +3,12 @@ package reconcile
 import (
 	"context"
 	"errors"
-	"net"
 	"slices"
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"consular/consul"
 )
-
-// Catalog is the servers' copy of all agents, as consul.Catalog is.
-type Catalog interface {
-	// Nodes needs node:read for all of them.
-	Nodes(ctx context.Context) ([]consul.CatalogNode, error)
-	// Services returns those on a node that carry a tag.
-	Services(ctx context.Context, node, tag string) ([]consul.Service, error)
-	// Deregister removes a service of a node that has failed;
-	// consul.ErrAlive when it has not.
-	Deregister(ctx context.Context, node, task string) error
-}
 
 const (
 	// mainHost is the main agent's name among hosts.
@@ -146,146 +132,6 @@ func (r *Reconciler) hosts() []string {
 		seen[mainHost] = true
 	}
 	return sortedKeys(seen)
-}
-
-// askCatalog finds out which of the silent agents are dead, and, if asked to
-// look everywhere, adds the nodes that Marathon does not name and that have
-// services of ours.
-func (r *Reconciler) askCatalog(ctx context.Context, agents []AgentState, everywhere bool) ([]AgentState, error) {
-	nodes, err := r.consul.Catalog.Nodes(ctx)
-	if err != nil {
-		return agents, err
-	}
-	r.findNodes(ctx, agents, nodes)
-	known := map[string]bool{}
-	for _, a := range agents {
-		known[a.Node.ID] = true
-	}
-	if !everywhere {
-		return agents, nil
-	}
-	var others []consul.CatalogNode
-	for _, n := range nodes {
-		if !known[n.ID] {
-			others = append(others, n)
-		}
-	}
-	more, err := r.otherNodes(ctx, others)
-	return append(agents, more...), err
-}
-
-// findNodes looks for the nodes of all silent agents at the same time: a name
-// that takes long to resolve delays no other.
-func (r *Reconciler) findNodes(ctx context.Context, agents []AgentState, nodes []consul.CatalogNode) {
-	var silent sync.WaitGroup
-	for i := range agents {
-		if agents[i].Err != nil {
-			silent.Go(func() { r.findNode(ctx, &agents[i], nodes) })
-		}
-	}
-	silent.Wait()
-}
-
-// findNode tells a silent agent's node by what the catalog knows of it, and
-// reads from the catalog what the agent does not tell.
-func (r *Reconciler) findNode(ctx context.Context, a *AgentState, nodes []consul.CatalogNode) {
-	names, err := r.namesOf(ctx, a)
-	if err != nil {
-		return // it may be any node
-	}
-	at := slices.IndexFunc(nodes, func(n consul.CatalogNode) bool {
-		return names[n.ID] || names[n.Address] || names[n.Name]
-	})
-	if at < 0 {
-		a.OnNode = map[string]consul.Service{} // never seen by Consul: nothing is there
-		return
-	}
-	services, err := r.onNode(ctx, nodes[at].Name)
-	if err != nil {
-		return // nothing is known, and so nothing is done
-	}
-	a.shown(nodes[at], services)
-}
-
-// shown takes in what the catalog shows on a silent agent's node.
-func (a *AgentState) shown(n consul.CatalogNode, services []consul.Service) {
-	a.Node = n.Node
-	a.OnNode = make(map[string]consul.Service, len(services))
-	for _, s := range services {
-		a.OnNode[s.ID] = s
-	}
-	if n.Failed {
-		a.Failed, a.Services = true, services
-	}
-}
-
-// namesOf returns all by which the catalog may know a silent agent's node: the ID
-// that it once gave, or else its hosts' names and addresses.
-func (r *Reconciler) namesOf(ctx context.Context, a *AgentState) (map[string]bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.config.Patience)
-	defer cancel()
-	names := map[string]bool{}
-	for _, host := range a.Hosts {
-		if known := r.fleet.of(host); known != nil {
-			return map[string]bool{known.id: true}, nil
-		}
-		if host == mainHost {
-			return nil, errors.New("the main agent has never answered")
-		}
-		names[host] = true
-		if net.ParseIP(host) != nil {
-			continue
-		}
-		addresses, err := net.DefaultResolver.LookupHost(ctx, host)
-		if unknown, is := errors.AsType[*net.DNSError](err); is && unknown.IsNotFound {
-			continue // a name that means nothing is a name all the same
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, address := range addresses {
-			names[address] = true
-		}
-	}
-	return names, nil
-}
-
-// onNode returns the services of ours that the catalog shows on a node.
-func (r *Reconciler) onNode(ctx context.Context, name string) ([]consul.Service, error) {
-	services, err := r.consul.Catalog.Services(ctx, name, r.config.Owner.Tag())
-	if err == nil && r.config.Former != nil {
-		var former []consul.Service
-		former, err = r.consul.Catalog.Services(ctx, name, r.config.Former.Tag())
-		services = append(services, former...)
-	}
-	return services, err
-}
-
-// otherNodes looks at nodes that Marathon does not name: those that have
-// services of ours, by the catalog, are asked themselves, if they live.
-func (r *Reconciler) otherNodes(ctx context.Context, nodes []consul.CatalogNode) ([]AgentState, error) {
-	found := make([]AgentState, len(nodes))
-	var all errgroup.Group
-	all.SetLimit(catalogAtOnce)
-	for i, n := range nodes {
-		all.Go(func() error {
-			services, err := r.onNode(ctx, n.Name)
-			switch {
-			case err != nil:
-				return err
-			case len(services) == 0:
-				return nil
-			}
-			// From now on it is looked at every time, until it has nothing of ours.
-			found[i] = r.fleet.look(ctx, n.Address)
-			if found[i].Err != nil {
-				found[i].shown(n, services)
-			}
-			return nil
-		})
-	}
-	err := all.Wait()
-	return slices.DeleteFunc(found, func(a AgentState) bool { return len(a.Hosts) == 0 }), err
 }
 
 // retire lets go of workers whose hosts Marathon does not name any more and that
