@@ -74,7 +74,8 @@ func orNothing(mediaType string) string {
 	return mediaType
 }
 
-// messageOf returns the message within a JSON error, "" if there is none. It reads the body, so that the connection can be used again.
+// messageOf returns the message within a JSON error, "" if there is none. It
+// reads the body, so that the connection can be used again.
 func messageOf(resp *http.Response, mediaType string) string {
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
 	var answer struct {

@@ -55,3 +55,7 @@ func TestWatchFilesTellsOfWhatHasSettled(t *testing.T) {
 		<-ended
 	})
 }
+
+func TestWatchFilesHasNothingToWaitFor(t *testing.T) {
+	WatchFiles(t.Context(), nil, func() { t.Error("told of a change") })
+}
