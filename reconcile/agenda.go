@@ -72,7 +72,7 @@ func (a *agenda) wait(ctx context.Context) []string {
 		if len(causes) > 0 {
 			return causes
 		}
-		a.sleep(ctx, next)
+		sleepUntil(ctx, next, a.wake)
 	}
 	return nil
 }
@@ -105,8 +105,8 @@ func latest(a, b time.Time) time.Time {
 	return a
 }
 
-// sleep waits until the time, zero for never, or until somebody asks.
-func (a *agenda) sleep(ctx context.Context, until time.Time) {
+// sleepUntil waits until the time, zero for never, or until it is woken.
+func sleepUntil(ctx context.Context, until time.Time, wake <-chan struct{}) {
 	var timeout <-chan time.Time
 	if !until.IsZero() {
 		timer := time.NewTimer(time.Until(until))
@@ -116,6 +116,6 @@ func (a *agenda) sleep(ctx context.Context, until time.Time) {
 	select {
 	case <-ctx.Done():
 	case <-timeout:
-	case <-a.wake:
+	case <-wake:
 	}
 }

@@ -16,6 +16,8 @@ type Effects struct {
 	// Read are apps to read, and Definitions those of old versions.
 	Read        []string
 	Definitions []Version
+	// Settle are apps to read once more, for events contradict what was read.
+	Settle []string
 	// Resync is set when only a complete snapshot can tell; it says why.
 	Resync string
 }

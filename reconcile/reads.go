@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"golang.org/x/sync/errgroup"
 
 	"consular/marathon"
@@ -25,162 +23,20 @@ type Marathon interface {
 	Info(ctx context.Context) (marathon.Info, error)
 }
 
-// question is one thing to ask Marathon for: an app, or else the definition of one
-// of its versions.
-type question struct {
-	Version
-	definition bool
-}
-
-// reading collects what has to be read of Marathon, each thing once, however
-// many events asked for it. Asking never waits.
-type reading struct {
-	mu sync.Mutex
-	// wanted is what is to be read, and not before when: what failed has to wait.
-	wanted map[question]time.Time
-	// inFlight is being read. A read that began before does not count: what is
-	// asked for meanwhile is wanted once more.
-	inFlight map[question]bool
-	// pauses are those of what failed when it was last read.
-	pauses map[question]*backoff.ExponentialBackOff
-	// failures counts since all reads went well.
-	failures int
-	// rest is before when nothing is read.
-	rest time.Time
-	wake chan struct{}
-	// count is how many apps were read since the last summary said so.
-	count atomic.Int64
-}
-
-func newReading() *reading {
-	return &reading{
-		wanted: map[question]time.Time{}, inFlight: map[question]bool{},
-		pauses: map[question]*backoff.ExponentialBackOff{}, wake: make(chan struct{}, 1),
-	}
-}
-
-func (r *reading) ask(apps []string, definitions []Version) {
-	if len(apps)+len(definitions) == 0 {
-		return
-	}
-	r.mu.Lock()
-	for _, id := range apps {
-		r.want(question{Version: Version{App: id}})
-	}
-	for _, v := range definitions {
-		r.want(question{Version: v, definition: true})
-	}
-	r.mu.Unlock()
-	r.nudge()
-}
-
-// want has something read at once, unless it has to wait.
-func (r *reading) want(q question) {
-	if _, waits := r.wanted[q]; !waits {
-		r.wanted[q] = time.Time{}
-	}
-}
-
-// nudge wakes who reads.
-func (r *reading) nudge() {
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
-}
-
-const (
-	// readsAtOnce bounds the requests in flight to Marathon.
-	readsAtOnce = 8
-	// snapshotInstead is from how many apps on one snapshot serves for all.
-	snapshotInstead = 50
-)
-
-// tooMany reports whether a snapshot is to serve for the apps that are wanted:
-// then they are not wanted any more.
-func (r *reading) tooMany() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var apps []question
-	for q := range r.wanted {
-		if !q.definition {
-			apps = append(apps, q)
-		}
-	}
-	if len(apps) < snapshotInstead {
-		return false
-	}
-	for _, q := range apps {
-		delete(r.wanted, q)
-		delete(r.pauses, q)
-	}
-	return true
-}
-
-// take returns what is to be read now. Which of it comes first is left to chance,
-// so that none waits for ever.
-func (r *reading) take(now time.Time) (due []question) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for q, at := range r.wanted {
-		if len(r.inFlight) < readsAtOnce && !r.inFlight[q] && !now.Before(latest(at, r.rest)) {
-			due = append(due, q)
-			r.inFlight[q] = true
-			delete(r.wanted, q)
-		}
-	}
-	return due
-}
-
-// answered ends a read that went well. It returns how many have failed, if that is
-// over: nothing that has failed is left.
-func (r *reading) answered(q question) (failures int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.inFlight, q)
-	delete(r.pauses, q)
-	if len(r.pauses) == 0 {
-		failures, r.failures = r.failures, 0
-	}
-	return failures
-}
-
-// failed ends a read that did not go well. It returns how many have failed, and
-// how long this one has to wait. When another thing fails that did not before, it
-// may be Marathon that does, and is left alone for a moment.
-func (r *reading) failed(q question, now time.Time, limit time.Duration) (failures int, wait time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.inFlight, q)
-	if r.pauses[q] == nil {
-		r.pauses[q] = newBackoff(limit)
-		if len(r.pauses) > 1 {
-			r.rest = now.Add(failureRest)
-		}
-	}
-	due := latest(now.Add(r.pauses[q].NextBackOff()), r.rest)
-	r.wanted[q] = due
-	r.failures++
-	return r.failures, due.Sub(now)
-}
-
 // readApps reads what events have asked for, each thing by itself, so that none
 // delays another, until ctx ends.
 func (r *Reconciler) readApps(ctx context.Context) {
 	var reads sync.WaitGroup
 	defer reads.Wait()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-r.reading.wake:
-		}
+	for ctx.Err() == nil {
 		if r.reading.tooMany() {
 			r.agenda.ask("many apps changed", time.Now())
 		}
-		for _, q := range r.reading.take(time.Now()) {
+		due, next := r.reading.take(time.Now())
+		for _, q := range due {
 			reads.Go(func() { r.readAsked(ctx, q) })
 		}
+		sleepUntil(ctx, next, r.reading.wake)
 	}
 }
 
@@ -196,12 +52,10 @@ func (r *Reconciler) readAsked(ctx context.Context, q question) {
 			r.config.Log.Info().Int("attempt", n+1).Msg("reads of apps work again")
 		}
 	default:
-		n, wait := r.reading.failed(q, time.Now(), r.config.PollInterval)
+		n := r.reading.failed(q, time.Now(), r.config.PollInterval)
 		if n%10 == 1 {
 			r.config.Log.Warn().Err(err).Str("app", q.App).Int("attempt", n).Msg("cannot read apps")
 		}
-		r.reading.nudge() // for others, now
-		sleep(ctx, wait)
 	}
 	r.reading.nudge()
 }

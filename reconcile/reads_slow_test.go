@@ -275,3 +275,39 @@ func TestFailedReadsAreToldOfNowAndThen(t *testing.T) {
 		x.says("work again", "", 1)
 	}, h1)
 }
+
+// While the tasks of an app start one after the other, each answer is older than
+// the last of them: it is asked for once more, but not again and again.
+func TestTasksThatStartMeanwhileCostAHandfulOfReads(t *testing.T) {
+	inSlowTown(t, map[string]time.Duration{"/b": 50 * time.Millisecond}, func(x *town, m *sluggish) {
+		app := appOn(h1, "/b")
+		m.set(func(m *crier) { m.apps = append(m.apps, app) })
+		var ids []string
+		for i := range 1000 {
+			id := fmt.Sprintf("b.%03d", i)
+			app.Tasks, ids = append(app.Tasks, taskOn(h1, "/b", id)), append(ids, id)
+			m.set(func(m *crier) { m.apps[1] = app })
+			x.tells(app.Tasks[i])
+			time.Sleep(10 * time.Millisecond)
+		}
+		x.wantsReads("/b", 2, 8)
+		x.wants(h1, append([]string{"a.1"}, ids...)...)
+	})
+}
+
+// What a deployment has changed is read at once, also while an answer that was
+// contradicted waits to be asked for again.
+func TestChangedAppIsReadAtOnceWhileItSettles(t *testing.T) {
+	inSlowTown(t, map[string]time.Duration{"/a": 50 * time.Millisecond}, func(x *town, m *sluggish) {
+		x.ends("/a")
+		time.Sleep(10 * time.Millisecond)
+		x.tells(taskOn(h1, "/a", "a.2")) // contradicts the answer that is on its way
+		time.Sleep(60 * time.Millisecond)
+		x.wantsReads("/a", 1, 1)
+		x.wants(h1, "a.1", "a.2")
+		x.ends("/a")
+		time.Sleep(60 * time.Millisecond)
+		x.wantsReads("/a", 2, 2)
+		x.wants(h1, "a.1")
+	})
+}

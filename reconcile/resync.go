@@ -205,6 +205,7 @@ func (r *Reconciler) snapshot(ctx context.Context) (empty bool, unread []Unread,
 		unread = append(unread, Unread{What: "app " + u.ID, Err: u.Err.Error()})
 	}
 	r.reading.ask(effects.Read, nil)
+	r.reading.settle(effects.Settle, time.Now(), r.config.PollInterval)
 	if err := r.define(ctx, effects.Definitions); err != nil {
 		r.config.Log.Warn().Err(err).Msg("cannot read the versions that some tasks run: their services stay as they are")
 		unread = append(unread, Unread{What: unreadVersions, Err: err.Error()})
