@@ -127,7 +127,9 @@ func (b *bridge) converges(within time.Duration) {
 	b.t.Helper()
 	began := time.Now()
 	eventually(b.t, "Consul is what it should be", func() string { return b.holds().diff(b.desired()) })
-	if took := time.Since(began); took > within {
+	took := time.Since(began)
+	b.t.Logf("converged in %v", took.Round(time.Millisecond))
+	if took > within {
 		b.t.Errorf("took %v to converge, want at most %v", took, within)
 	}
 }

@@ -64,9 +64,6 @@ func TestBurstWhileConsulIsAway(t *testing.T) {
 	b.marathon.Inject([]byte("event: status_update_event\r\ndata: {\r\n\r\n"))
 	b.logs(`"undecodable"`, 1) // all that came before it has been read
 	t.Logf("published in %v, read after %v", published, time.Since(began))
-	if behind := time.Since(began) - published; behind > 5*time.Second {
-		t.Errorf("20,000 events were read %v after they were published", behind)
-	}
 	if n := b.log.count(`"disconnected"`); n > 0 {
 		t.Errorf("%d disconnects", n)
 	}

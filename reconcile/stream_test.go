@@ -15,8 +15,10 @@ import (
 // What happens between Marathon and consular, seen in a real Consul: soon after
 // it is over Consul is right, by one resync, and the log says what happened.
 
-// soon is how long Consul may be wrong after there is a stream again.
-const soon = 2 * time.Second
+// soon is how long Consul may be wrong after there is a stream again. On an idle
+// machine two seconds are plenty (-v shows what it took); here it may be busy, and
+// whoever waits for the next poll needs a minute all the same.
+const soon = 10 * time.Second
 
 // connected is a bridge at work on the real Consul, with two apps.
 func connected(t *testing.T, masters int, change func(*bridge)) *bridge {
@@ -93,7 +95,7 @@ func TestStreamFallsSilent(t *testing.T) {
 	stalled := time.Now()
 	b.changes()
 	b.logs(`"cause":"idle"`, 1)
-	if took := time.Since(stalled); took > b.idle+time.Second {
+	if took := time.Since(stalled); took > b.idle+soon {
 		t.Errorf("noticed after %v, want %v", took, b.idle)
 	}
 	b.marathon.StallStreams(false)
