@@ -17,6 +17,8 @@ import (
 type Agent struct {
 	address string
 	client  *api.Client
+	// conceal takes credentials out of an answer's text.
+	conceal func(string) string
 }
 
 // Address returns "host:port", for logs.
@@ -109,5 +111,5 @@ func query(ctx context.Context) *api.QueryOptions {
 }
 
 func (a *Agent) failed(what string, err error, permission string) error {
-	return fmt.Errorf("%s on %s: %w", what, a.address, explain(err, permission))
+	return fmt.Errorf("%s on %s: %w", what, a.address, explain(err, permission, a.conceal))
 }

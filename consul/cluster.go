@@ -83,7 +83,7 @@ func (c *Cluster) newAgent(host, path string) (*Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("consul client for %s: %w", address, err)
 	}
-	return &Agent{address: address, client: client}, nil
+	return &Agent{address: address, client: client, conceal: c.config.conceal}, nil
 }
 
 // hostPort returns host with the address's port, or with its scheme's.

@@ -1,6 +1,7 @@
 package consul
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -102,6 +103,25 @@ func checkAddress(u *url.URL) error {
 		}
 	}
 	return CheckHost(u.Hostname())
+}
+
+// conceal returns text without our credentials.
+func (c Config) conceal(text string) string {
+	var secrets []string
+	if c.Token != nil {
+		secrets = append(secrets, c.Token())
+	}
+	if user := c.Address.User; user != nil {
+		password, _ := user.Password()
+		basic := base64.StdEncoding.EncodeToString([]byte(user.Username() + ":" + password))
+		secrets = append(secrets, password, basic)
+	}
+	for _, secret := range secrets {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "***")
+		}
+	}
+	return text
 }
 
 // mask hides what may be a password, or a token in a query, in something that may

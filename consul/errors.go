@@ -38,13 +38,14 @@ func Unreachable(err error) bool {
 }
 
 // explain makes one line of what the client library returned, which a user can
-// act on. What was returned stays reachable for errors.As.
-func explain(err error, permission string) error {
+// act on. What was returned stays reachable for errors.As. An answer's text is
+// shown as conceal leaves it, for a proxy may repeat what it was sent.
+func explain(err error, permission string, conceal func(string) string) error {
 	if request, ok := errors.AsType[*url.Error](err); ok {
 		err = request.Err // the URL says nothing that our own text does not
 	}
 	if status, ok := errors.AsType[api.StatusError](err); ok {
-		return &answerError{status: status, permission: permission}
+		return &answerError{status: status, text: conceal(status.Body), permission: permission}
 	}
 	switch {
 	case errors.Is(err, ErrFiltered):
@@ -67,11 +68,12 @@ func printable(id string) string {
 // and a proxy's page does not fill the log.
 type answerError struct {
 	status     api.StatusError
+	text       string
 	permission string
 }
 
 func (e *answerError) Error() string {
-	text := strings.Join(strings.Fields(e.status.Body), " ")
+	text := strings.Join(strings.Fields(e.text), " ")
 	if len(text) > maxErrorText {
 		text = strings.ToValidUTF8(text[:maxErrorText], "") + "..."
 	}

@@ -3,9 +3,12 @@ package consul
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 )
 
@@ -132,4 +135,33 @@ func FuzzOwner(f *testing.F) {
 			t.Errorf("%q has the flags of nobody", id)
 		}
 	})
+}
+
+// A proxy that shows the headers it was sent does not bring credentials into the log.
+func TestErrorsRepeatNoCredentials(t *testing.T) {
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusBadGateway)
+		fmt.Fprintf(w, "no upstream for %v", r.Header)
+	}))
+	t.Cleanup(proxy.Close)
+	address, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address.User = url.UserPassword("ann", "p4ssword")
+	c, err := NewCluster(Config{
+		Address: address, Token: func() string { return "s3cret" }, Timeout: time.Minute, Prefix: "consular", Format: FormatRaw,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Main().Self(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "no upstream for map") {
+		t.Fatalf("error %v, want the proxy's text", err)
+	}
+	for _, secret := range []string{"s3cret", "p4ssword", "YW5uOnA0c3N3b3Jk"} {
+		if strings.Contains(err.Error(), secret) {
+			t.Errorf("the error has %s: %v", secret, err)
+		}
+	}
 }

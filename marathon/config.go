@@ -70,13 +70,21 @@ func parseURL(text string) (*url.URL, error) {
 	if wrong, ok := errors.AsType[*url.Error](err); ok {
 		err = wrong.Err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%q: %w", text, err)
+	if err == nil {
+		err = checkURL(u)
 	}
-	if err := checkURL(u); err != nil {
-		return nil, fmt.Errorf("%q: %w", text, err)
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w", withoutQuery(text), err)
 	}
 	return u, nil
+}
+
+// withoutQuery hides what may be a token.
+func withoutQuery(text string) string {
+	if end := strings.IndexAny(text, "?#"); end >= 0 {
+		return text[:end+1] + "***"
+	}
+	return text
 }
 
 func checkURL(u *url.URL) error {

@@ -33,7 +33,7 @@ func (d *Desired) Replace(asked Ticket, s marathon.Snapshot, at time.Time) Effec
 	d.ready = true
 	d.snapshot = asked
 	d.nameless = false
-	clear(d.failed)
+	maps.DeleteFunc(d.failed, func(_ string, heard Ticket) bool { return heard < asked })
 	later := d.journal.after(asked)
 	listed := map[string]bool{}
 	var out Effects

@@ -46,9 +46,10 @@ type Desired struct {
 
 	plans   plans
 	journal journal
-	// failed are the apps of deployments that failed since the last snapshot. A
-	// change that names no app may take back what they did.
-	failed map[string]bool
+	// failed are the apps of deployments that failed since the last snapshot was
+	// asked for, and when that was heard. A change that names no app may take back
+	// what they did.
+	failed map[string]Ticket
 	// deferred are apps that changed before the first snapshot was in, and when
 	// that was heard.
 	deferred map[string]Ticket
@@ -125,7 +126,7 @@ func NewDesired(tr Translation) *Desired {
 		names:       map[string][]string{},
 		incumbents:  map[string]string{},
 		plans:       plans{},
-		failed:      map[string]bool{},
+		failed:      map[string]Ticket{},
 		deferred:    map[string]Ticket{},
 	}
 }

@@ -43,25 +43,30 @@ type fleet struct {
 // node is one agent, whatever it is called: what we know is registered there.
 // Who holds its turn may read, write and change have.
 type node struct {
-	turn chan struct{}
-	id   string
+	turn
+	id string
 	// have is what was listed, and what we have written since.
 	have map[string]consul.Service
 	// listed is false before the first listing and after a failure.
 	listed bool
 }
 
-// take waits for the node's turn.
-func (n *node) take(ctx context.Context) error {
+// turn is had by one at a time.
+type turn chan struct{}
+
+func newTurn() turn { return make(turn, 1) }
+
+// take waits until it is free, or ctx ends.
+func (t turn) take(ctx context.Context) error {
 	select {
-	case n.turn <- struct{}{}:
+	case t <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (n *node) release() { <-n.turn }
+func (t turn) release() { <-t }
 
 // worker returns the worker for a host, and starts it at first sight.
 func (f *fleet) worker(host string) (*agentWorker, error) {
@@ -150,7 +155,7 @@ func (f *fleet) node(id string) *node {
 	defer f.mu.Unlock()
 	n := f.nodes[id]
 	if n == nil {
-		n = &node{turn: make(chan struct{}, 1), id: id}
+		n = &node{turn: newTurn(), id: id}
 		f.nodes[id] = n
 	}
 	return n

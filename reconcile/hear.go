@@ -107,7 +107,7 @@ func (d *Desired) fail(e marathon.DeploymentEnded) {
 		return
 	}
 	for _, app := range e.Apps {
-		d.failed[app] = true
+		d.failed[app] = d.now
 	}
 }
 
@@ -196,9 +196,9 @@ func (d *Desired) runs(a *appEntry, t marathon.Task, out *Effects) {
 	}
 }
 
-// put takes a task in as running.
+// put takes a task in as running. It is of one app, the last that claimed it.
 func (d *Desired) put(t marathon.Task) {
-	d.drop(t.ID)
+	d.forget(t.ID)
 	d.tasks[t.ID] = &taskEntry{task: t}
 	if d.onHost[t.Host] == nil {
 		d.onHost[t.Host] = map[string]struct{}{}

@@ -80,10 +80,10 @@ func (r *Reconciler) carry(effects Effects, why cause, grounds Removal) {
 func (r *Reconciler) allowAway(task string) bool {
 	now := time.Now()
 	r.mu.Lock()
-	recent := r.away.recent(now)
-	counted := r.away.tasks[task]
-	allowed := counted || r.config.AllowAway(recent, len(r.desired.tasks))
-	if allowed && !counted {
+	r.away.forget(now)
+	recent := len(r.away.tasks)
+	allowed := r.away.tasks[task] || r.config.AllowAway(recent, len(r.desired.tasks))
+	if allowed {
 		r.away.add(task, now)
 	}
 	r.mu.Unlock()
@@ -99,7 +99,8 @@ func (r *Reconciler) allowAway(task string) bool {
 	return allowed
 }
 
-// awayTasks are the lost tasks that were deregistered within the last minute.
+// awayTasks are the lost tasks that were deregistered within the last minute, by
+// events and by plans.
 type awayTasks struct {
 	tasks map[string]bool
 	// order has each of them, the oldest first.
@@ -111,18 +112,21 @@ type awayTask struct {
 	at time.Time
 }
 
+// add notes a task, once.
 func (a *awayTasks) add(task string, now time.Time) {
+	if a.tasks[task] {
+		return
+	}
 	a.tasks[task] = true
 	a.order = append(a.order, awayTask{task, now})
 }
 
-// recent counts them, and forgets the others.
-func (a *awayTasks) recent(now time.Time) int {
+// forget drops those that were lost longer ago.
+func (a *awayTasks) forget(now time.Time) {
 	for len(a.order) > 0 && now.Sub(a.order[0].at) > awayWindow {
 		delete(a.tasks, a.order[0].id)
 		a.order = a.order[1:]
 	}
-	return len(a.order)
 }
 
 // logTask tells the start of a task's story; what is written tells the rest.

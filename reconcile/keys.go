@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -24,6 +25,9 @@ type Labels interface {
 type keyWorker struct {
 	worker
 	labels Labels
+	// turn is held while keys are read to be compared, and written: what was read
+	// while a write is in flight shows neither what was nor what will be.
+	turn turn
 	// diff compares a name's keys with what is desired of it now.
 	diff func(name string, have []consul.Key) []Change
 	// frozen reports whether no key may be removed.
@@ -37,6 +41,10 @@ const staleRetries = 3
 // do brings the keys of one service name in line with what is desired of them
 // now.
 func (w *keyWorker) do(ctx context.Context, j job) (outcome, error) {
+	if err := w.turn.take(ctx); err != nil {
+		return outcome{}, err
+	}
+	defer w.turn.release()
 	if j.key == "" { // a resync could not list them
 		_, err := w.labels.List(ctx)
 		return outcome{}, err
@@ -51,6 +59,17 @@ func (w *keyWorker) do(ctx context.Context, j job) (outcome, error) {
 		j.have = nil
 	}
 	return outcome{}, err
+}
+
+// listAll lists all keys, for a resync. It waits so long for a write to end.
+func (w *keyWorker) listAll(ctx context.Context, patience time.Duration) ([]consul.Key, error) {
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := w.turn.take(waiting); err != nil {
+		return nil, fmt.Errorf("list keys: wait for a write that is in flight: %w", err)
+	}
+	defer w.turn.release()
+	return w.labels.List(ctx)
 }
 
 func (w *keyWorker) attempt(ctx context.Context, j job) (outcome, error) {

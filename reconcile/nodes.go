@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"sync"
@@ -45,7 +46,7 @@ func (r *Reconciler) askCatalog(ctx context.Context, agents []AgentState, everyw
 			others = append(others, n)
 		}
 	}
-	more, err := r.otherNodes(ctx, others)
+	more, err := r.otherNodes(ctx, others, agents)
 	return append(agents, more...), err
 }
 
@@ -68,9 +69,12 @@ func (r *Reconciler) findNode(ctx context.Context, a *AgentState, nodes []consul
 	if err != nil {
 		return // it may be any node
 	}
-	at := slices.IndexFunc(nodes, func(n consul.CatalogNode) bool {
-		return names[n.ID] || names[n.Address] || names[n.Name]
-	})
+	is := func(n consul.CatalogNode) bool { return names[n.ID] || names[n.Address] || names[n.Name] }
+	// What was there before a host was set up anew has its address too, and is dead.
+	at := slices.IndexFunc(nodes, func(n consul.CatalogNode) bool { return is(n) && !n.Failed })
+	if at < 0 {
+		at = slices.IndexFunc(nodes, is)
+	}
 	if at < 0 {
 		a.OnNode = map[string]consul.Service{} // never seen by Consul: nothing is there
 		return
@@ -137,9 +141,16 @@ func (r *Reconciler) onNode(ctx context.Context, name string) ([]consul.Service,
 }
 
 // otherNodes looks at nodes that Marathon does not name: those that have
-// services of ours, by the catalog, are asked themselves, if they live.
-func (r *Reconciler) otherNodes(ctx context.Context, nodes []consul.CatalogNode) ([]AgentState, error) {
+// services of ours, by the catalog, are asked themselves, if they live. The agents
+// have been asked already.
+func (r *Reconciler) otherNodes(ctx context.Context, nodes []consul.CatalogNode, agents []AgentState) ([]AgentState, error) {
 	found := make([]AgentState, len(nodes))
+	is := map[string]string{} // node IDs by host, of those that are known
+	for _, a := range agents {
+		for _, host := range a.Hosts {
+			is[host] = a.Node.ID
+		}
+	}
 	var all errgroup.Group
 	all.SetLimit(catalogAtOnce)
 	for i, n := range nodes {
@@ -151,8 +162,7 @@ func (r *Reconciler) otherNodes(ctx context.Context, nodes []consul.CatalogNode)
 			case len(services) == 0:
 				return nil
 			}
-			// From now on it is looked at every time, until it has nothing of ours.
-			found[i] = r.fleet.look(ctx, n.Address)
+			found[i] = r.otherNode(ctx, n, is[n.Address])
 			if found[i].Err != nil {
 				found[i].shown(n, services)
 			}
@@ -160,5 +170,20 @@ func (r *Reconciler) otherNodes(ctx context.Context, nodes []consul.CatalogNode)
 		})
 	}
 	err := all.Wait()
-	return slices.DeleteFunc(found, func(a AgentState) bool { return len(a.Hosts) == 0 }), err
+	return slices.DeleteFunc(found, func(a AgentState) bool { return a.Address == "" }), err
+}
+
+// otherNode asks the agent at a node's address, unless it is known who that is. A
+// host that was set up anew has another node's agent there: its old node has none,
+// and no host of Marathon's is its name.
+func (r *Reconciler) otherNode(ctx context.Context, n consul.CatalogNode, known string) AgentState {
+	if known == "" {
+		// From now on it is looked at every time, until it has nothing of ours.
+		state := r.fleet.look(ctx, n.Address)
+		if state.Err != nil || state.Node.ID == n.ID {
+			return state
+		}
+		known = state.Node.ID
+	}
+	return AgentState{Address: n.Name, Err: fmt.Errorf("node %s (%s) is not at its address %s, but %s is", n.Name, n.ID, n.Address, known)}
 }

@@ -166,9 +166,11 @@ func (a *AgentState) shows(id string) bool {
 
 // service compares one service of ours with what should be.
 func (p *planner) service(a *AgentState, s consul.Service, w Want) {
-	c := Change{Agent: a.Address, App: w.App, Task: s.ID, Service: s.Name, host: a.host()}
+	c := Change{Agent: a.Address, App: w.App, Task: s.ID, Service: s.Name}
 	if a.Failed {
-		c.host, c.node = "", a.Node.Name
+		c.node = a.Node.Name
+	} else {
+		c.host = a.host()
 	}
 	switch w.Verdict {
 	case Held:

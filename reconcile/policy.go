@@ -44,8 +44,8 @@ type Judgement struct {
 	Now time.Time
 	// Held is what the previous look held back.
 	Held HeldBack
-	// RecentAway counts deregistrations of lost tasks within the last minute.
-	RecentAway int
+	// RecentAway are the lost tasks that were deregistered within the last minute.
+	RecentAway map[string]bool
 	// EmptySnapshot is set when Marathon told of no app at all.
 	EmptySnapshot bool
 }
@@ -175,17 +175,18 @@ func (policy Policy) tooMany(lost, owned int) bool {
 
 // tripsAway says whether too many tasks were lost within a minute: a partition of
 // Mesos does not stop tasks.
-func (policy Policy) tripsAway(p *Plan, recent int) string {
+func (policy Policy) tripsAway(p *Plan, recent map[string]bool) string {
 	lost := 0
 	for _, c := range p.Changes {
-		if c.removal == Away {
+		if c.removal == Away && !recent[c.Task] {
 			lost++
 		}
 	}
-	if lost == 0 || !policy.tooMany(recent+lost, p.Services+recent) {
+	lost, owned := lost+len(recent), p.Services+len(recent)
+	if lost == len(recent) || !policy.tooMany(lost, owned) {
 		return ""
 	}
-	return fmt.Sprintf("%d of %d tasks lost within a minute", recent+lost, p.Services+recent)
+	return fmt.Sprintf("%d of %d tasks lost within a minute", lost, owned)
 }
 
 // AllowAway reports whether one more lost task may be deregistered at once, when
@@ -194,16 +195,20 @@ func (policy Policy) AllowAway(recent, owned int) bool {
 	return policy.Force || !policy.tooMany(recent+1, owned)
 }
 
-// Rejudge holds back of a plan that was made again, later in the same look, all
-// unannounced removals but those that the policy let pass the first time.
+// Rejudge holds back of a plan that was made again, later in the same look, what
+// the policy held back the first time, for an app that was asked about one task has
+// told of all, and all unannounced removals that it did not let pass.
 func (p *Plan) Rejudge(first Plan) {
-	passed := map[string]bool{}
+	passed, held := map[string]bool{}, map[string]bool{}
 	for _, c := range first.Changes {
 		passed[c.id()] = true
 	}
+	for _, c := range first.Held {
+		held[c.id()] = true
+	}
 	p.HeldWhy, p.confirmable = first.HeldWhy, first.confirmable
 	p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool {
-		hold := p.holdable(c) && !passed[c.id()]
+		hold := held[c.id()] || p.holdable(c) && !passed[c.id()]
 		if hold {
 			p.Held = append(p.Held, c)
 		}

@@ -220,7 +220,11 @@ func TestManyLostTasksWait(t *testing.T) {
 	// Four were deregistered within the minute, by their events: 4 + 4 of 16.
 	for lost, held := range map[int]int{4: 0, 5: 5} {
 		p = Plan{Services: 12 - (lost - 4), Changes: removals(Deregister, Away, lost)}
-		guarded.Filter(&p, Judgement{Now: start, RecentAway: 4 + (lost - 4)})
+		recent := map[string]bool{}
+		for i := range lost {
+			recent[fmt.Sprint("lost before ", i)] = true
+		}
+		guarded.Filter(&p, Judgement{Now: start, RecentAway: recent})
 		if len(p.Held) != held {
 			t.Errorf("%d more lost: held %d, want %d", lost, len(p.Held), held)
 		}

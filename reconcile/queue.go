@@ -62,24 +62,25 @@ func (c cause) event() bool { return c.state != "" }
 type queue struct {
 	mu   sync.Mutex
 	jobs map[string]waiting
-	// urgent and later are turns in line. One that its job has left for another
-	// stays until it comes up, for to find it would take longer with each job.
-	urgent []turn
-	later  []turn
-	last   int // the newest turn's number
+	// urgent and later are the two lines. When a job moves to the other line, its
+	// old slot stays, and is skipped when it comes up: to search for it would take
+	// longer with each job.
+	urgent []slot
+	later  []slot
+	last   int // the newest slot's number
 	wake   chan struct{}
 	// retired is closed when the worker is not needed any more.
 	retired chan struct{}
 }
 
-// waiting is a job and the number of its turn.
+// waiting is a job and the number of its slot.
 type waiting struct {
 	job
 	number int
 }
 
-// turn is when a job is done, unless it has left for another turn.
-type turn struct {
+// slot is a job's place in line, unless it has moved to another.
+type slot struct {
 	id     string
 	number int
 }
@@ -133,10 +134,10 @@ func (q *queue) add(j job, merge func(waits, j job) job) bool {
 	return true
 }
 
-// line adds a turn at the end of a line, and returns its number.
-func (q *queue) line(l *[]turn, id string) int {
+// line adds a slot at the end of a line, and returns its number.
+func (q *queue) line(l *[]slot, id string) int {
 	q.last++
-	*l = append(*l, turn{id, q.last})
+	*l = append(*l, slot{id, q.last})
 	return q.last
 }
 
@@ -183,7 +184,7 @@ func (q *queue) next(ctx context.Context) (job, bool) {
 func (q *queue) take() (job, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, line := range []*[]turn{&q.urgent, &q.later} {
+	for _, line := range []*[]slot{&q.urgent, &q.later} {
 		for len(*line) > 0 {
 			first := (*line)[0]
 			*line = (*line)[1:]

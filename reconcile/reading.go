@@ -72,6 +72,9 @@ func (r *reading) want(q question) {
 // while an app's tasks start one after the other, each answer is contradicted:
 // hence pauses that grow.
 func (r *reading) settle(apps []string, now time.Time, limit time.Duration) {
+	if len(apps) == 0 {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, id := range apps {

@@ -153,7 +153,7 @@ func (r *Reconciler) newWorker(name string) worker {
 func (r *Reconciler) newKeyWorker() *keyWorker {
 	w := &keyWorker{
 		worker: r.newWorker("kv"),
-		labels: r.consul.Labels,
+		labels: r.consul.Labels, turn: newTurn(),
 		diff: func(name string, have []consul.Key) []Change {
 			r.mu.Lock()
 			defer r.mu.Unlock()

@@ -169,9 +169,15 @@ func (r *Reconciler) judge(actual Actual, empty bool) Plan {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	plan := r.desired.Plan(actual)
+	r.away.forget(now)
 	r.held = r.config.Filter(&plan, Judgement{
-		Now: now, Held: r.held, RecentAway: r.away.recent(now), EmptySnapshot: empty,
+		Now: now, Held: r.held, RecentAway: r.away.tasks, EmptySnapshot: empty,
 	})
+	for _, c := range plan.Changes {
+		if c.removal == Away {
+			r.away.add(c.Task, now)
+		}
+	}
 	return plan
 }
 

@@ -57,6 +57,8 @@ func (w *agentWorker) do(ctx context.Context, j job) (outcome, error) {
 		return outcome{}, nil
 	case want.Verdict == Present && w.belongs(want.Host, n, j):
 		return w.register(ctx, n, j, want, have, registered)
+	case want.Verdict == Present && !registered:
+		return outcome{}, nil // nothing of it is here
 	case want.Verdict == Present && !w.registeredAtHome(ctx, want.Host, j.key):
 		return outcome{homeFirst: 1}, nil
 	default:
@@ -184,8 +186,13 @@ func (w *agentWorker) registeredAtHome(ctx context.Context, host, task string) b
 }
 
 // takeListed takes the turn of the agent's node, and lists the agent first when
-// what we know of it is not to be trusted.
+// what we know of it is not to be trusted: while it is silent, that is nothing.
 func (w *agentWorker) takeListed(ctx context.Context) (*node, error) {
+	if w.leftAlone() != nil {
+		if err := w.listAnew(ctx); err != nil {
+			return nil, err
+		}
+	}
 	for {
 		if n := w.node.Load(); n != nil {
 			if err := n.take(ctx); err != nil {

@@ -95,7 +95,7 @@ func (r *Reconciler) readAllOf(ctx context.Context, soFar *sight) Actual {
 // listKeys lists all keys. When that fails, the worker finds out when it works
 // again: what was to be written may have no job.
 func (r *Reconciler) listKeys(ctx context.Context) ([]consul.Key, error) {
-	keys, err := r.consul.Labels.List(ctx)
+	keys, err := r.keys.listAll(ctx, r.config.Patience)
 	if err != nil {
 		r.keys.fellSilent(err)
 		r.keys.queue.put(job{cause: cause{name: "resync"}})

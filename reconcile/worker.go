@@ -63,23 +63,24 @@ func (w *worker) run(ctx context.Context) {
 			return
 		}
 		done, err := w.do(ctx, j)
+		refused := errors.Is(err, errRefused)
 		switch {
-		case err == nil:
-			w.succeeded(failures)
-			failures = 0
-			pauses.Reset()
-			j.finish(done)
-		case ctx.Err() != nil:
+		case err != nil && ctx.Err() != nil:
 			return
-		case errors.Is(err, errRefused):
-			w.refused(j, err)
-			j.finish(outcome{Failed: 1})
-		default:
+		case err != nil && !refused:
 			failures++
 			if !w.failed(ctx, j, err, failures, pauses.NextBackOff()) {
 				return
 			}
+			continue
+		case refused:
+			w.refused(j, err)
+			done = outcome{Failed: 1}
 		}
+		w.answered(failures)
+		failures = 0
+		pauses.Reset()
+		j.finish(done)
 	}
 }
 
@@ -120,7 +121,8 @@ func (w *worker) fellSilent(err error) {
 	w.silent.Store(&silence{since: since, err: err})
 }
 
-func (w *worker) succeeded(failures int) {
+// answered notes that the domain does answer, be it with a refusal.
+func (w *worker) answered(failures int) {
 	if was := w.silent.Swap(nil); was != nil {
 		w.log.Info().Int("attempt", failures+1).Int("waiting", w.queue.len()).
 			Dur("took_ms", time.Since(was.since)).Msg("answers again")
@@ -166,17 +168,5 @@ func (w *worker) rest(ctx context.Context, d time.Duration) bool {
 func (j job) finish(o outcome) {
 	if j.batch != nil {
 		j.batch.done(o)
-	}
-}
-
-// sleep waits, and reports whether ctx still lives.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
