@@ -292,3 +292,14 @@ func TestVersionThatWasGoneIsAskedForAgain(t *testing.T) {
 		t.Errorf("asks again for %v", e.Definitions)
 	}
 }
+
+// A Marathon that contradicts itself: a task is of the app that claimed it last.
+func TestOneTaskOfTwoApps(t *testing.T) {
+	d := knowing(newApp("/a", newTask("t1", "/a")), newApp("/b"))
+	d.Apply(changed(newTask("t1", "/b")), start)
+	d.Answer(d.Ask(), newApp("/b"), start)
+	d.AnswerGone(d.Ask(), "/a", start)
+	d.Replace(d.Ask(), snapshotOf(newApp("/a", newTask("t2", "/a")), newApp("/b", newTask("t2", "/b"))), start)
+	d.AnswerGone(d.Ask(), "/a", start)
+	wantVerdict(t, d, "t2", "/b", Present)
+}

@@ -11,9 +11,9 @@ import (
 // manyDashes is the name of more apps than can be asked for.
 const manyDashes = "prod-eu-west-1-team-a-my-service"
 
-// Keys of a name that too many apps could have stay, alone or beside others that
-// go; a snapshot is no proof, and another one soon tells nothing more.
-func TestKeysOfAnUntraceableNameStay(t *testing.T) {
+// Keys of a name that too many apps could have go when time has confirmed it, alone
+// or beside others that go at once; one snapshot is no proof.
+func TestKeysOfAnUntraceableNameGoInTime(t *testing.T) {
 	for name, others := range map[string][]string{"alone": nil, "beside another": {"other"}} {
 		t.Run(name, func(t *testing.T) {
 			inTown(t, func(x *town) {
@@ -21,10 +21,14 @@ func TestKeysOfAnUntraceableNameStay(t *testing.T) {
 				x.hasKeys(append(others, "a", manyDashes)...)
 				x.connect()
 				x.wantsKeys("a", manyDashes)
-				time.Sleep(time.Hour)
+				time.Sleep(x.config.Confirm - x.config.PollInterval)
 				x.wantsKeys("a", manyDashes)
-				if n := x.marathon.count(); n > 1 {
-					x.Errorf("%d snapshots for what no snapshot can tell", n)
+				time.Sleep(3 * x.config.PollInterval)
+				x.wantsKeys("a")
+				before := x.marathon.count()
+				time.Sleep(time.Hour)
+				if n := x.marathon.count() - before; n > 0 {
+					x.Errorf("%d more snapshots when it was over", n)
 				}
 			}, h1)
 		})
@@ -84,5 +88,27 @@ func TestFrameworkOnceKnownStaysKnown(t *testing.T) {
 		if x.marathon.count() < 2 {
 			x.Error("there was no second look")
 		}
+	}, h1)
+}
+
+// What was held back stays so when its app is asked about another task of its.
+func TestHeldBackWaitsAlsoWhenItsAppWasAsked(t *testing.T) {
+	inTown(t, func(x *town) {
+		all := hundred(h1)
+		ids := func(from, to int) (ids []string) {
+			for _, task := range all.Tasks[from:to] {
+				ids = append(ids, task.ID)
+			}
+			return ids
+		}
+		x.marathon.apps = []marathon.App{appOn(h1, "/a", ids(0, 22)...)}
+		x.connect()
+		x.marathon.set(func(m *crier) { m.apps[0] = appOn(h1, "/a", ids(12, 22)...) })
+		x.Missed("undecodable") // 12 of 22 are missing: held back
+		time.Sleep(3 * time.Second)
+		x.wants(h1, ids(0, 22)...)
+		x.marathon.set(func(m *crier) { m.apps[0] = appOn(h1, "/a", append(ids(9, 12), ids(13, 22)...)...) })
+		time.Sleep(20 * time.Second) // 10 are, one of them another one
+		x.wants(h1, append(ids(0, 12), ids(13, 22)...)...)
 	}, h1)
 }

@@ -28,7 +28,7 @@
 //	reconciler.go  Run, and how the parts are wired
 //	hearing.go   the stream's handler: model, then pokes
 //	resync.go, agenda.go   one resync, and when the next is due
-//	reads.go     what events ask of Marathon
+//	reading.go, reads.go     what events ask of Marathon: what waits, and the asking
 //	fleet.go     the agents, one worker for each host
 //	where.go, nodes.go     which agents to look at, and what the catalog knows
 //	queue.go, worker.go    what waits, and the loop with its breaker
@@ -67,7 +67,9 @@
 // the whole cluster.
 //
 // Locks: Reconciler.mu guards the model and is held for no I/O. A node's turn
-// guards what is known to be registered there, and is held during a write.
+// guards what is known to be registered there, and is held during a write. So is the
+// KV store's, which a resync takes to list the keys: what is read beside a write in
+// flight shows neither what was nor what will be.
 //
 // # The event table
 //
@@ -139,7 +141,8 @@
 // hence the plans by version. A read that began before does not count: what is
 // asked for while it is being read is read once more. Each app is read by itself,
 // so that one whose answer takes long delays no other; what failed is read again
-// after a pause of its own. From 50 apps on, one resync serves for all.
+// after a pause of its own, or is told by the next snapshot. From 50 apps on, one
+// resync serves for all.
 //
 // # Tickets, journal, tombstones
 //
@@ -153,7 +156,8 @@
 // asked for, and an answer has those heard since its own question replayed onto
 // it. Final states need no replay, for their tombstones outlast the answer. RUNNING
 // and the lost states win for now if they contradict the answer, and lead to one
-// more read, which settles it.
+// more read, which settles it. That read waits a little, and longer each time that it
+// is contradicted itself, for while an app's tasks start every answer is.
 //
 // A tombstone says that a task never runs again: no later event and no stale
 // answer registers it. It goes when a snapshot that was asked for later omits
@@ -230,7 +234,9 @@
 //
 // Removals that rest on a look at Marathon alone (Missing, LabelGone, Away) are
 // held back, all of them, when they would take more than Policy.Limit percent of
-// our services, or of our keys, and we own more than ten of these. A name's
+// our services, or of our keys, and we own more than ten of these; lost tasks also
+// when they are more than that within a minute. The keys of a name that too many apps
+// could have had are always held back, for nobody can be asked about them. A name's
 // losses are net: what the plan registers for it, or sets, makes up for what it
 // removes. A removal once held back stays so until it is no longer planned, or is
 // confirmed: by three looks at least that agree for Policy.Confirm. No time

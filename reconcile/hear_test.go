@@ -150,6 +150,12 @@ func TestChangeThatNamesNoAppMayTakeBackAFailedOne(t *testing.T) {
 	if e := d.Apply(marathon.GroupChanged{Version: "v1"}, start); len(e.Read) > 0 {
 		t.Errorf("reads %v, though a snapshot has told since", e.Read)
 	}
+	asked := d.Ask()
+	d.Apply(marathon.DeploymentEnded{Version: "v3", Apps: []string{"/a"}, Failed: true}, start)
+	d.Replace(asked, marathon.Snapshot{}, start)
+	if e := d.Apply(marathon.GroupChanged{Version: "v1"}, start); !slices.Equal(e.Read, []string{"/a"}) {
+		t.Errorf("reads %v after a snapshot that was asked for before it failed, want /a", e.Read)
+	}
 }
 
 func TestMemoryOfPlansIsBounded(t *testing.T) {

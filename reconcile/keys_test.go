@@ -61,6 +61,7 @@ func TestKeysAreReadOnce(t *testing.T) {
 			d := knowing(newApp("/a"))
 			store := &keyStore{keys: test.there}
 			w := &keyWorker{
+				turn:   newTurn(),
 				worker: worker{log: zerolog.Nop()}, labels: store,
 				diff: func(name string, have []consul.Key) []Change {
 					changes, _, _ := diffKeys(d.tr, name, d.Labels(name), have)

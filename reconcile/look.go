@@ -123,7 +123,7 @@ type NameWant struct {
 	Clash bool
 	// Announced is set on Absent when the app of that name is known to be gone.
 	// Otherwise Suspects are the apps that must be asked for first; none when
-	// they are too many.
+	// they are too many: then only time confirms that it is.
 	Announced bool
 	Suspects  []string
 }

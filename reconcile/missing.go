@@ -82,8 +82,8 @@ func (d *Desired) goneName(name string) bool {
 }
 
 // maxDashes bounds how many app IDs are tried for a name that no service and no
-// event has given an ID: 64 of them. The keys of a name with more stay, reported
-// as unconfirmed, until they are forced.
+// event has given an ID: 64 of them. The keys of a name with more are held back
+// until every look of Policy.Confirm has agreed.
 const maxDashes = 6
 
 // candidates returns all app IDs that have a service name: each "-" may have

@@ -179,12 +179,7 @@ func (p *Plan) InSync() bool {
 // could not be confirmed, and what of Consul has no worker of its own that
 // notices when it answers again.
 func (p *Plan) waiting() int {
-	n := len(p.Held)
-	for _, c := range p.Unconfirmed {
-		if c.App != "" || len(c.suspects) > 0 {
-			n++
-		}
-	}
+	n := len(p.Held) + len(p.Unconfirmed)
 	for _, u := range p.Unread {
 		if slices.Contains([]string{unreadKeys, unreadCatalog, unreadVersions}, u.What) {
 			n++

@@ -30,6 +30,21 @@ func (p *planner) keys() {
 	}
 }
 
+// traceKeys lets services that go name the apps of the keys that go with them: these
+// are to be asked for, and no others that could have the name.
+func (p *planner) traceKeys() {
+	named := map[string][]string{}
+	for _, app := range p.namedByServices() {
+		named[ServiceName(app)] = append(named[ServiceName(app)], app)
+	}
+	for i := range p.Changes {
+		c := &p.Changes[i]
+		if apps := named[c.Service]; apps != nil && c.Op == Delete && c.removal == Missing {
+			c.suspects = apps
+		}
+	}
+}
+
 // name compares the keys of one service name.
 func (p *planner) name(name string, w NameWant, have []consul.Key) {
 	changes, conflicts, unowned := diffKeys(p.desired.tr, name, w, have)

@@ -33,6 +33,7 @@ func (d *Desired) Plan(actual Actual) Plan {
 	p.services()
 	p.missing()
 	p.keys()
+	p.traceKeys()
 	p.Clashes = d.Clashes()
 	slices.SortFunc(p.Changes, compareChanges)
 	slices.SortFunc(p.Conflicts, func(a, b Conflict) int {

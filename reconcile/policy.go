@@ -106,6 +106,12 @@ func (c Change) unannounced() bool {
 	return c.removal == Missing || c.removal == LabelGone || c.removal == Away
 }
 
+// untraceable reports whether a key's app is merely missing and cannot be asked for:
+// too many could have its name. Then only time can confirm its removal.
+func (c Change) untraceable() bool {
+	return c.Op == Delete && c.removal == Missing && len(c.suspects) == 0
+}
+
 // reason says why a removal is held back at this look; "" when it is not.
 func reason(c Change, p *Plan, guard, away string, empty bool) string {
 	switch {
@@ -117,6 +123,8 @@ func reason(c Change, p *Plan, guard, away string, empty bool) string {
 		return "the catalog, which would show another Marathon with this registration ID, cannot be read"
 	case c.removal == Away && away != "":
 		return away
+	case guard == "" && c.untraceable():
+		return "too many apps could have its name to ask for each"
 	default:
 		return guard
 	}
@@ -220,23 +228,21 @@ func (p *Plan) Rejudge(first Plan) {
 // has not answered.
 func (p *Plan) Unconfirm() {
 	p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool {
-		if c.removal == Missing {
+		unconfirmed := c.removal == Missing && !c.untraceable()
+		if unconfirmed {
 			p.Unconfirmed = append(p.Unconfirmed, c)
 		}
-		return c.removal == Missing
+		return unconfirmed
 	})
 }
 
 // ToConfirm returns the apps that must be asked for before p's removals.
 func (p *Plan) ToConfirm() []string {
-	apps, named := map[string]bool{}, map[string]bool{}
+	apps := map[string]bool{}
 	for _, app := range p.namedByServices() {
-		apps[app], named[ServiceName(app)] = true, true
+		apps[app] = true
 	}
 	for _, c := range p.Changes {
-		if c.removal != Missing || named[c.Service] {
-			continue
-		}
 		for _, id := range c.suspects {
 			apps[id] = true
 		}

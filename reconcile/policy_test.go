@@ -17,7 +17,7 @@ func removals(op Op, grounds Removal, n int) []Change {
 	for i := range n {
 		c := Change{Op: op, removal: grounds, Service: fmt.Sprintf("a%d", i)}
 		if op == Delete {
-			c.Key = fmt.Sprintf("consular/a%d/k", i)
+			c.Key, c.suspects = fmt.Sprintf("consular/a%d/k", i), []string{fmt.Sprintf("/a%d", i)}
 		} else {
 			c.Agent, c.Task = "agent-1.test:8500", fmt.Sprintf("t%d", i)
 		}
@@ -241,8 +241,12 @@ func TestAppsToConfirm(t *testing.T) {
 	if got := fmt.Sprint(p.ToConfirm()); got != "[/a-b /a/b /x]" {
 		t.Errorf("asks for %s", got)
 	}
+	guarded.Filter(&p, Judgement{Now: start})
+	if len(p.Held) != 1 || len(p.HeldWhy) != 1 || !strings.HasPrefix(p.HeldWhy[0], "too many apps") {
+		t.Errorf("held back %v: %q, want the name that too many IDs have", p.Held, p.HeldWhy)
+	}
 	p.Unconfirm()
-	if len(p.Unconfirmed) != 3 || len(p.Changes) != 1 {
+	if len(p.Unconfirmed) != 2 || len(p.Changes) != 1 {
 		t.Errorf("unconfirmed %d, does %d", len(p.Unconfirmed), len(p.Changes))
 	}
 }

@@ -30,9 +30,10 @@ type reading struct {
 	settling map[question]*backoff.ExponentialBackOff
 	// failures counts since all reads went well.
 	failures int
-	// rest is before when nothing is read.
-	rest time.Time
-	wake chan struct{}
+	// rest is before when nothing is read, and alone before when no snapshot serves
+	// for many apps, however many are wanted.
+	rest, alone time.Time
+	wake        chan struct{}
 	// count is how many apps were read since the last summary said so.
 	count atomic.Int64
 }
@@ -104,26 +105,67 @@ const (
 	snapshotInstead = 50
 )
 
-// tooMany reports whether a snapshot is to serve for the apps that are wanted:
-// then they are not wanted any more.
-func (r *reading) tooMany() bool {
+// tooMany reports whether a snapshot is to serve for the apps that are wanted, but
+// for those that settle: then they are not wanted any more. Once per interval at
+// most: of apps that events name and Marathon does not show us no snapshot tells.
+func (r *reading) tooMany(now time.Time, interval time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var apps []question
-	for q := range r.wanted {
-		if !q.definition {
+	for q, at := range r.wanted {
+		if settles := r.settling[q] != nil && now.Before(at); !q.definition && !settles {
 			apps = append(apps, q)
 		}
 	}
-	if len(apps) < snapshotInstead {
+	if len(apps) < snapshotInstead || now.Before(r.alone) {
 		return false
 	}
+	r.alone = now.Add(interval)
 	for _, q := range apps {
 		delete(r.wanted, q)
 		delete(r.pauses, q)
-		delete(r.settling, q)
 	}
 	return true
+}
+
+// handOver returns the apps that wait for a pause to end, after a failure or a
+// contradicted answer, and does not want them any more: a snapshot that is asked for
+// now answers for them. They must be given to served, or back to takeBack.
+func (r *reading) handOver(now time.Time) map[question]time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	waiting := map[question]time.Time{}
+	for q, at := range r.wanted {
+		if !q.definition && now.Before(at) {
+			waiting[q] = at
+			delete(r.wanted, q)
+		}
+	}
+	return waiting
+}
+
+// takeBack wants again what no snapshot has answered for.
+func (r *reading) takeBack(waiting map[question]time.Time) {
+	r.mu.Lock()
+	for q, at := range waiting {
+		if _, again := r.wanted[q]; !again {
+			r.wanted[q] = at
+		}
+	}
+	r.mu.Unlock()
+	r.nudge()
+}
+
+// served forgets the pauses of what a snapshot has answered for.
+func (r *reading) served(waiting map[question]time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for q := range waiting {
+		if _, again := r.wanted[q]; !again && !r.inFlight[q] {
+			delete(r.pauses, q)
+			delete(r.settling, q)
+		}
+	}
 }
 
 // take returns what is to be read now, and when something else will be due, zero

@@ -29,7 +29,7 @@ func (r *Reconciler) readApps(ctx context.Context) {
 	var reads sync.WaitGroup
 	defer reads.Wait()
 	for ctx.Err() == nil {
-		if r.reading.tooMany() {
+		if r.reading.tooMany(time.Now(), r.config.PollInterval) {
 			r.agenda.ask("many apps changed", time.Now())
 		}
 		due, next := r.reading.take(time.Now())

@@ -65,7 +65,7 @@ func inSlowTown(t *testing.T, takes map[string]time.Duration, test func(*town, *
 
 // connectTo is connect with another Marathon.
 func (x *town) connectTo(m reconcile.Marathon) {
-	x.Reconciler = reconcile.New(x.config, m, reconcile.Consul{Agent: x.agent, Labels: (*memoryLabels)(x.kv), Catalog: x.catalog})
+	x.Reconciler = x.consularOf(m)
 	ctx, cancel := context.WithCancel(x.Context())
 	ended := make(chan error)
 	go func() { ended <- x.Reconciler.Run(ctx) }()
@@ -298,7 +298,7 @@ func TestTasksThatStartMeanwhileCostAHandfulOfReads(t *testing.T) {
 // What a deployment has changed is read at once, also while an answer that was
 // contradicted waits to be asked for again.
 func TestChangedAppIsReadAtOnceWhileItSettles(t *testing.T) {
-	inSlowTown(t, map[string]time.Duration{"/a": 50 * time.Millisecond}, func(x *town, m *sluggish) {
+	inSlowTown(t, map[string]time.Duration{"/a": 50 * time.Millisecond}, func(x *town, _ *sluggish) {
 		x.ends("/a")
 		time.Sleep(10 * time.Millisecond)
 		x.tells(taskOn(h1, "/a", "a.2")) // contradicts the answer that is on its way

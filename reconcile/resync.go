@@ -185,6 +185,7 @@ func (r *Reconciler) judge(actual Actual, empty bool) Plan {
 // included; empty when it told of no app at all. unread is what of it could not
 // be read, and is left as it is.
 func (r *Reconciler) snapshot(ctx context.Context) (empty bool, unread []Unread, err error) {
+	served := r.reading.handOver(time.Now())
 	r.mu.Lock()
 	asked := r.desired.Ask()
 	r.mu.Unlock()
@@ -197,6 +198,7 @@ func (r *Reconciler) snapshot(ctx context.Context) (empty bool, unread []Unread,
 	if err != nil {
 		r.desired.Abandon(asked)
 		r.mu.Unlock()
+		r.reading.takeBack(served)
 		return false, nil, err
 	}
 	if info.FrameworkID != "" { // once known, an answer without it says nothing
@@ -204,6 +206,7 @@ func (r *Reconciler) snapshot(ctx context.Context) (empty bool, unread []Unread,
 	}
 	effects := r.desired.Replace(asked, s, time.Now())
 	r.mu.Unlock()
+	r.reading.served(served)
 	r.heard()
 	r.outdated.Store(false)
 	r.noteSnapshot(s)

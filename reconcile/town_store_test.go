@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -55,7 +56,13 @@ type townCatalog struct {
 	broken  error
 	failed  map[string]bool
 	deregs  []string
+	// former are services of ours on a dead node that had the address of h1, before
+	// that was set up anew.
+	former map[string]consul.Service
 }
+
+// formerNode is what the node of former is called.
+const formerNode = "former node of " + h1
 
 func (c *townCatalog) set(change func(*townCatalog)) {
 	c.mu.Lock()
@@ -72,10 +79,16 @@ func (c *townCatalog) Nodes(context.Context) ([]consul.CatalogNode, error) {
 			nodes = append(nodes, consul.CatalogNode{Node: a.node(), Address: host, Failed: c.failed[host]})
 		}
 	}
+	if len(c.former) > 0 {
+		nodes = append(nodes, consul.CatalogNode{Node: consul.Node{ID: formerNode, Name: formerNode}, Address: h1, Failed: true})
+	}
 	return nodes, c.broken
 }
 
 func (c *townCatalog) Services(_ context.Context, node, tag string) (services []consul.Service, err error) {
+	if node == formerNode {
+		return slices.Collect(maps.Values(c.former)), nil
+	}
 	for _, a := range c.town.agents {
 		a.mu.Lock()
 		for _, s := range a.services {
@@ -91,6 +104,10 @@ func (c *townCatalog) Services(_ context.Context, node, tag string) (services []
 func (c *townCatalog) Deregister(_ context.Context, node, id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if node == formerNode {
+		delete(c.former, id)
+		return nil
+	}
 	for h := range c.failed {
 		if c.town.agents[h].node().Name == node {
 			c.deregs = append(c.deregs, id)

@@ -30,6 +30,7 @@ type town struct {
 	// main is the main agent, if it is not the town's own.
 	main    reconcile.Agent
 	kv      *memory
+	labels  reconcile.Labels
 	catalog *townCatalog
 	log     *logBuffer
 	*reconcile.Reconciler
@@ -47,6 +48,7 @@ func newTown(t *testing.T, hosts ...string) *town {
 	for _, host := range append(hosts, "") {
 		x.agents[host] = &townAgent{host: host, services: map[string]consul.Service{}, registers: map[string]int{}}
 	}
+	x.labels = (*memoryLabels)(x.kv)
 	x.catalog = &townCatalog{town: x, unknown: map[string]bool{}}
 	x.config = reconcile.Config{
 		Translation: reconcile.Translation{Owner: townOwner, Prefix: "town", Encode: func(s string) string { return s }},
@@ -69,8 +71,11 @@ func inTown(t *testing.T, test func(*town), hosts ...string) {
 }
 
 // consular makes one of the town's config.
-func (x *town) consular() *reconcile.Reconciler {
-	return reconcile.New(x.config, x.marathon, reconcile.Consul{Agent: x.agent, Labels: (*memoryLabels)(x.kv), Catalog: x.catalog})
+func (x *town) consular() *reconcile.Reconciler { return x.consularOf(x.marathon) }
+
+// consularOf makes one with another Marathon.
+func (x *town) consularOf(m reconcile.Marathon) *reconcile.Reconciler {
+	return reconcile.New(x.config, m, reconcile.Consul{Agent: x.agent, Labels: x.labels, Catalog: x.catalog})
 }
 
 func (x *town) agent(host string) (reconcile.Agent, error) {
@@ -210,8 +215,8 @@ type townAgent struct {
 
 	mu       sync.Mutex
 	services map[string]consul.Service
-	// refuses are tasks that it must not register, and gone is set while there is
-	// no way to it.
+	// refuses are tasks that it may neither register nor deregister, and gone is set
+	// while there is no way to it.
 	refuses   []string
 	gone      bool
 	slow      time.Duration
@@ -273,6 +278,9 @@ func (a *townAgent) Register(_ context.Context, s consul.Service) error {
 
 func (a *townAgent) Deregister(_ context.Context, id string) error {
 	return a.serve(func() error {
+		if slices.Contains(a.refuses, id) {
+			return api.StatusError{Code: 403, Body: "Permission denied"}
+		}
 		a.removed = append(a.removed, id)
 		delete(a.services, id)
 		return nil

@@ -1,0 +1,99 @@
+package reconcile_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"consular/marathon"
+)
+
+// When one snapshot serves for many apps, and when it cannot.
+
+// largeMarathon takes a while for a snapshot, which says what was true before.
+type largeMarathon struct {
+	*crier
+	takes time.Duration
+}
+
+func (m *largeMarathon) Apps(ctx context.Context) (marathon.Snapshot, error) {
+	s, err := m.crier.Apps(ctx)
+	time.Sleep(m.takes)
+	return s, err
+}
+
+// While the tasks of very many apps start, each snapshot is contradicted by many: it
+// is not asked for again and again.
+func TestLaunchOfManyAppsCostsFewSnapshots(t *testing.T) {
+	inTown(t, func(x *town) {
+		apps, ids := numberedApps(100)
+		x.marathon.apps = apps
+		x.connectTo(&largeMarathon{x.marathon, 2 * time.Second})
+		time.Sleep(2 * time.Second)
+		x.Missed("undecodable")
+		before := x.marathon.count()
+		for i := range 6000 {
+			task := taskOn(h1, ids[i%100], fmt.Sprint("t.", i))
+			x.marathon.set(func(m *crier) { m.apps[i%100].Tasks = append(m.apps[i%100].Tasks[:i/100:i/100], task) })
+			x.tells(task)
+			time.Sleep(10 * time.Millisecond)
+		}
+		if n := x.marathon.count() - before; n > 6 {
+			t.Errorf("%d snapshots in a minute in which nothing but tasks started", n)
+		}
+	}, h1)
+}
+
+// hides makes so many apps that Marathon shows neither in a snapshot nor alone, as it
+// does what a token may not see.
+func (m *crier) hides(n int) (ids []string) {
+	for i := range n {
+		ids = append(ids, fmt.Sprint("/hidden-", i))
+	}
+	m.set(func(m *crier) { m.broken = ids })
+	return ids
+}
+
+func TestHiddenAppsCostFewSnapshots(t *testing.T) {
+	inTown(t, func(x *town) {
+		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1")}
+		hidden := x.marathon.hides(200)
+		x.connect()
+		before := x.marathon.count()
+		tell := func(n int) {
+			for i := range n {
+				x.tells(taskOn(h1, hidden[i%200], fmt.Sprint("t.", i)))
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
+		tell(6000)
+		if n := x.marathon.count() - before; n > 6 {
+			t.Errorf("%d snapshots in a minute in which only hidden apps had events", n)
+		}
+		x.marathon.set(func(m *crier) { m.apps = append(m.apps, appOn(h1, "/new", "new.1")) })
+		x.tells(taskOn(h1, "/new", "new.1"))
+		tell(500)
+		x.wants(h1, "a.1", "new.1")
+	}, h1)
+}
+
+// An app that cannot be read is not asked for for ever: the next snapshot says
+// whether there is one.
+func TestSnapshotAnswersForWhatCouldNotBeRead(t *testing.T) {
+	inTown(t, func(x *town) {
+		x.config.SyncInterval = 5 * time.Minute
+		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1")}
+		hidden := x.marathon.hides(40)
+		x.connect()
+		for _, id := range hidden {
+			x.tells(taskOn(h1, id, "t"+id))
+		}
+		time.Sleep(6 * time.Minute)
+		reads := len(x.marathon.reads(hidden[0]))
+		time.Sleep(24 * time.Hour)
+		if n := len(x.marathon.reads(hidden[0])); n != reads || n < 2 {
+			t.Errorf("asked for %d times until the next snapshot, and %d times in a day after it", reads, n-reads)
+		}
+	}, h1)
+}
