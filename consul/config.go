@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Format is how a label's text is stored in a key.
@@ -31,12 +30,10 @@ type Config struct {
 	// Token returns the ACL token, "" for none. It is asked before every
 	// request, so that a token can be rotated. Nil is no token.
 	Token func() string
-	// Transport serves all agents. Nil is NewTransport(Timeout). Whatever it
-	// is, it decides how long a connection may take.
+	// Transport serves all agents, and must not be nil. It decides how long anything
+	// may take (without a leader, Consul 1.22 answers after 7 to 11 s), and how many
+	// connections an agent gets: it takes 200 from one client address.
 	Transport http.RoundTripper
-	// Timeout limits any silence within an answer. Its head may take four times
-	// as long, connecting included: without a leader Consul answers after 7 to 11 s.
-	Timeout time.Duration
 	// MaxAnswer limits the bytes of one answer; 0 is 256 MiB.
 	MaxAnswer int64
 	// Prefix of all keys, without slashes around it: "consular".
@@ -51,8 +48,8 @@ func (c Config) Check() error {
 	switch {
 	case c.Address == nil:
 		return errors.New("consul address: missing")
-	case c.Timeout <= 0:
-		return fmt.Errorf("consul timeout %s: want more than 0", c.Timeout)
+	case c.Transport == nil:
+		return errors.New("consul transport: missing")
 	case c.MaxAnswer < 0:
 		return fmt.Errorf("consul answer limit %d: want 0 or more bytes", c.MaxAnswer)
 	case c.Format != FormatRaw && c.Format != FormatJSON:

@@ -1,10 +1,10 @@
 package consul
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestParseAddress(t *testing.T) {
@@ -44,7 +44,7 @@ func TestBadAddressIsShownWithoutItsUser(t *testing.T) {
 		{Scheme: "http", User: url.User("secret"), Host: "0.0.0.0"},
 		{Scheme: "http", User: url.UserPassword("secret", "secret"), Host: "consul", RawQuery: "token=secret"},
 	} {
-		_, err := NewCluster(Config{Address: address, Timeout: time.Second, Prefix: "a", Format: FormatRaw})
+		_, err := NewCluster(Config{Address: address, Transport: http.DefaultTransport, Prefix: "a", Format: FormatRaw})
 		if err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), address.Host) {
 			t.Errorf("%s: %v", address, err)
 		}
@@ -52,13 +52,13 @@ func TestBadAddressIsShownWithoutItsUser(t *testing.T) {
 }
 
 func TestConfigCheckNamesTheFault(t *testing.T) {
-	good := Config{Address: &url.URL{Scheme: "http", Host: "localhost:8500"}, Timeout: time.Second, Prefix: "a/b", Format: FormatJSON}
+	good := Config{Address: &url.URL{Scheme: "http", Host: "localhost:8500"}, Transport: http.DefaultTransport, Prefix: "a/b", Format: FormatJSON}
 	if err := good.Check(); err != nil {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(*Config){
 		"consul address":      func(c *Config) { c.Address = nil },
-		"consul timeout":      func(c *Config) { c.Timeout = 0 },
+		"consul transport":    func(c *Config) { c.Transport = nil },
 		"consul answer limit": func(c *Config) { c.MaxAnswer = -1 },
 		"--kv-format":         func(c *Config) { c.Format = "yaml" },
 		"--kv-prefix":         func(c *Config) { c.Prefix = "/consular" },

@@ -3,12 +3,10 @@ package consul
 import (
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 )
 
@@ -139,23 +137,11 @@ func FuzzOwner(f *testing.F) {
 
 // A proxy that shows the headers it was sent does not bring credentials into the log.
 func TestErrorsRepeatNoCredentials(t *testing.T) {
-	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadGateway)
 		fmt.Fprintf(w, "no upstream for %v", r.Header)
-	}))
-	t.Cleanup(proxy.Close)
-	address, err := url.Parse(proxy.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	address.User = url.UserPassword("ann", "p4ssword")
-	c, err := NewCluster(Config{
-		Address: address, Token: func() string { return "s3cret" }, Timeout: time.Minute, Prefix: "consular", Format: FormatRaw,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = c.Main().Self(t.Context())
+	}, withToken("s3cret"), func(c *Config) { c.Address.User = url.UserPassword("ann", "p4ssword") })
+	_, err := c.Main().Self(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "no upstream for map") {
 		t.Fatalf("error %v, want the proxy's text", err)
 	}

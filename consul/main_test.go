@@ -3,6 +3,8 @@ package consul
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"sync"
@@ -74,9 +76,9 @@ func (s *shared) get(t *testing.T) *devconsul.Cluster {
 // connect returns a Cluster of the agents around address.
 func connect(t *testing.T, address *url.URL, change ...func(*Config)) *Cluster {
 	t.Helper()
-	transport := NewTransport(2 * time.Second)
+	transport := dialWithin(2 * time.Second)
 	t.Cleanup(transport.CloseIdleConnections)
-	config := Config{Address: address, Transport: transport, Timeout: 5 * time.Second, Prefix: "consular", Format: FormatRaw}
+	config := Config{Address: address, Transport: transport, Prefix: "consular", Format: FormatRaw}
 	for _, f := range change {
 		f(&config)
 	}
@@ -85,6 +87,11 @@ func connect(t *testing.T, address *url.URL, change ...func(*Config)) *Cluster {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// dialWithin returns a transport whose connections must not take longer.
+func dialWithin(limit time.Duration) *http.Transport {
+	return &http.Transport{DialContext: (&net.Dialer{Timeout: limit}).DialContext}
 }
 
 func withToken(token string) func(*Config) {

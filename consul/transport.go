@@ -1,56 +1,24 @@
 package consul
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"os"
-	"time"
 )
 
-// maxConnections to one agent: far below the 200 from one address that Consul
-// allows (limits.http_max_conns_per_client), and registrations are serial there.
-const maxConnections = 8
-
-// headTimeouts is how many of Config.Timeout the head of an answer may take:
-// one to connect, three to answer.
-const headTimeouts = 4
-
-// NewTransport returns a transport for all agents of a cluster, for Config.Transport.
-// No connection may take longer than connect, the TLS handshake not counted.
-// It uses the proxies of the environment.
-func NewTransport(connect time.Duration) *http.Transport {
-	return &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: connect, KeepAlive: 15 * time.Second}).DialContext,
-		TLSHandshakeTimeout: connect,
-		MaxConnsPerHost:     maxConnections,
-		MaxIdleConnsPerHost: maxConnections,
-		IdleConnTimeout:     90 * time.Second,
-		ForceAttemptHTTP2:   true,
-	}
-}
-
 func newHTTPClient(config Config) *http.Client {
-	e := &exchange{config: config, next: config.Transport}
-	if e.next == nil {
-		e.next = NewTransport(config.Timeout)
-	}
-	if e.config.MaxAnswer == 0 {
-		e.config.MaxAnswer = defaultMaxAnswer
+	if config.MaxAnswer == 0 {
+		config.MaxAnswer = defaultMaxAnswer
 	}
 	return &http.Client{
-		Transport: e,
+		Transport: &exchange{config: config, next: config.Transport},
 		// Consul redirects only paths that it has cleaned: to another key.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
-// exchange is what every request and answer goes through: credentials go in,
-// and an answer that is slow, too large or filtered comes out as an error.
+// exchange is what every request and answer goes through: credentials go in, and an
+// answer that is too large or filtered comes out as an error.
 type exchange struct {
 	config Config
 	next   http.RoundTripper
@@ -58,23 +26,11 @@ type exchange struct {
 
 // RoundTrip implements http.RoundTripper.
 func (e *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithCancelCause(r.Context())
-	limit := headTimeouts * e.config.Timeout
-	timer := time.AfterFunc(limit, func() { cancel(silence(limit)) })
-	answer, token, err := e.send(r.Clone(ctx))
-	timer.Stop()
+	answer, token, err := e.send(r.Clone(r.Context()))
 	if err != nil {
-		cancel(nil)
-		return nil, cause(ctx, err)
+		return nil, err
 	}
-	answer.Body = &watchedBody{
-		body:    answer.Body,
-		cancel:  cancel,
-		cause:   func(err error) error { return cause(ctx, err) },
-		silence: e.config.Timeout,
-		left:    e.config.MaxAnswer,
-		limit:   e.config.MaxAnswer,
-	}
+	answer.Body = &limitedBody{ReadCloser: answer.Body, left: e.config.MaxAnswer, limit: e.config.MaxAnswer}
 	if r.Method == http.MethodGet {
 		err = filtered(answer, token)
 	}
@@ -151,46 +107,17 @@ func filtered(answer *http.Response, token string) error {
 	return nil
 }
 
-// watchedBody ends a body that falls silent or does not end.
-type watchedBody struct {
-	body io.ReadCloser
-	// cancel ends the request, and cause tells why it ended.
-	cancel      context.CancelCauseFunc
-	cause       func(error) error
-	silence     time.Duration
+// limitedBody is a body that must not be larger than its limit.
+type limitedBody struct {
+	io.ReadCloser
 	left, limit int64
 }
 
 // Read implements io.Reader.
-func (b *watchedBody) Read(p []byte) (int, error) {
-	timer := time.AfterFunc(b.silence, func() { b.cancel(silence(b.silence)) })
-	defer timer.Stop()
-	n, err := b.body.Read(p)
+func (b *limitedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
 	if b.left -= int64(n); b.left < 0 {
 		return 0, fmt.Errorf("an answer of more than %d bytes", b.limit)
 	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = b.cause(err)
-	}
 	return n, err
-}
-
-// Close implements io.Closer.
-func (b *watchedBody) Close() error {
-	b.cancel(nil)
-	return b.body.Close()
-}
-
-// silence is the error of an answer that took too long. It is an
-// os.ErrDeadlineExceeded, and so a time-out to whoever asks.
-func silence(limit time.Duration) error {
-	return fmt.Errorf("no answer for %s: %w", limit, os.ErrDeadlineExceeded)
-}
-
-// cause prefers our reason for ending a request to what the transport made of it.
-func cause(ctx context.Context, err error) error {
-	if reason := context.Cause(ctx); errors.Is(reason, os.ErrDeadlineExceeded) {
-		return reason
-	}
-	return err
 }

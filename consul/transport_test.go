@@ -1,17 +1,13 @@
 package consul
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/hashicorp/consul/api"
 )
@@ -82,73 +78,6 @@ func TestPathOfAddressIsTheMainAgentsAlone(t *testing.T) {
 		func(c *Config) { c.Address.Path = "/proxy/" })
 	if _, err := c.Main().Services(t.Context()); err != nil || asked != "/proxy/v1/agent/services" {
 		t.Errorf("main: %s, %v", asked, err)
-	}
-}
-
-// A silent agent must not hold its worker for ever; a slow one is let finish.
-func TestSilence(t *testing.T) {
-	for name, test := range map[string]struct {
-		head, gap time.Duration
-		gaps      int
-		ok        bool
-	}{
-		"answers at once":   {0, 0, 1, true},
-		"slow head":         {19 * time.Second, 0, 1, true},
-		"silent":            {21 * time.Second, 0, 1, false},
-		"slow throughout":   {0, 4 * time.Second, 20, true},
-		"falls silent":      {0, 6 * time.Second, 1, false},
-		"both, but in time": {19 * time.Second, 4 * time.Second, 3, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c := connect(t, &url.URL{Scheme: "http", Host: "agent"}, func(c *Config) {
-					c.Transport = slowly{test.head, test.gap, test.gaps}
-				})
-				_, err := c.Main().Services(t.Context())
-				if (err == nil) != test.ok || Unreachable(err) {
-					t.Errorf("got: %v", err)
-				}
-				if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-					t.Errorf("not a time-out: %v", err)
-				}
-			})
-		})
-	}
-}
-
-// slowly answers {} after some time, in as many parts as there are gaps.
-type slowly struct {
-	head, gap time.Duration
-	gaps      int
-}
-
-func (s slowly) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := wait(r.Context(), s.head); err != nil {
-		return nil, err
-	}
-	read, write := io.Pipe()
-	go s.body(r.Context(), write)
-	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: read, Request: r}, nil
-}
-
-func (s slowly) body(ctx context.Context, to *io.PipeWriter) {
-	for range s.gaps {
-		if err := wait(ctx, s.gap); err != nil {
-			_ = to.CloseWithError(err)
-			return
-		}
-		_, _ = io.WriteString(to, " ")
-	}
-	_, _ = io.WriteString(to, "{}")
-	_ = to.Close()
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
 	}
 }
 

@@ -52,10 +52,7 @@ func (a *agenda) want(w wish) {
 	case w.at.Before(a.wants[known].at):
 		a.wants[known] = w
 	}
-	select {
-	case a.wake <- struct{}{}:
-	default:
-	}
+	nudge(a.wake)
 }
 
 // pause lets nobody's wish be granted before the given time.
@@ -103,6 +100,14 @@ func latest(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+// nudge wakes who waits on a channel with one slot, now or the next time it does.
+func nudge(wake chan<- struct{}) {
+	select {
+	case wake <- struct{}{}:
+	default:
+	}
 }
 
 // sleepUntil waits until the time, zero for never, or until it is woken.

@@ -52,7 +52,7 @@ func (d *Desired) Replace(asked Ticket, s marathon.Snapshot, at time.Time) Effec
 	d.readUnheard(asked, later, &out)
 	d.doubtGone(asked, at)
 	d.missing.prune(at)
-	return Effects{Read: out.Read, Settle: out.Settle, Definitions: out.Definitions}
+	return Effects{Read: out.Read, ReadAgain: out.ReadAgain, Definitions: out.Definitions}
 }
 
 // readUnheard asks for what a snapshot could not know: apps whose change was
@@ -155,7 +155,7 @@ func (d *Desired) answer(asked Ticket, app marathon.App, later []heard, at time.
 		d.list(asked, t, at)
 	}
 	if d.replay(later) {
-		out.Settle = append(out.Settle, app.ID)
+		out.ReadAgain = append(out.ReadAgain, app.ID)
 	}
 	d.compare(a, was, out)
 	if old == nil || old.unreadable || !maps.Equal(old.app.Labels, app.Labels) {

@@ -42,10 +42,10 @@ func TestEventsDuringAReadAreReplayed(t *testing.T) {
 			}
 			e := answer(asked)
 			wantVerdict(t, d, "t1", "/a", test.want)
-			if again := slices.Contains(e.Settle, "/a"); again != test.again {
+			if again := slices.Contains(e.ReadAgain, "/a"); again != test.again {
 				t.Errorf("%s (snapshot %v): read again %v, want %v", name, snapshot, again, test.again)
 			}
-			if e = answer(d.Ask()); len(e.Read)+len(e.Settle) > 0 {
+			if e = answer(d.Ask()); len(e.Read)+len(e.ReadAgain) > 0 {
 				t.Errorf("%s (snapshot %v): the second answer asks for a third", name, snapshot)
 			}
 			if len(d.journal.events) > 0 {
@@ -151,7 +151,7 @@ func TestListedDeadTaskIsRemembered(t *testing.T) {
 // A state that is none we know changes nothing, whoever tells it.
 func TestListedUnknownStateLeavesServiceAlone(t *testing.T) {
 	d := knowing(newApp("/a", in("TASK_DREAMING", newTask("t1", "/a"))))
-	wantVerdict(t, d, "t1", "/a", Held)
+	wantVerdict(t, d, "t1", "/a", Untouched)
 	d.Apply(changed(newTask("t1", "/a")), start)
 	wantVerdict(t, d, "t1", "/a", Present)
 }
@@ -174,19 +174,19 @@ func TestUnreadableAppStaysAsItIs(t *testing.T) {
 		return marathon.Snapshot{Apps: []marathon.App{newApp("/b")}, Unreadable: []marathon.Unreadable{{ID: id, Err: errors.New("ports")}}}
 	}
 	d.Replace(d.Ask(), unreadable("/a"), start)
-	wantVerdict(t, d, "t1", "/a", Held)
-	wantVerdict(t, d, "t9", "/a", Held)
-	if w := d.Labels("a"); w.Verdict != Held {
+	wantVerdict(t, d, "t1", "/a", Untouched)
+	wantVerdict(t, d, "t9", "/a", Untouched)
+	if w := d.Labels("a"); w.Verdict != Untouched {
 		t.Errorf("labels of an unreadable app: %+v", w)
 	}
 	wantVerdict(t, d, "t8", "/b", Absent)
 
 	// Not even its ID: then nothing at all is purged.
 	d.Replace(d.Ask(), unreadable(""), start)
-	wantVerdict(t, d, "t1", "/a", Held)
-	wantVerdict(t, d, "t8", "/b", Held)
-	wantVerdict(t, d, "t7", "/c", Held)
-	if w := d.Labels("c"); w.Verdict != Held {
+	wantVerdict(t, d, "t1", "/a", Untouched)
+	wantVerdict(t, d, "t8", "/b", Untouched)
+	wantVerdict(t, d, "t7", "/c", Untouched)
+	if w := d.Labels("c"); w.Verdict != Untouched {
 		t.Errorf("labels of nobody beside an app without an ID: %+v", w)
 	}
 	d.Replace(d.Ask(), snapshotOf(newApp("/b")), start)
@@ -210,10 +210,10 @@ func TestDefinitionOfTheTasksOwnVersion(t *testing.T) {
 		"the app's own":           {version: "v4", want: Present, port: 80},
 		"since the last scaling":  {version: "v3", want: Present, port: 80},
 		"since the last change":   {version: "v2", want: Present, port: 80},
-		"older, not known yet":    {version: "v1", want: Held},
+		"older, not known yet":    {version: "v1", want: Untouched},
 		"older, known":            {version: "v1", want: Present, port: 31001, define: func(d *Desired) { d.Define(version, old, false) }},
 		"older, deleted":          {version: "v1", want: Present, port: 80, keep: true, define: func(d *Desired) { d.Define(version, marathon.Definition{}, true) }},
-		"between, after rollback": {version: "v2.5", want: Held},
+		"between, after rollback": {version: "v2.5", want: Untouched},
 	} {
 		task := newTask("t1", "/a")
 		task.Version, task.Addresses = test.version, []string{"127.9.1.1"}

@@ -45,12 +45,9 @@ type batch struct {
 	finish  func(outcome)
 }
 
-// newBatch returns a batch of n jobs.
-func newBatch(n int, finish func(outcome)) *batch {
-	b := &batch{waiting: n + 1, finish: finish}
-	b.done(outcome{})
-	return b
-}
+// newBatch returns a batch of one job, which is to hand out the others: it cannot
+// finish before that is done.
+func newBatch(finish func(outcome)) *batch { return &batch{waiting: 1, finish: finish} }
 
 // expect adds n jobs. The batch must not have finished.
 func (b *batch) expect(n int) {

@@ -38,9 +38,9 @@ func (d *Desired) quarantined(app string) bool {
 	return len(d.names[name]) > 1 && d.incumbents[name] != app
 }
 
-// Settle picks the incumbents of clashes that have none, from the apps that
+// PickIncumbents picks the incumbents of clashes that have none, from the apps that
 // have services registered now.
-func (d *Desired) Settle(registered map[string]bool) {
+func (d *Desired) PickIncumbents(registered map[string]bool) {
 	for name, apps := range d.names {
 		if len(apps) < 2 || d.incumbents[name] != "" {
 			continue

@@ -28,8 +28,8 @@ func TestNewcomerOfAClashIsQuarantined(t *testing.T) {
 			t.Errorf("%s: incumbent %q", name, incumbent)
 		}
 		wantVerdict(t, d, "t1", "/a/b", Present)
-		wantVerdict(t, d, "t2", "/a-b", Held)
-		wantVerdict(t, d, "t9", "/a-b", Held)
+		wantVerdict(t, d, "t2", "/a-b", Untouched)
+		wantVerdict(t, d, "t9", "/a-b", Untouched)
 		if w := d.Labels("a-b"); w.App != "/a/b" || w.Verdict != Present {
 			t.Errorf("%s: labels are those of %+v", name, w)
 		}
@@ -47,18 +47,18 @@ func TestClashOfTwoNewAppsQuarantinesBoth(t *testing.T) {
 		"both registered": {"/a/b": true, "/a-b": true},
 	} {
 		d := knowing(a, b)
-		d.Settle(registered)
+		d.PickIncumbents(registered)
 		if incumbent := incumbentOf(t, d); incumbent != "" {
 			t.Errorf("%s: incumbent %q", name, incumbent)
 		}
-		wantVerdict(t, d, "t1", "/a/b", Held)
-		wantVerdict(t, d, "t2", "/a-b", Held)
-		if w := d.Labels("a-b"); w.Verdict != Held {
+		wantVerdict(t, d, "t1", "/a/b", Untouched)
+		wantVerdict(t, d, "t2", "/a-b", Untouched)
+		if w := d.Labels("a-b"); w.Verdict != Untouched {
 			t.Errorf("%s: labels %+v", name, w)
 		}
 	}
 	d := knowing(a, b)
-	d.Settle(map[string]bool{"/a-b": true})
+	d.PickIncumbents(map[string]bool{"/a-b": true})
 	if incumbent := incumbentOf(t, d); incumbent != "/a-b" {
 		t.Errorf("incumbent %q, want the one that is registered", incumbent)
 	}

@@ -33,13 +33,13 @@ func TestDeadAgentDelaysNobody(t *testing.T) {
 	if plan := s.plan(); len(plan.Unread) == 0 || len(plan.Changes) > 0 {
 		t.Errorf("unread: %v, would change %v", plan.Unread, whys(plan))
 	}
-	if n := s.log.count("does not answer"); n > 2 {
+	if n := s.log.count("left alone for a while"); n > 2 {
 		t.Errorf("said %d times that the agent does not answer", n)
 	}
 
 	must(t, dead.Restart())
 	s.converges()
-	eventually(t, "says that the agent is back", func() string { return s.saysNothingOf("answers again") })
+	eventually(t, "says that the agent is back", func() string { return s.saysNothingOf("works again") })
 
 	for id := range s.actual().only(func(id string) bool { return !onOthers(id) }).services {
 		must(t, s.api(dead).Agent().ServiceDeregister(strings.TrimPrefix(id, dead.Host+" ")))

@@ -44,8 +44,8 @@ type Desired struct {
 	names      map[string][]string
 	incumbents map[string]string
 
-	plans   plans
-	journal journal
+	deployments deployments
+	journal     journal
 	// failed are the apps of deployments that failed since the last snapshot was
 	// asked for, and when that was heard. A change that names no app may take back
 	// what they did.
@@ -125,7 +125,7 @@ func NewDesired(tr Translation) *Desired {
 		definitions: map[Version]definition{},
 		names:       map[string][]string{},
 		incumbents:  map[string]string{},
-		plans:       plans{},
+		deployments: deployments{},
 		failed:      map[string]Ticket{},
 		deferred:    map[string]Ticket{},
 	}

@@ -7,7 +7,8 @@ import "slices"
 type handOut struct {
 	*Reconciler
 	batch *batch
-	// given is what has been handed out, and about what, wherever.
+	// given has each place that got a job, and about each subject that did, at
+	// whatever place.
 	given, about map[place]bool
 }
 

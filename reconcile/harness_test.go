@@ -143,12 +143,9 @@ func serve(t testing.TB, m *simulator.Marathon) string {
 // consular returns one that has not started.
 func (s *scene) consular(changes ...func(*reconcile.Config)) *reconcile.Reconciler {
 	s.t.Helper()
-	rest, err := transport.New(transport.Config{Connect: s.timeout, Head: 3 * s.timeout, Silence: s.timeout, MaxConnsPerHost: 16})
-	must(s.t, err)
-	s.t.Cleanup(rest.CloseIdleConnections)
 	masters, err := marathon.ParseURLs(s.master)
 	must(s.t, err)
-	client, err := marathon.NewClient(marathon.Config{URLs: masters, Timeout: s.timeout, MaxAnswer: 1 << 28, Transport: rest})
+	client, err := marathon.NewClient(marathon.Config{URLs: masters, Timeout: s.timeout, MaxAnswer: 1 << 28, Transport: s.transport()})
 	must(s.t, err)
 	return s.between(client, s.consul(), changes...)
 }
@@ -177,14 +174,20 @@ func (s *scene) encode() func(string) string {
 // cluster is the scene's Consul as consular sees it.
 func (s *scene) cluster() *consul.Cluster {
 	s.t.Helper()
-	connections := consul.NewTransport(s.timeout)
-	s.t.Cleanup(connections.CloseIdleConnections)
 	c, err := consul.NewCluster(consul.Config{
-		Address: s.main.URL(), Transport: connections,
-		Timeout: s.timeout, Prefix: s.prefix, Format: s.format,
+		Address: s.main.URL(), Transport: s.transport(), Prefix: s.prefix, Format: s.format,
 	})
 	must(s.t, err)
 	return c
+}
+
+// transport is one for requests, with the waits that --timeout gives it.
+func (s *scene) transport() *transport.Transport {
+	s.t.Helper()
+	requests, err := transport.New(transport.Config{Connect: s.timeout, Head: 3 * s.timeout, Silence: s.timeout, MaxConnsPerHost: 16})
+	must(s.t, err)
+	s.t.Cleanup(requests.CloseIdleConnections)
+	return requests
 }
 
 func (s *scene) consul() reconcile.Consul {

@@ -16,8 +16,8 @@ type Effects struct {
 	// Read are apps to read, and Definitions those of old versions.
 	Read        []string
 	Definitions []Version
-	// Settle are apps to read once more, for events contradict what was read.
-	Settle []string
+	// ReadAgain are apps to read once more, for events contradict what was read.
+	ReadAgain []string
 	// Resync is set when only a complete snapshot can tell; it says why.
 	Resync string
 }
@@ -39,11 +39,11 @@ func (d *Desired) Apply(e marathon.Event, at time.Time) Effects {
 		d.journal.add(heard{at: d.now, task: e.Task})
 		d.applyTask(e.Task, at, &out)
 	case marathon.DeploymentPlanned:
-		d.plans.remember(e.Version, e.Apps, d.now)
+		d.deployments.remember(e.Version, e.Apps, d.now)
 		d.announce(e.Apps, e.Stopped)
 		d.notePods(e.Pods, at)
 	case marathon.DeploymentEnded:
-		d.plans.remember(e.Version, e.Apps, d.now)
+		d.deployments.remember(e.Version, e.Apps, d.now)
 		d.announce(e.Apps, nil)
 		d.notePods(e.Pods, at)
 		d.read(e.Apps, &out)
@@ -88,7 +88,7 @@ func (d *Desired) notePods(pods []string, at time.Time) {
 // applyGroup reads the apps that the plan of this version named: only now does
 // REST show the change.
 func (d *Desired) applyGroup(version string, out *Effects) {
-	p, known := d.plans[version]
+	p, known := d.deployments[version]
 	if !known {
 		out.Resync = "a change of unknown apps"
 		return

@@ -108,7 +108,7 @@ func TestTaskOfUnknownVersionIsReadFor(t *testing.T) {
 	if e := d.Apply(changed(task), start); !slices.Equal(e.Read, []string{"/a"}) {
 		t.Errorf("effects %+v, want a read of /a", e)
 	}
-	wantVerdict(t, d, "t1", "/a", Held)
+	wantVerdict(t, d, "t1", "/a", Untouched)
 }
 
 func TestPlansAreReadByVersion(t *testing.T) {
@@ -159,11 +159,11 @@ func TestChangeThatNamesNoAppMayTakeBackAFailedOne(t *testing.T) {
 }
 
 func TestMemoryOfPlansIsBounded(t *testing.T) {
-	p := plans{}
-	for i := range Ticket(maxPlans + 2) {
+	p := deployments{}
+	for i := range Ticket(maxDeployments + 2) {
 		p.remember(time.Unix(int64(i), 0).String(), nil, i)
 	}
-	if _, oldest := p[time.Unix(1, 0).String()]; len(p) != maxPlans || oldest {
+	if _, oldest := p[time.Unix(1, 0).String()]; len(p) != maxDeployments || oldest {
 		t.Errorf("%d plans, the oldest still there: %v", len(p), oldest)
 	}
 }
@@ -196,8 +196,8 @@ func TestNothingIsRemovedBeforeFirstSnapshot(t *testing.T) {
 	if e := d.Apply(changed(in(marathon.TaskKilled, newTask("t1", "/a"))), start); len(e.Tasks) > 0 {
 		t.Errorf("effects %+v before the first snapshot", e)
 	}
-	wantVerdict(t, d, "t2", "/a", Held)
-	if w := d.Labels("a"); w.Verdict != Held {
+	wantVerdict(t, d, "t2", "/a", Untouched)
+	if w := d.Labels("a"); w.Verdict != Untouched {
 		t.Errorf("labels %+v before the first snapshot", w)
 	}
 }

@@ -53,22 +53,22 @@ func (j *journal) close(t Ticket) {
 	j.events = slices.DeleteFunc(j.events, func(h heard) bool { return h.at < oldest })
 }
 
-// plans remembers which apps a deployment's plan named, by the plan's version:
-// the group_change_success of that version names none.
-type plans map[string]plan
+// deployments remembers which apps a deployment's plan named, by its version: the
+// group_change_success of that version names none.
+type deployments map[string]deployment
 
-type plan struct {
+type deployment struct {
 	heard Ticket
 	apps  []string
 }
 
-// maxPlans bounds the memory of plans; the oldest goes first. A running
+// maxDeployments bounds the memory of plans; the oldest goes first. A running
 // Marathon has a few at a time.
-const maxPlans = 1000
+const maxDeployments = 1000
 
-func (p plans) remember(version string, apps []string, now Ticket) {
-	p[version] = plan{heard: now, apps: apps}
-	if len(p) <= maxPlans {
+func (p deployments) remember(version string, apps []string, now Ticket) {
+	p[version] = deployment{heard: now, apps: apps}
+	if len(p) <= maxDeployments {
 		return
 	}
 	oldest := version

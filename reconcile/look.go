@@ -15,8 +15,9 @@ const (
 	Absent Verdict = iota
 	// Present things are written where they are missing or have drifted.
 	Present
-	// Held things are left as they are: not written, and not removed.
-	Held
+	// Untouched things are left as they are, for too little is known of them, or
+	// their name clashes: not written, and not removed.
+	Untouched
 )
 
 // Want is what the model says about one task's service.
@@ -52,11 +53,11 @@ func (d *Desired) Look(task, app string) Want {
 	a := d.apps[t.task.AppID]
 	switch {
 	case a == nil || a.unreadable || d.quarantined(t.task.AppID):
-		w.Verdict = Held
+		w.Verdict = Untouched
 	case t.away:
 		w.Away = true
 	case !t.running():
-		w.Verdict = Held // REST tells a state that we do not know
+		w.Verdict = Untouched // REST tells a state that we do not know
 	default:
 		d.lookRunning(&w, a, t.task)
 	}
@@ -76,7 +77,7 @@ func (d *Desired) lookMissing(task, app string) Want {
 	case gone:
 		w.Announced, w.Gone = true, true
 	case !d.ready, d.nameless, a != nil && a.unreadable, d.quarantined(app):
-		w.Verdict = Held
+		w.Verdict = Untouched
 	case a != nil:
 		// Its own answer, later than the snapshot, omits the task too.
 		w.Announced = a.asked > d.snapshot
@@ -89,7 +90,7 @@ var errUnreachable = errors.New("has no address or port where it can be reached"
 
 // lookRunning answers for a task that runs.
 func (d *Desired) lookRunning(w *Want, a *appEntry, t marathon.Task) {
-	w.Verdict = Held
+	w.Verdict = Untouched
 	def := a.app.Definition
 	if !a.app.Runs(t.Version) {
 		old, known := d.definitions[Version{t.AppID, t.Version}]
@@ -137,12 +138,12 @@ func (d *Desired) Labels(name string) NameWant {
 	app := apps[0]
 	if len(apps) > 1 {
 		if app = d.incumbents[name]; app == "" {
-			return NameWant{Verdict: Held}
+			return NameWant{Verdict: Untouched}
 		}
 	}
 	a := d.apps[app]
 	if a.unreadable {
-		return NameWant{Verdict: Held, App: app}
+		return NameWant{Verdict: Untouched, App: app}
 	}
 	labels, unfit := d.tr.Labels(app, a.app.Labels)
 	return NameWant{Verdict: Present, App: app, Labels: labels, Unfit: unfit, Clash: len(apps) > 1}
@@ -150,7 +151,7 @@ func (d *Desired) Labels(name string) NameWant {
 
 func (d *Desired) absentName() Verdict {
 	if !d.ready || d.nameless {
-		return Held
+		return Untouched
 	}
 	return Absent
 }

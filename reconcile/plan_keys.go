@@ -60,7 +60,7 @@ func (p *planner) name(name string, w NameWant, have []consul.Key) {
 // "/my-app" never touches what belongs to "/my-app-2". Nobody's keys are taken
 // over when they are labels now, and otherwise counted.
 func diffKeys(tr Translation, name string, w NameWant, have []consul.Key) (changes []Change, conflicts []Conflict, unowned int) {
-	if w.Verdict == Held {
+	if w.Verdict == Untouched {
 		return nil, nil, 0
 	}
 	there := map[string]bool{}

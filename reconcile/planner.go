@@ -16,22 +16,22 @@ type planner struct {
 	// agent; nil where it is not looked at.
 	agents map[string]*AgentState
 	main   *AgentState
-	// settled are the tasks whose services are at home, and compared.
-	settled map[string]bool
+	// compared are the tasks whose services are at home already.
+	compared map[string]bool
 }
 
-// Plan compares the model with all that is: pure, and the same for run, sync
-// and plan.
+// Plan compares the model with all that is: the same input, the same plan, for
+// run, sync and plan. All that it changes in the model are the incumbents of clashes.
 func (d *Desired) Plan(actual Actual) Plan {
 	p := planner{
 		Plan:    &Plan{},
 		desired: d, actual: actual,
-		agents:  map[string]*AgentState{},
-		settled: map[string]bool{},
+		agents:   map[string]*AgentState{},
+		compared: map[string]bool{},
 	}
 	p.index()
 	p.services()
-	p.missing()
+	p.unregistered()
 	p.keys()
 	p.traceKeys()
 	p.Clashes = d.Clashes()
@@ -85,7 +85,7 @@ func (p *planner) index() {
 		}
 	}
 	if !p.actual.Partial {
-		p.desired.Settle(registered)
+		p.desired.PickIncumbents(registered)
 	}
 }
 
@@ -174,7 +174,7 @@ func (p *planner) service(a *AgentState, s consul.Service, w Want) {
 		c.host = a.host()
 	}
 	switch w.Verdict {
-	case Held:
+	case Untouched:
 	case Absent:
 		p.Changes = append(p.Changes, c.deregister(w))
 	case Present:
@@ -187,7 +187,7 @@ func (p *planner) service(a *AgentState, s consul.Service, w Want) {
 		case home != a:
 			p.Changes = append(p.Changes, c.deregister(w))
 		default:
-			p.settled[s.ID] = true
+			p.compared[s.ID] = true
 			if drift := w.Service.Diff(s); len(drift) > 0 && !w.Keep {
 				c.fallback = home != p.agents[w.Host]
 				c.Op, c.register, c.Service, c.Why = Update, w.Service, w.Service.Name, drift
@@ -211,16 +211,16 @@ func (c Change) deregister(w Want) Change {
 	return c
 }
 
-// missing registers what is not where it belongs.
-func (p *planner) missing() {
+// unregistered registers what is not where it belongs.
+func (p *planner) unregistered() {
 	foreign := map[string]bool{}
 	for _, c := range p.Conflicts {
 		foreign[c.Agent+" "+c.Task] = true
 	}
 	tasks := p.desired.Tasks()
-	p.Changes = slices.Grow(p.Changes, len(tasks)-len(p.settled))
+	p.Changes = slices.Grow(p.Changes, len(tasks)-len(p.compared))
 	for _, task := range tasks {
-		if p.settled[task] {
+		if p.compared[task] {
 			continue
 		}
 		w := p.desired.Look(task, "")

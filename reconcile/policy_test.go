@@ -274,7 +274,7 @@ func TestAdoptLeavesClashingNamesAlone(t *testing.T) {
 	tr.Adopt = true
 	d := NewDesired(tr)
 	d.Replace(d.Ask(), snapshotOf(newApp("/a/b"), newApp("/a-b"), newApp("/c")), start)
-	d.Settle(map[string]bool{"/a-b": true})
+	d.PickIncumbents(map[string]bool{"/a-b": true})
 	p := d.Plan(Actual{Keys: []consul.Key{
 		{Service: "a-b", Label: "old", Value: "x"}, {Service: "c", Label: "old", Value: "x"},
 	}})

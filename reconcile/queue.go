@@ -127,10 +127,7 @@ func (q *queue) add(j job, merge func(waits, j job) job) bool {
 	}
 	q.jobs[j.id()] = waiting{j, number}
 	q.mu.Unlock()
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
+	nudge(q.wake)
 	return true
 }
 

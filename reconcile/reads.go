@@ -53,11 +53,11 @@ func (r *Reconciler) readAsked(ctx context.Context, q question) {
 		}
 	default:
 		n := r.reading.failed(q, time.Now(), r.config.PollInterval)
-		if n%10 == 1 {
+		if loud(n) {
 			r.config.Log.Warn().Err(err).Str("app", q.App).Int("attempt", n).Msg("cannot read apps")
 		}
 	}
-	r.reading.nudge()
+	nudge(r.reading.wake)
 }
 
 // readOne reads an app or a definition.

@@ -11,16 +11,15 @@ import (
 	"github.com/rs/zerolog"
 
 	"consular/consul"
-	"consular/marathon"
 )
 
-// Config says how a Reconciler works. main has checked it.
+// Config says how a Reconciler works. New takes it as checked (see Check).
 type Config struct {
 	Translation
 	Policy
-	// SyncInterval is the time between resyncs while the stream is healthy; 0
-	// turns them off. PollInterval is the time between them while it is down,
-	// and while something is held back.
+	// SyncInterval is the time between resyncs while the stream is healthy; 0 is
+	// one a day. PollInterval is the time between them while it is down, and while
+	// something is held back.
 	SyncInterval, PollInterval time.Duration
 	// Patience is how long a resync waits for an agent before it is left out.
 	Patience time.Duration
@@ -85,9 +84,10 @@ type Reconciler struct {
 	// snapshot tells what is still true.
 	outdated  atomic.Bool
 	lastHeard atomic.Int64
-	// sinceEverywhere counts resyncs since the last look everywhere. Only the
-	// resync's goroutine uses it.
-	sinceEverywhere int
+	// lookNumber counts looks, modulo everywhereEvery: at 0 all nodes are looked
+	// at. One whose catalog could not be read is not counted. Only the resync's
+	// goroutine uses it.
+	lookNumber int
 }
 
 // Consul is the side that is written.
@@ -146,7 +146,7 @@ func (r *Reconciler) employ(host string) (*agentWorker, error) {
 func (r *Reconciler) newWorker(name string) worker {
 	return worker{
 		queue: newQueue(), again: make(chan struct{}, 1), recovered: r.agentBack, refused: r.refused,
-		log: r.config.Log.With().Str("agent", name).Logger(),
+		log: r.config.Log.With().Str("agent", name).Logger(), subject: "task",
 	}
 }
 
@@ -162,7 +162,7 @@ func (r *Reconciler) newKeyWorker() *keyWorker {
 		},
 		frozen: r.frozen.Load,
 	}
-	w.worker.do = w.do
+	w.worker.do, w.subject = w.do, "service"
 	return w
 }
 
@@ -259,44 +259,8 @@ func (r *Reconciler) agentBack() {
 	r.agenda.askLimited("agent is back", time.Now(), r.config.PollInterval)
 }
 
-// refusedAgain is how long after a refusal it is tried again: permissions change.
-const refusedAgain = time.Minute
-
-// refused tells of a write that Consul will not do; a resync tries again.
-func (r *Reconciler) refused(j job, err error) {
-	r.agenda.ask("refused", time.Now().Add(refusedAgain))
-	line := r.config.Log.Debug()
-	if r.once(err.Error()) {
-		line = r.config.Log.Error()
-	}
-	line.Err(err).Str("app", j.app).Str("task", j.key).Str("cause", j.name).Msg("cannot write")
-}
-
-// once reports whether a message has not been logged yet.
-func (r *Reconciler) once(message string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.said) > maxSaid {
-		clear(r.said)
-	}
-	first := !r.said[message]
-	r.said[message] = true
-	return first
-}
-
-// maxSaid bounds the memory of one-time messages.
-const maxSaid = 10_000
-
-// notePorts says once per app version that an app has several ports.
-func (r *Reconciler) notePorts(app marathon.App) {
-	if n := len(app.Definition.Ports); n > 1 && r.once("ports of "+app.ID+" "+app.Version) {
-		r.config.Log.Info().Str("app", app.ID).Int("ports", n).
-			Msg("the app has several ports: its services have the first one that it declares")
-	}
-}
-
-// jitter spreads a time by a tenth either way, so that many instances do not
-// ask at once.
+// jitter spreads a time by a tenth either way, so that the consulars of several
+// Marathons do not all ask one Consul at once.
 func jitter(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * (0.9 + 0.2*rand.Float64()))
 }

@@ -8,8 +8,8 @@ import (
 	"consular/marathon"
 )
 
-// failureRest is how long a Marathon that has just failed is left alone, however
-// often the stream comes and goes: less than a reconnect may take to be noticed.
+// failureRest is how long a Marathon that has just failed is left alone at least,
+// whatever asks for a resync meanwhile: too short to be noticed after a reconnect.
 const failureRest = time.Second
 
 // resyncs does one resync after the other, each when it is due, until ctx ends.
@@ -26,7 +26,7 @@ func (r *Reconciler) resyncs(ctx context.Context) {
 			return
 		case err != nil:
 			failures++
-			if failures%10 == 1 {
+			if loud(failures) {
 				r.config.Log.Error().Err(err).Int("attempt", failures).Str("cause", strings.Join(causes, ", ")).
 					Msg("resync failed: nothing is removed, services stay as they are")
 			}
@@ -91,8 +91,7 @@ func (r *Reconciler) carryOut(ctx context.Context, why string, finish func(Plan,
 	start := time.Now()
 	var plan Plan
 	var s Summary
-	// One more than the jobs: handing out itself.
-	b := newBatch(1, func(done outcome) {
+	b := newBatch(func(done outcome) {
 		s.outcome = done
 		finish(plan, s)
 	})
@@ -122,7 +121,7 @@ func (r *Reconciler) plan(ctx context.Context, h *handOut) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	actual := r.read(ctx, func(part Actual) {
+	actual := r.list(ctx, func(part Actual) {
 		r.mu.Lock()
 		plan := r.desired.Plan(part)
 		r.mu.Unlock()
@@ -214,22 +213,11 @@ func (r *Reconciler) snapshot(ctx context.Context) (empty bool, unread []Unread,
 		unread = append(unread, Unread{What: "app " + u.ID, Err: u.Err.Error()})
 	}
 	r.reading.ask(effects.Read, nil)
-	r.reading.settle(effects.Settle, time.Now(), r.config.PollInterval)
+	r.reading.askAgain(effects.ReadAgain, time.Now(), r.config.PollInterval)
 	if err := r.define(ctx, effects.Definitions); err != nil {
 		r.config.Log.Warn().Err(err).Msg("cannot read the versions that some tasks run: their services stay as they are")
 		unread = append(unread, Unread{What: unreadVersions, Err: err.Error()})
 		r.reading.ask(nil, effects.Definitions)
 	}
 	return len(s.Apps)+len(s.Unreadable) == 0, unread, nil
-}
-
-func (r *Reconciler) noteSnapshot(s marathon.Snapshot) {
-	for _, u := range s.Unreadable {
-		if r.once("unreadable " + u.ID + u.Err.Error()) {
-			r.config.Log.Error().Err(u.Err).Str("app", u.ID).Msg("cannot decode the app: left as it is")
-		}
-	}
-	for i := range s.Apps {
-		r.notePorts(s.Apps[i])
-	}
 }

@@ -40,7 +40,7 @@ func TestRetiredWorkerFinishesItsBatch(t *testing.T) {
 					return outcome{Registered: 1}, nil
 				}
 				done := make(chan outcome, 1)
-				b := newBatch(1, func(o outcome) { done <- o })
+				b := newBatch(func(o outcome) { done <- o })
 				ended := make(chan struct{})
 				go func() { w.run(t.Context()); close(ended) }()
 				synctest.Wait()
@@ -112,7 +112,7 @@ func TestCatalogWorkerKeepsWhatIsWantedAgain(t *testing.T) {
 		"missing, and there":  {Missing, Want{Verdict: Present, Host: "h1"}, false},
 		"ended, and running":  {Announced, Want{Verdict: Present, Host: "h1"}, false},
 		"moved":               {Moved, Want{Verdict: Present, Host: "h2"}, true},
-		"not known any more":  {Missing, Want{Verdict: Held}, false},
+		"not known any more":  {Missing, Want{Verdict: Untouched}, false},
 		"ended, then missing": {Announced, Want{Verdict: Absent}, false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -53,7 +53,7 @@ func (w *agentWorker) do(ctx context.Context, j job) (outcome, error) {
 		return outcome{}, nil
 	}
 	switch {
-	case want.Verdict == Held:
+	case want.Verdict == Untouched:
 		return outcome{}, nil
 	case want.Verdict == Present && w.belongs(want.Host, n, j):
 		return w.register(ctx, n, j, want, have, registered)

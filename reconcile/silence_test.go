@@ -54,7 +54,7 @@ func TestSilenceLastsUntilTheAgentIsAsked(t *testing.T) {
 			x.tells(taskOn(h1, "/a", "a.1"))
 			time.Sleep(10 * time.Second)
 		}
-		x.says("answers again", "", 0)
+		x.says("works again", "", 0)
 		if n := x.marathon.count() - before; n > 15 {
 			t.Errorf("%d snapshots in an hour, want those of --sync-interval", n)
 		}

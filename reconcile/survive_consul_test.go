@@ -47,7 +47,7 @@ func TestServerRestartsInTheMiddleOfASync(t *testing.T) {
 	if n := len(s.actual().services); n >= 300 {
 		t.Fatalf("all %d services were there: this proves nothing", n)
 	}
-	eventually(t, "says that Consul does not answer", func() string { return s.saysNothingOf("does not answer") })
+	eventually(t, "says that Consul does not answer", func() string { return s.saysNothingOf("left alone for a while") })
 	s.restarted(server)
 	s.converges()
 	for _, agent := range s.dev.Clients() {
@@ -98,7 +98,7 @@ func TestWipedAgentIsFilledWhenItAnswers(t *testing.T) {
 	s.converges()
 	agent := s.wiped(data)
 	must(t, s.marathon.Scale("/web", 12))
-	eventually(t, "says that it does not answer", func() string { return s.saysNothingOf("does not answer") })
+	eventually(t, "says that it does not answer", func() string { return s.saysNothingOf("left alone for a while") })
 	must(t, agent.Restart())
 	s.converges()
 }
@@ -170,7 +170,7 @@ func TestWriteThatTimedOutMayHaveHappened(t *testing.T) {
 	}))
 	s.converges()
 	s.answeredAgain(4) // three agents and the keys
-	before := s.log.count("answers again")
+	before := s.log.count("works again")
 	ended := s.marathon.Tasks("/web")[0]
 	must(t, s.marathon.Kill(ended.ID, true))
 	s.answeredAgain(before + 1)
@@ -194,7 +194,7 @@ func TestWriteThatTimedOutMayHaveHappened(t *testing.T) {
 func (s *scene) answeredAgain(times int) {
 	s.t.Helper()
 	eventually(s.t, fmt.Sprintf("%d silences have ended", times), func() string {
-		if n := s.log.count("answers again"); n < times {
+		if n := s.log.count("works again"); n < times {
 			return fmt.Sprintf("%d have", n)
 		}
 		return ""

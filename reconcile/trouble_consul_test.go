@@ -83,11 +83,9 @@ func (d *doors) take() []string {
 // through is the scene's Consul behind the doors of a port, open or not.
 func (s *scene) through(port int) reconcile.Consul {
 	s.t.Helper()
-	connections := consul.NewTransport(s.timeout)
-	s.t.Cleanup(connections.CloseIdleConnections)
 	c, err := consul.NewCluster(consul.Config{
 		Address:   &url.URL{Scheme: "http", Host: fmt.Sprintf("%s:%d", s.dev.Server().Host, port)},
-		Transport: connections, Timeout: s.timeout, Prefix: s.prefix, Format: s.format,
+		Transport: s.transport(), Prefix: s.prefix, Format: s.format,
 	})
 	must(s.t, err)
 	return reconcile.Consul{

@@ -13,8 +13,8 @@ import (
 	"consular/consul"
 )
 
-// worker is the only one who writes to its failure domain: one agent, or the KV
-// store. It does one job at a time. After a failure it leaves the domain alone
+// worker is the only one who writes to its failure domain: one agent, the KV store
+// or the catalog. It does one job at a time. After a failure it leaves the domain alone
 // for a growing, capped time, in which jobs pile up, each thing once.
 type worker struct {
 	queue *queue
@@ -23,8 +23,10 @@ type worker struct {
 	// recovered is told when the domain answers again, and refused of each write
 	// that it will not do.
 	recovered func()
-	refused   func(job, error)
+	refused   func(*worker, job, error)
 	log       zerolog.Logger
+	// subject is what the log calls a job's key: "task", or "service" for keys.
+	subject string
 	// again ends a rest.
 	again chan struct{}
 	// silent says why the domain is left to the worker, which tries it now and then;
@@ -74,7 +76,7 @@ func (w *worker) run(ctx context.Context) {
 			}
 			continue
 		case refused:
-			w.refused(j, err)
+			w.refused(w, j, err)
 			done = outcome{Failed: 1}
 		}
 		w.answered(failures)
@@ -99,8 +101,8 @@ func written(err error) error {
 // failed keeps the job, and leaves the domain alone for a while; false when ctx
 // ends. The first of a row of failures is logged, and then every tenth.
 func (w *worker) failed(ctx context.Context, j job, err error, failures int, wait time.Duration) bool {
-	if failures%10 == 1 {
-		w.log.Warn().Err(err).Int("attempt", failures).Str("cause", j.name).Msg("does not answer")
+	if loud(failures) {
+		w.log.Warn().Err(err).Int("attempt", failures).Str("cause", j.name).Msg("failed: left alone for a while")
 	}
 	w.fellSilent(err)
 	j.finish(outcome{Failed: 1})
@@ -125,7 +127,7 @@ func (w *worker) fellSilent(err error) {
 func (w *worker) answered(failures int) {
 	if was := w.silent.Swap(nil); was != nil {
 		w.log.Info().Int("attempt", failures+1).Int("waiting", w.queue.len()).
-			Dur("took_ms", time.Since(was.since)).Msg("answers again")
+			Dur("silent_ms", time.Since(was.since)).Msg("works again")
 		w.recovered()
 	}
 }
@@ -140,12 +142,7 @@ func (w *worker) leftAlone() error {
 }
 
 // tryAgain ends the rest after a failure, or else the next one.
-func (w *worker) tryAgain() {
-	select {
-	case w.again <- struct{}{}:
-	default:
-	}
-}
+func (w *worker) tryAgain() { nudge(w.again) }
 
 // rest waits; false when ctx ends or the worker is not needed any more.
 func (w *worker) rest(ctx context.Context, d time.Duration) bool {

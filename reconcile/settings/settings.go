@@ -60,7 +60,7 @@ func Read(c *cli.Context, notice transport.Notice) (Settings, error) {
 	}
 	s.Marathon = marathon.Config{Timeout: timeout, MaxAnswer: maxAnswer}
 	s.Stream = stream.Config{IdleTimeout: span("idle-timeout"), Timeout: timeout, MaxEvent: int(maxEvent)}
-	s.Consul = consul.Config{Timeout: timeout, MaxAnswer: maxAnswer, Prefix: c.String("kv-prefix"), Format: consul.Format(c.String("kv-format"))}
+	s.Consul = consul.Config{MaxAnswer: maxAnswer, Prefix: c.String("kv-prefix"), Format: consul.Format(c.String("kv-format"))}
 	s.Reconcile = reconcile.Config{
 		Translation: reconcile.Translation{
 			Owner: consul.Owner{RegistrationID: c.String("registration-id")}, Prefix: s.Consul.Prefix,

@@ -26,8 +26,8 @@ type reading struct {
 	inFlight map[question]bool
 	// pauses are those of what failed when it was last read.
 	pauses map[question]*backoff.ExponentialBackOff
-	// settling are the pauses of apps whose last answer events contradict.
-	settling map[question]*backoff.ExponentialBackOff
+	// contradicted are the pauses of apps whose last answer events contradict.
+	contradicted map[question]*backoff.ExponentialBackOff
 	// failures counts since all reads went well.
 	failures int
 	// rest is before when nothing is read, and alone before when no snapshot serves
@@ -41,7 +41,7 @@ type reading struct {
 func newReading() *reading {
 	return &reading{
 		wanted: map[question]time.Time{}, inFlight: map[question]bool{},
-		pauses: map[question]*backoff.ExponentialBackOff{}, settling: map[question]*backoff.ExponentialBackOff{},
+		pauses: map[question]*backoff.ExponentialBackOff{}, contradicted: map[question]*backoff.ExponentialBackOff{},
 		wake: make(chan struct{}, 1),
 	}
 }
@@ -58,7 +58,7 @@ func (r *reading) ask(apps []string, definitions []Version) {
 		r.want(question{Version: v, definition: true})
 	}
 	r.mu.Unlock()
-	r.nudge()
+	nudge(r.wake)
 }
 
 // want has something read at once, unless it has failed and has to wait.
@@ -68,11 +68,11 @@ func (r *reading) want(q question) {
 	}
 }
 
-// settle has apps read once more whose answers are contradicted by events that were
+// askAgain has apps read once more whose answers are contradicted by events that were
 // heard meanwhile. What was heard holds until then, so that there is no hurry; and
 // while an app's tasks start one after the other, each answer is contradicted:
 // hence pauses that grow.
-func (r *reading) settle(apps []string, now time.Time, limit time.Duration) {
+func (r *reading) askAgain(apps []string, now time.Time, limit time.Duration) {
 	if len(apps) == 0 {
 		return
 	}
@@ -80,22 +80,14 @@ func (r *reading) settle(apps []string, now time.Time, limit time.Duration) {
 	defer r.mu.Unlock()
 	for _, id := range apps {
 		q := question{Version: Version{App: id}}
-		if r.settling[q] == nil {
-			r.settling[q] = newBackoff(limit)
+		if r.contradicted[q] == nil {
+			r.contradicted[q] = newBackoff(limit)
 		}
 		if _, waits := r.wanted[q]; !waits {
-			r.wanted[q] = now.Add(r.settling[q].NextBackOff())
+			r.wanted[q] = now.Add(r.contradicted[q].NextBackOff())
 		}
 	}
-	r.nudge()
-}
-
-// nudge wakes who reads.
-func (r *reading) nudge() {
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
+	nudge(r.wake)
 }
 
 const (
@@ -106,14 +98,14 @@ const (
 )
 
 // tooMany reports whether a snapshot is to serve for the apps that are wanted, but
-// for those that settle: then they are not wanted any more. Once per interval at
+// for those that were contradicted: then they are not wanted any more. Once per interval at
 // most: of apps that events name and Marathon does not show us no snapshot tells.
 func (r *reading) tooMany(now time.Time, interval time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var apps []question
 	for q, at := range r.wanted {
-		if settles := r.settling[q] != nil && now.Before(at); !q.definition && !settles {
+		if pauses := r.contradicted[q] != nil && now.Before(at); !q.definition && !pauses {
 			apps = append(apps, q)
 		}
 	}
@@ -153,7 +145,7 @@ func (r *reading) takeBack(waiting map[question]time.Time) {
 		}
 	}
 	r.mu.Unlock()
-	r.nudge()
+	nudge(r.wake)
 }
 
 // served forgets the pauses of what a snapshot has answered for.
@@ -163,7 +155,7 @@ func (r *reading) served(waiting map[question]time.Time) {
 	for q := range waiting {
 		if _, again := r.wanted[q]; !again && !r.inFlight[q] {
 			delete(r.pauses, q)
-			delete(r.settling, q)
+			delete(r.contradicted, q)
 		}
 	}
 }
@@ -197,7 +189,7 @@ func (r *reading) answered(q question) (failures int) {
 	delete(r.inFlight, q)
 	delete(r.pauses, q)
 	if _, again := r.wanted[q]; !again {
-		delete(r.settling, q)
+		delete(r.contradicted, q)
 	}
 	if len(r.pauses) == 0 {
 		failures, r.failures = r.failures, 0

@@ -54,12 +54,12 @@ func (s *sight) actual() Actual {
 	return Actual{Agents: oneForEachNode(slices.Clone(s.agents)), Keys: s.keys, KeysErr: s.keysErr}
 }
 
-// read looks at all of Consul. When some of it takes longer than the grace, early
+// list looks at all of Consul. When some of it takes longer than the grace, early
 // is told once what has been seen by then.
-func (r *Reconciler) read(ctx context.Context, early func(Actual)) Actual {
+func (r *Reconciler) list(ctx context.Context, early func(Actual)) Actual {
 	soFar := &sight{keysErr: errNotYet}
 	complete := make(chan Actual, 1)
-	go func() { complete <- r.readAllOf(ctx, soFar) }()
+	go func() { complete <- r.listAll(ctx, soFar) }()
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {
@@ -73,20 +73,20 @@ func (r *Reconciler) read(ctx context.Context, early func(Actual)) Actual {
 	}
 }
 
-// readAllOf lists all agents and all keys, at the same time. Where agents do not
+// listAll lists all agents and all keys, at the same time. Where agents do not
 // answer, and at times to find what Marathon does not name, it asks the catalog.
-func (r *Reconciler) readAllOf(ctx context.Context, soFar *sight) Actual {
+func (r *Reconciler) listAll(ctx context.Context, soFar *sight) Actual {
 	var keys sync.WaitGroup
 	keys.Go(func() { soFar.allKeys(r.listKeys(ctx)) })
 	r.fleet.survey(ctx, r.hosts(), soFar.agent)
 	keys.Wait()
 	actual := soFar.actual()
-	everywhere := r.sinceEverywhere == 0 || r.purgesKeys(actual.Keys)
+	everywhere := r.lookNumber == 0 || r.purgesKeys(actual.Keys)
 	if everywhere || slices.ContainsFunc(actual.Agents, func(a AgentState) bool { return a.Err != nil }) {
 		actual.Agents, actual.CatalogErr = r.askCatalog(ctx, actual.Agents, everywhere)
 	}
 	if !everywhere || actual.CatalogErr == nil {
-		r.sinceEverywhere = (r.sinceEverywhere + 1) % everywhereEvery
+		r.lookNumber = (r.lookNumber + 1) % everywhereEvery
 	}
 	actual.Agents = r.retire(actual.Agents)
 	return actual

@@ -19,7 +19,7 @@ func (w *catalogWorker) do(ctx context.Context, j job) (outcome, error) {
 	want := w.desired(j.key, j.app)
 	grounds, why := want.removal()
 	back := want.Verdict == Present && j.upTo != Moved
-	if want.Verdict == Held || back || grounds > j.upTo {
+	if want.Verdict == Untouched || back || grounds > j.upTo {
 		return outcome{}, nil
 	}
 	err := w.catalog.Deregister(context.WithoutCancel(ctx), j.node, j.key)

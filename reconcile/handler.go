@@ -69,7 +69,7 @@ func (r *Reconciler) carry(effects Effects, why cause, grounds Removal) {
 		r.keys.queue.put(job{key: name, upTo: LabelGone, cause: why})
 	}
 	r.reading.ask(effects.Read, effects.Definitions)
-	r.reading.settle(effects.Settle, time.Now(), r.config.PollInterval)
+	r.reading.askAgain(effects.ReadAgain, time.Now(), r.config.PollInterval)
 	if effects.Resync != "" {
 		r.agenda.askLimited(effects.Resync, time.Now(), r.config.PollInterval)
 	}
