@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Environment is what Consul's own variables say that is no option's value as it
-// is, as CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN_FILE, CONSUL_CACERT and others are.
+// Environment is what those of Consul's own variables say that no option takes as
+// they are, unlike CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN_FILE, CONSUL_CACERT and others.
 type Environment struct {
 	// HTTPS says that an address without a scheme is https: CONSUL_HTTP_SSL.
 	HTTPS bool

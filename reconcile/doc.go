@@ -26,16 +26,19 @@
 // Doing is everything else:
 //
 //	reconciler.go  Run, and how the parts are wired
-//	hearing.go   the stream's handler: model, then pokes
+//	handler.go   the stream's handler: model, then pokes
 //	resync.go, agenda.go   one resync, and when the next is due
-//	reading.go, reads.go     what events ask of Marathon: what waits, and the asking
+//	questions.go, reads.go   what events ask of Marathon: what waits, and the asking
 //	fleet.go     the agents, one worker for each host
-//	where.go, nodes.go     which agents to look at, and what the catalog knows
+//	list.go, nodes.go      all of Consul listed, and what the catalog knows
 //	queue.go, worker.go    what waits, and the loop with its breaker
-//	services.go, keys.go, dead.go   what a worker does with one job
+//	services.go, keys.go, catalog.go   what a worker does with one job
 //	handout.go   a plan's jobs, and who gets which when
+//	tell.go      what the log tells beside what is written, each thing once
 //	batch.go, summary.go, render.go   what came of it, for people
 //	remove.go    a Marathon without apps, for the command remove
+//
+// Beside it, settings has the options, and demo the command of that name.
 //
 // # Flow
 //
@@ -74,8 +77,9 @@
 // # The event table
 //
 // Poked is what workers look at, read is what is asked of Marathon. Before the
-// first snapshot nothing is poked: ended tasks are remembered, apps to read are
-// read after it unless it was asked for later, and the rest is dropped.
+// first snapshot nothing is poked: ended tasks are remembered; apps to read are
+// read after that snapshot, unless it was asked for after the event; the rest is
+// dropped.
 //
 //	event                   in the model                      poked          read
 //	status_update_event
@@ -101,7 +105,7 @@
 //	                                                                         its version; if it names
 //	                                                                         none, those of failed
 //	                                                                         deployments; a resync if
-//	                                                                         that is not known
+//	                                                                         no such plan was heard
 //	app_terminated_event    a known app is marked as stopped  -              that app, if known
 //	event_stream_attached   -                                 -              -
 //	any other               not subscribed to by run
@@ -172,16 +176,17 @@
 //     run and that are not their app's own are read. A task whose definition is
 //     not known is left as it is.
 //  3. All agents of hosts that are named, by the model or by a worker that is
-//     still there, and all keys are listed at once, agents for at most
-//     Config.Patience; one in its backoff is not asked. What could not be read
-//     completely is left out of the plan, and nothing is removed there. If an
-//     agent is silent, the catalog tells whether its node is dead; at the first
-//     resync, at every tenth, and when keys of ours belong to no app, the catalog
-//     also names the other nodes that have services of ours, and those are asked
-//     themselves. Workers of hosts that nobody names and that have nothing of ours
-//     are retired; that of a silent agent only when Consul has forgotten its node
-//     (reapTime). When all this takes longer than a second, what is to be written
-//     where all has been seen is handed out already; removals wait for the whole
+//     still there, and all keys are listed at once.
+//     - An agent has Config.Patience; one in its backoff is not asked. What could
+//     not be read completely is left out of the plan: nothing is removed there.
+//     - If an agent is silent, the catalog tells whether its node is dead. At the
+//     first resync, at every tenth, and when keys of ours belong to no app, it also
+//     names the other nodes that have services of ours; those are asked themselves.
+//     - Workers of hosts that nobody names and that have nothing of ours are
+//     retired; that of a silent agent only when Consul has forgotten its node
+//     (reapTime).
+//     - When all this takes longer than a second (grace), what is to be written
+//     where all has been seen is handed out already. Removals wait for the whole
 //     look.
 //  4. Desired.Plan: names that clash get their incumbents, each service and each
 //     key is compared, what is missing is added. Services at the wrong agent go

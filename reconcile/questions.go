@@ -19,7 +19,8 @@ type question struct {
 // many events asked for it. Asking never waits.
 type reading struct {
 	mu sync.Mutex
-	// wanted is what is to be read, and not before when: what failed has to wait.
+	// wanted is what is to be read, and the earliest time for each: what failed has
+	// to wait.
 	wanted map[question]time.Time
 	// inFlight is being read. A read that began before does not count: what is
 	// asked for meanwhile is wanted once more.
@@ -160,9 +161,9 @@ func (r *reading) served(waiting map[question]time.Time) {
 	}
 }
 
-// take returns what is to be read now, and when something else will be due, zero
-// for not before another read has ended. Which of it comes first is left to chance,
-// so that none waits for ever.
+// take returns what is to be read now, and when the next thing is due: zero when
+// that depends on a read in flight. Which of it comes first is left to chance, so
+// that none waits for ever.
 func (r *reading) take(now time.Time) (due []question, next time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -181,8 +182,8 @@ func (r *reading) take(now time.Time) (due []question, next time.Time) {
 	return due, next
 }
 
-// answered ends a read that went well. It returns how many have failed, if that is
-// over: nothing that has failed is left.
+// answered ends a read that went well. When nothing that has failed is left, it
+// returns how many reads had failed, else 0.
 func (r *reading) answered(q question) (failures int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -28,8 +28,9 @@
 // # Layout
 //
 // agenda.go is the motor. operation.go, outage.go, group.go and pod.go are what
-// a caller can make happen, deployment.go, capacity.go and instance.go how it happens,
-// event.go and wire.go what it looks like. rest.go, write.go and stream.go serve
+// a caller can make happen, deployment.go, plan.go, capacity.go and instance.go how it
+// happens, event.go, wire.go and snapshot.go what it looks like. marathon.go has the
+// state, app.go, runspec.go and host.go what is in it. rest.go, write.go and stream.go serve
 // it over HTTP, fault.go breaks that on demand, master.go makes several masters of
-// one state, era.go says what 1.3 does otherwise, story.go tells the demo's story.
+// one state, era.go says what 1.3 does otherwise, story.go and cast.go tell the demo's story.
 package simulator

@@ -10,9 +10,9 @@ import (
 // rereadEvery is how often certificates are looked at, at most.
 const rereadEvery = time.Second
 
-// pool is an http.Transport, and another one as soon as the certificates in the
-// files are other ones: a tls.Config cannot be changed, and with hooks in it
-// nothing could verify a server by its IP address, as Consul's agents are.
+// pool is an http.Transport that is replaced when the certificate files change. A
+// tls.Config cannot be changed in use, and its hooks cannot verify a server by its
+// IP address, as Consul's agents are.
 // Exchanges under way finish on their old connections.
 type pool struct {
 	tls    TLS

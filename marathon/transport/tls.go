@@ -16,8 +16,8 @@ import (
 type TLS struct {
 	// CAFile holds the authorities to trust instead of the system's.
 	CAFile string
-	// CertFile and KeyFile are our certificate, with what is between it and its
-	// authority, and its key, for servers that ask for one (mutual TLS).
+	// CertFile holds our certificate and its intermediates, KeyFile its key: for
+	// servers that ask for one (mutual TLS).
 	CertFile, KeyFile string
 	// ServerName is what a server's certificate must be valid for, and is asked
 	// for by SNI, instead of the host in the URL.

@@ -90,7 +90,7 @@ const whereItIs = `Consul's UI:  %s/ui
 Try:  curl -s '%s/v1/catalog/services'
       curl -s '%s/v1/kv/consular/?recurse&keys'
       curl -s '%s/v2/apps?embed=apps.tasks'
-Another terminal can watch Marathon:  go run . --marathon %s events
+Another terminal can watch Marathon:  consular --marathon %s events   (or go run .)
 Ctrl-C ends it all.
 
 `

@@ -39,7 +39,7 @@ func Flags() []cli.Flag {
 		text("marathon", "http://localhost:8080", "`URL[,URL…]` of Marathon's masters; the next is tried when one fails"),
 		text("consul", "http://localhost:8500", "`URL` of the main agent; scheme and port serve for all agents", "CONSUL_HTTP_ADDR"),
 		text("registration-id", "consular", "`name` that owns services and keys; one for each Marathon"),
-		span("sync-interval", 5*time.Minute, "`time` between resyncs of a healthy stream; 0 turns them off"),
+		span("sync-interval", 5*time.Minute, "`time` between resyncs of a healthy stream; 0 is one a day"),
 		span("poll-interval", 15*time.Second, "`time` between resyncs while the stream is down, or something is held back"),
 		span("idle-timeout", 45*time.Second, "a stream without a byte for this `time` is dead"),
 		yes("purge", true, "remove what Marathon no longer has", "no-purge"),

@@ -10,7 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// Flag is what the library shows of a flag.
+// Flag is any flag of the library that the help can show.
 type Flag interface {
 	cli.DocGenerationFlag
 	cli.CategorizableFlag
