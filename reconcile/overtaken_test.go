@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,11 +15,11 @@ import (
 // elects a leader.
 type lateLabels struct {
 	reconcile.Labels
-	late time.Duration
+	late atomic.Int64
 }
 
 func (l *lateLabels) Apply(ctx context.Context, name string, changes []consul.KeyChange) error {
-	time.Sleep(l.late)
+	time.Sleep(time.Duration(l.late.Load()))
 	return l.Labels.Apply(ctx, name, changes)
 }
 
@@ -39,7 +40,7 @@ func TestListingOvertakesNoWriteOfKeys(t *testing.T) {
 				x.labels = labels
 				x.marathon.apps = []marathon.App{c.first}
 				x.connect()
-				labels.late = 7 * time.Second
+				labels.late.Store(int64(7 * time.Second))
 				x.marathon.set(func(m *crier) { m.apps[0] = c.second })
 				x.ends("/a")
 				time.Sleep(time.Second)

@@ -87,6 +87,8 @@ func (c *townCatalog) Nodes(context.Context) ([]consul.CatalogNode, error) {
 
 func (c *townCatalog) Services(_ context.Context, node, tag string) (services []consul.Service, err error) {
 	if node == formerNode {
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		return slices.Collect(maps.Values(c.former)), nil
 	}
 	for _, a := range c.town.agents {
