@@ -217,12 +217,15 @@ func (p *planner) unregistered() {
 	for _, c := range p.Conflicts {
 		foreign[c.Agent+" "+c.Task] = true
 	}
-	tasks := p.desired.Tasks()
-	p.Changes = slices.Grow(p.Changes, len(tasks)-len(p.compared))
-	for _, task := range tasks {
-		if p.compared[task] {
-			continue
+	var tasks []string
+	for task := range p.desired.tasks {
+		if !p.compared[task] {
+			tasks = append(tasks, task)
 		}
+	}
+	slices.Sort(tasks)
+	p.Changes = slices.Grow(p.Changes, len(tasks))
+	for _, task := range tasks {
 		w := p.desired.Look(task, "")
 		if w.Unfit != nil {
 			p.Unfit = append(p.Unfit, Unfit{App: w.App, Task: task, Err: w.Unfit.Error()})
