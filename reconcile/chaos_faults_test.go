@@ -53,6 +53,7 @@ func corrupt(c *chaos) string {
 	n := 1 + c.random.IntN(4)
 	for range n {
 		c.marathon.Step()
+		c.noteOrphans()
 	}
 	c.marathon.DropEvents(false)
 	c.marathon.Inject([]byte("event: status_update_event\r\ndata: {\"taskId\":\"\r\n\r\n"))

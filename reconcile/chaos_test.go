@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -15,13 +16,16 @@ import (
 )
 
 var (
-	chaosFor    = flag.Duration("chaos", 8*time.Second, "how long TestChaos tells new histories")
-	chaosSeed   = flag.Uint64("chaos.seed", 0, "the seed of TestChaos's only history; 0 takes one after the other from now on")
+	chaosFor    = flag.Duration("chaos", 0, "how long TestChaos tells histories that nobody has heard; 0 is some seconds of always the same")
+	chaosSeed   = flag.Uint64("chaos.seed", 0, "the seed of TestChaos's only history")
 	chaosConsul = flag.Bool("chaos.consul", false, "TestChaos with a real Consul instead of stand-ins")
 )
 
 // chaosSteps is how many things happen in one history.
 const chaosSteps = 250
+
+// chaosBriefly is how long TestChaos takes unless it is told otherwise.
+const chaosBriefly = 8 * time.Second
 
 // calmSteps is how many things happen at its end.
 const calmSteps = 60
@@ -30,16 +34,16 @@ const calmSteps = 60
 // after it is over, Consul is what Marathon says. And never is a service
 // deregistered whose task runs.
 func TestChaos(t *testing.T) {
-	seed := *chaosSeed
-	if seed == 0 {
-		seed = uint64(time.Now().UnixNano()) % 1_000_000
+	seed, long := cmp.Or(*chaosSeed, 1), chaosBriefly
+	if *chaosFor > 0 {
+		seed, long = uint64(time.Now().UnixNano())%1_000_000, *chaosFor
 	}
 	for began, n := time.Now(), 0; ; n++ {
 		ok := t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { endure(t, seed) })
 		switch {
 		case !ok:
 			t.Fatalf("history %d failed; again: -run TestChaos -chaos.seed %d", n+1, seed)
-		case *chaosSeed != 0 || time.Since(began) > *chaosFor:
+		case *chaosSeed != 0 || time.Since(began) > long:
 			t.Logf("%d histories, the last with seed %d", n+1, seed)
 			return
 		}
@@ -58,14 +62,14 @@ func endure(t *testing.T, seed uint64) {
 	// Some stories are told in a hurry, some leave time to reconnect.
 	pace := time.Duration([]int{1, 1, 1, 2, 2, 4, 20}[c.random.IntN(7)]) * time.Millisecond
 	c.chapter(chaosSteps, pace)
-	b.converges(20 * time.Second)
+	b.converges(patience)
 	// A resync makes good almost everything. What events alone must make good
 	// shows in a calm chapter, in which nothing but Marathon's apps and tasks, and
 	// what cannot be read of them, may lead to one.
 	c.tell("calm")
 	c.acts = slices.Concat(appActs, taskActs, rubbishActs)
 	c.chapter(calmSteps, pace)
-	b.converges(20 * time.Second)
+	b.converges(patience)
 	for _, wrong := range c.wrongs() {
 		t.Error(wrong)
 	}
@@ -95,7 +99,7 @@ func TestChaosIsTheSameForASeed(t *testing.T) {
 		c.heal()
 		if listens {
 			b.marathon.Settle()
-			b.converges(20 * time.Second)
+			b.converges(patience)
 		}
 		return c.told
 	}

@@ -93,7 +93,6 @@ func TestDeadHostsServicesGoFromTheCatalog(t *testing.T) {
 
 func TestFallbackAndMovingHome(t *testing.T) {
 	s := newScene(t, theCluster(t))
-	s.timeout = 2 * time.Second
 	s.configure = func(c *reconcile.Config) { c.Fallback = true }
 	main := s.dev.Server().Host
 	away := s.dev.Clients()[1]
@@ -150,7 +149,7 @@ func TestAnswersDoNotFallBack(t *testing.T) {
 			server.Start()
 			t.Cleanup(server.Close)
 			s := newScene(t, dev, simulator.Config{Hosts: []string{host}})
-			s.timeout = 500 * time.Millisecond
+			s.timeout = 2 * time.Second
 			s.configure = func(c *reconcile.Config) { c.Fallback = true }
 			must(t, s.marathon.Create(web("/web", 1)))
 			_, sum := s.sync()

@@ -117,7 +117,7 @@ func TestFailedLookupIsNoProofOfAnUnknownNode(t *testing.T) {
 			net.DefaultResolver = answering(c.code)
 			const host = "h.such-host.test."
 			x := newTown(t, host)
-			x.config.Fallback = true
+			x.config.Fallback, x.config.Patience = true, patience // real time, for a real lookup
 			x.catalog.unknown[host] = true
 			x.agents[host].gone = true
 			x.marathon.apps = []marathon.App{appOn(host, "/a", "a.1")}

@@ -95,7 +95,7 @@ func TestGroupDeletedWhileListeningGoesAtOnce(t *testing.T) {
 	s := newScene(t, theCluster(t))
 	twelve(t, s)
 	s.run(s.consular(func(c *reconcile.Config) { c.PollInterval = time.Hour }))
-	eventually(t, "listening", func() string { return s.saysNothingOf(`"cause":"connect`) })
+	s.listens()
 	must(t, s.marathon.DestroyGroup("/g"))
 	s.converges()
 	if n := s.log.count("held back:"); n > 0 {

@@ -14,7 +14,7 @@ func TestKilledRunIsFinishedByTheNext(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	s := newScene(t, theCluster(t))
-	app := web("/large", 90)
+	app := web("/large", 240)
 	app.CPUs = 0.01
 	must(t, s.marathon.Create(app))
 	run := exec.Command(binary, "--marathon", s.master, "--consul", s.dev.Server().URL().String(),
@@ -30,7 +30,7 @@ func TestKilledRunIsFinishedByTheNext(t *testing.T) {
 	must(t, run.Process.Kill())
 	_ = run.Wait() // it says that it was killed
 	_, sum := s.sync()
-	if sum.Services == 90 || sum.Services+sum.Registered != 90 || sum.Updated+sum.Deregistered > 0 {
+	if sum.Services == 240 || sum.Services+sum.Registered != 240 || sum.Updated+sum.Deregistered > 0 {
 		t.Errorf("afterwards: %s", sum.String())
 	}
 	s.want()

@@ -160,13 +160,13 @@ func (m *mute) counted() map[string]int {
 // written again, so nothing is there twice, also not on the main agent.
 func TestWriteThatTimedOutMayHaveHappened(t *testing.T) {
 	s := newScene(t, theCluster(t))
-	s.timeout = 400 * time.Millisecond
+	s.timeout = time.Second
 	m := &mute{writes: map[string]int{}}
 	openDoors(t, s.dev, muteDoors).wrote = m.wrote
 	must(t, s.marathon.Create(web("/web", 6)))
 	must(t, s.marathon.Create(web("/api", 3)))
 	s.run(s.between(s.client(), s.through(muteDoors), func(c *reconcile.Config) {
-		c.Fallback, c.PollInterval = true, time.Hour
+		c.Fallback, c.PollInterval, c.Patience = true, time.Hour, 10*time.Second
 	}))
 	s.converges()
 	s.answeredAgain(4) // three agents and the keys

@@ -185,7 +185,7 @@ func (s *scene) missesAny(name string, n int) func() int {
 // else.
 func TestStoppedSyncIsFinishedByTheNext(t *testing.T) {
 	s := newScene(t, theCluster(t), simulator.Config{Hosts: hostsOf(theCluster(t).Clients())})
-	app := web("/large", 90)
+	app := web("/large", 240)
 	app.CPUs = 0.01
 	must(t, s.marathon.Create(app))
 	running := s.run(s.consular())
@@ -202,7 +202,7 @@ func TestStoppedSyncIsFinishedByTheNext(t *testing.T) {
 	}
 	there := len(s.actual().services)
 	_, sum := s.sync()
-	if sum.Registered != 90-there || sum.Updated+sum.Deregistered > 0 {
+	if there == 240 || sum.Registered != 240-there || sum.Updated+sum.Deregistered > 0 {
 		t.Errorf("%d were there: %s", there, sum.String())
 	}
 	s.want()

@@ -213,8 +213,9 @@ func TestStreamOutlivesTheTimeout(t *testing.T) {
 		URLs: parse(t, server.URL), IdleTimeout: time.Minute, Timeout: timeout, MaxEvent: 1 << 20, Log: zerolog.Nop(),
 	}, heard, heard.met)
 	want := []string{"connected " + server.URL, "event_stream_attached", "task app.1"}
-	if !slices.Equal(heard.told[:3], want) {
-		t.Errorf("told %q, want %q", heard.told[:3], want)
+	first := max(0, slices.Index(heard.told, want[0])) // an attempt on a busy machine may fail before
+	if !slices.Equal(heard.told[first:][:3], want) {
+		t.Errorf("told %q, want %q", heard.told, want)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // stopWait is how long an agent may take to leave: leave_drain_time is 5 s.
-const stopWait = 15 * time.Second
+const stopWait = 30 * time.Second
 
 // logTail is how many lines of an agent's log an error repeats.
 const logTail = 10

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	startWait  = 60 * time.Second
+	startWait  = 3 * time.Minute
 	readyEvery = 50 * time.Millisecond
 )
 

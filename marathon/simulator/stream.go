@@ -54,7 +54,7 @@ const (
 func (s *stream) close(how ending) {
 	s.once.Do(func() {
 		s.ending = how
-		patience := time.Second
+		patience := 3 * time.Second
 		if how == overflow {
 			patience = 0
 		}

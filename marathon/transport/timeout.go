@@ -64,12 +64,13 @@ func (w watch) resume(limit time.Duration) {
 
 // limitDial returns dial with a limit, and errors that say so.
 func limitDial(dial dialFunc, limit time.Duration) dialFunc {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		over := errors.New("dial took too long")
-		ctx, cancel := context.WithTimeoutCause(ctx, limit, over)
+	return func(caller context.Context, network, address string) (net.Conn, error) {
+		deadline := time.Now().Add(limit)
+		ctx, cancel := context.WithDeadline(caller, deadline)
 		defer cancel()
 		conn, err := dial(ctx, network, address)
-		if err != nil && errors.Is(context.Cause(ctx), over) {
+		// The dial has a timer of its own for ctx's deadline, and may see it first.
+		if err != nil && caller.Err() == nil && !time.Now().Before(deadline) {
 			err = &TimeoutError{For: "connection to " + address, After: limit, Err: err}
 		}
 		return conn, err
