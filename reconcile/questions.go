@@ -99,8 +99,9 @@ const (
 )
 
 // tooMany reports whether a snapshot is to serve for the apps that are wanted, but
-// for those that were contradicted: then they are not wanted any more. Once per interval at
-// most: of apps that events name and Marathon does not show us no snapshot tells.
+// for contradicted ones that wait: then they are not wanted any more. Once per
+// interval at most, for of apps that events name and Marathon does not show us no
+// snapshot tells.
 func (r *reading) tooMany(now time.Time, interval time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
