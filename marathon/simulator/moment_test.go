@@ -229,3 +229,24 @@ func TestLostAgentReturns(t *testing.T) {
 		t.Errorf("%d tasks, want 4", n)
 	}
 }
+
+// A kill is never taken back: a task that is being killed ends, also when its agent
+// is lost meanwhile and comes back (found by TestChaos, seed 82563).
+func TestKillGoesOnWhenTheAgentIsLost(t *testing.T) {
+	for _, era := range []bool{false, true} {
+		m := simulator.New(simulator.Config{Hosts: []string{"h1", "h2"}, TaskKilling: true, TaskEra: era, Manual: true})
+		must(t, m.Create(simulator.App{ID: "/a", Instances: 1}))
+		m.Settle()
+		killed := m.Tasks("/a")[0]
+		must(t, m.Kill(killed.ID, false))
+		for m.Tasks("/a")[0].State != "TASK_KILLING" {
+			m.Step()
+		}
+		must(t, m.LoseAgent(killed.Host))
+		must(t, m.RecoverAgent(killed.Host))
+		m.Settle()
+		if tasks := m.Tasks("/a"); len(tasks) != 1 || tasks[0].ID == killed.ID {
+			t.Errorf("task era %v: there are %v, want another task than %s", era, tasks, killed.ID)
+		}
+	}
+}

@@ -86,7 +86,12 @@ func (m *Marathon) Kill(taskID string, scale bool) error {
 // first call gives Unreachable, the next UnreachableInactive and a replacement.
 func (m *Marathon) Unreachable(taskID string) error { return m.Finish(taskID, "TASK_UNREACHABLE") }
 
+// unreachable loses an instance with its agent; one that is being killed still ends,
+// for its executor knows of the kill.
 func (m *Marathon) unreachable(i *instance, state string) {
+	if i.tasks[0].state == "TASK_KILLING" {
+		return
+	}
 	m.agenda.abandon(&i.script)
 	if m.config.TaskEra {
 		m.agenda.add(&i.script, step{run: func() { m.lose(i) }})
