@@ -66,10 +66,16 @@ func (s *scene) releases() {
 	}
 }
 
-// listens waits until a consular that was just started has made its first resync.
+// listens waits until a consular that was just started has made the resync of its
+// stream: from now on it hears everything.
 func (s *scene) listens() {
 	s.t.Helper()
-	eventually(s.t, "the first resync", func() string { return s.saysNothingOf(`"message":"resync"`) })
+	eventually(s.t, "a resync for connect", func() string {
+		if n := s.log.resyncs("connect"); n == 0 {
+			return "none so far"
+		}
+		return ""
+	})
 }
 
 // registered counts the registrations of an app's tasks that the log tells of.

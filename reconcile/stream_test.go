@@ -141,18 +141,15 @@ func mostPolls(since time.Time) int {
 func (b *bridge) resyncs(cause string, n int) {
 	b.t.Helper()
 	eventually(b.t, "resyncs for "+cause, func() string {
-		count := 0
-		for line := range strings.Lines(b.log.String()) {
-			if strings.Contains(line, `"message":"resync"`) && strings.Contains(line, cause) {
-				count++
-			}
-		}
-		if count < n {
+		if count := b.log.resyncs(cause); count < n {
 			return fmt.Sprintf("%d so far", count)
 		}
 		return ""
 	})
 }
+
+// resyncs counts those that were made for a cause, alone or with others.
+func (b *logBuffer) resyncs(cause string) int { return b.countBoth(`"message":"resync"`, cause) }
 
 // Marathon is away altogether: nothing is deregistered, it is not hammered, and
 // one resync makes good what was missed. The options of the real thing are
