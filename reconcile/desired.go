@@ -27,8 +27,8 @@ type Desired struct {
 	apps map[string]*appEntry
 	// gone are IDs that Marathon said are no apps: deleted ones, and pods.
 	gone map[string]goneEntry
-	// goneNames counts those of gone that were apps, by service name.
-	goneNames map[string]int
+	// goneNames lists those of gone that were apps, by service name.
+	goneNames map[string][]string
 	// missing are apps that were dropped without a word.
 	missing missing
 	tasks   map[string]*taskEntry
@@ -118,7 +118,7 @@ func NewDesired(tr Translation) *Desired {
 		apps:        map[string]*appEntry{},
 		gone:        map[string]goneEntry{},
 		missing:     missing{},
-		goneNames:   map[string]int{},
+		goneNames:   map[string][]string{},
 		tasks:       map[string]*taskEntry{},
 		onHost:      map[string]map[string]struct{}{},
 		ended:       map[string]tombstone{},

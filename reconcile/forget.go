@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"slices"
 	"time"
 
 	"consular/marathon"
@@ -29,7 +30,8 @@ func (d *Desired) noteGone(id string, gone goneEntry) {
 	gone.wasApp = d.missing.remove(id) || gone.wasApp
 	d.gone[id] = gone
 	if gone.wasApp {
-		d.goneNames[ServiceName(id)]++
+		name := ServiceName(id)
+		d.goneNames[name] = append(d.goneNames[name], id)
 	}
 }
 
@@ -37,7 +39,8 @@ func (d *Desired) noteGone(id string, gone goneEntry) {
 func (d *Desired) forgetGone(id string) {
 	if d.gone[id].wasApp {
 		name := ServiceName(id)
-		if d.goneNames[name]--; d.goneNames[name] == 0 {
+		d.goneNames[name] = slices.DeleteFunc(d.goneNames[name], func(other string) bool { return other == id })
+		if len(d.goneNames[name]) == 0 {
 			delete(d.goneNames, name)
 		}
 	}

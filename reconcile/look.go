@@ -133,7 +133,11 @@ type NameWant struct {
 func (d *Desired) Labels(name string) NameWant {
 	apps := d.names[name]
 	if len(apps) == 0 {
-		return NameWant{Verdict: d.absentName(), Announced: d.goneName(name), Suspects: d.suspects(name)}
+		w := NameWant{Verdict: d.absentName(), Announced: d.goneName(name), Suspects: d.suspects(name)}
+		if gone := d.goneNames[name]; w.Announced && len(gone) == 1 {
+			w.App = gone[0]
+		}
+		return w
 	}
 	app := apps[0]
 	if len(apps) > 1 {

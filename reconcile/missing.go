@@ -71,7 +71,7 @@ func (d *Desired) goneName(name string) bool {
 	if len(d.missing[name]) > 0 {
 		return false
 	}
-	if d.goneNames[name] > 0 {
+	if len(d.goneNames[name]) > 0 {
 		return true
 	}
 	ids := candidates(name)
