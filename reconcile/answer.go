@@ -52,7 +52,7 @@ func (d *Desired) Replace(asked Ticket, s marathon.Snapshot, at time.Time) Effec
 	d.readUnheard(asked, later, &out)
 	d.doubtGone(asked, at)
 	d.missing.prune(at)
-	return Effects{Read: out.Read, ReadAgain: out.ReadAgain, Definitions: out.Definitions}
+	return Effects{Read: out.Read, ReadStrange: out.ReadStrange, ReadAgain: out.ReadAgain, Definitions: out.Definitions}
 }
 
 // readUnheard asks for what a snapshot could not know: apps whose change was
@@ -66,7 +66,7 @@ func (d *Desired) readUnheard(asked Ticket, later map[string][]heard, out *Effec
 	clear(d.deferred)
 	for _, app := range sortedKeys(later) {
 		if d.apps[app] == nil && !d.noApp(app) && slices.ContainsFunc(later[app], heard.running) {
-			out.Read = append(out.Read, app)
+			out.ReadStrange = append(out.ReadStrange, app)
 		}
 	}
 }

@@ -91,6 +91,23 @@ func TestFrameworkOnceKnownStaysKnown(t *testing.T) {
 	}, h1)
 }
 
+// An app that Marathon hides for days, and never says is gone, keeps its labels,
+// however many dashes its name has.
+func TestHiddenAppKeepsItsLabels(t *testing.T) {
+	for _, name := range []string{manyDashes, "team-a"} {
+		t.Run(name, func(t *testing.T) {
+			inTown(t, func(x *town) {
+				x.config.SyncInterval = 5 * time.Minute
+				x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1"), appOn(h1, "/"+name)}
+				x.connect()
+				x.marathon.set(func(m *crier) { m.omits, m.broken = []string{"/" + name}, []string{"/" + name} })
+				time.Sleep(50 * time.Hour)
+				x.wantsKeys("a", name)
+			}, h1)
+		})
+	}
+}
+
 // What was held back stays so when its app is asked about another task of its.
 func TestHeldBackWaitsAlsoWhenItsAppWasAsked(t *testing.T) {
 	inTown(t, func(x *town) {

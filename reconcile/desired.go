@@ -137,9 +137,6 @@ func (d *Desired) Names() []string { return sortedKeys(d.names) }
 // Hosts returns the hosts of all tasks, in order.
 func (d *Desired) Hosts() []string { return sortedKeys(d.onHost) }
 
-// Tasks returns the IDs of all tasks of the model, in order.
-func (d *Desired) Tasks() []string { return sortedKeys(d.tasks) }
-
 // TasksOn returns the IDs of the tasks that run on any of the hosts, in order.
 func (d *Desired) TasksOn(hosts ...string) []string {
 	var ids []string

@@ -146,7 +146,8 @@
 // asked for while it is being read is read once more. Each app is read by itself,
 // so that one whose answer takes long delays no other; what failed is read again
 // after a pause of its own, or is told by the next snapshot. From 50 apps on, one
-// resync serves for all.
+// resync serves for all; if only tasks' events have named them, once per poll
+// interval, for Marathon may hide them from us.
 //
 // # Tickets, journal, tombstones
 //
@@ -182,6 +183,8 @@
 //     - If an agent is silent, the catalog tells whether its node is dead. At the
 //     first resync, at every tenth, and when keys of ours belong to no app, it also
 //     names the other nodes that have services of ours; those are asked themselves.
+//     A dead one at whose address another agent answers has no worker, and so is
+//     looked for at every resync until nothing of ours is left there.
 //     - Workers of hosts that nobody names and that have nothing of ours are
 //     retired; that of a silent agent only when Consul has forgotten its node
 //     (reapTime).
@@ -241,7 +244,7 @@
 // held back, all of them, when they would take more than Policy.Limit percent of
 // our services, or of our keys, and we own more than ten of these; lost tasks also
 // when they are more than that within a minute. The keys of a name that too many apps
-// could have had are always held back, for nobody can be asked about them. A name's
+// could have had are held back until time confirms them, for nobody can be asked. A name's
 // losses are net: what the plan registers for it, or sets, makes up for what it
 // removes. A removal once held back stays so until it is no longer planned, or is
 // confirmed: by three looks at least that agree for Policy.Confirm. No time

@@ -65,3 +65,71 @@ func TestFormerNodeDoesNotWeakenTheGuard(t *testing.T) {
 		}
 	}, h1, h2)
 }
+
+// What the guard holds back on a former node is confirmed in time, as anywhere.
+func TestHeldBackOnAFormerNodeGoesInTime(t *testing.T) {
+	inTown(t, func(x *town) {
+		x.config.SyncInterval = 5 * time.Minute
+		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1")}
+		var ids []string
+		for _, task := range hundred(h1).Tasks[2:] {
+			ids = append(ids, task.ID)
+		}
+		x.setUpAnew(ids...)
+		x.connect()
+		x.catalog.set(func(c *townCatalog) {
+			if len(c.former) != len(ids) {
+				t.Errorf("%d of %d are left at once", len(c.former), len(ids))
+			}
+		})
+		time.Sleep(x.config.Confirm + 3*x.config.PollInterval)
+		x.catalog.set(func(c *townCatalog) {
+			if len(c.former) > 0 {
+				t.Errorf("%d stay", len(c.former))
+			}
+		})
+	}, h1)
+}
+
+// While a former node has another Marathon's service with our registration ID, no key
+// goes: it may be that Marathon's.
+func TestAnotherMarathonOnAFormerNodeKeepsItsKeys(t *testing.T) {
+	inTown(t, func(x *town) {
+		x.config.SyncInterval = 5 * time.Minute
+		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1")}
+		x.catalog.former = map[string]consul.Service{"z.1": {
+			ID: "z.1", Name: "z", Tags: townOwner.Tags("/z"), Meta: map[string]string{consul.MetaFramework: "theirs"},
+		}}
+		x.kv.keys[[2]string{"a", "theirs"}] = consul.Key{Service: "a", Label: "theirs", Value: "x", Flags: townOwner.Flags(), ModifyIndex: 1}
+		x.connect()
+		for _, role := range []string{"web", "api", "web", "api"} {
+			time.Sleep(6 * time.Minute)
+			x.marathon.set(func(m *crier) { m.apps[0].Labels = map[string]string{"role": role} })
+			x.ends("/a")
+			time.Sleep(time.Second)
+		}
+		if x.kv.value("a", "theirs") == "" {
+			t.Error("their key is gone")
+		}
+	}, h1)
+}
+
+// A host that Marathon calls by name is not looked at twice because a former node has
+// its address.
+func TestNamedHostIsListedOnce(t *testing.T) {
+	inTown(t, func(x *town) {
+		x.config.SyncInterval = 5 * time.Minute
+		x.agents["web1"] = x.agents[h1]
+		x.marathon.apps = []marathon.App{appOn("web1", "/a", "a.1")}
+		x.setUpAnew("a.0")
+		x.connect()
+		time.Sleep(time.Hour)
+		lists, _ := x.agents[h1].asked("a.1")
+		looks := x.marathon.count()
+		time.Sleep(10 * time.Hour)
+		more, _ := x.agents[h1].asked("a.1")
+		if lists, looks = more-lists, x.marathon.count()-looks; lists > looks+2 {
+			t.Errorf("listed %d times in %d resyncs", lists, looks)
+		}
+	}, h1)
+}

@@ -68,7 +68,7 @@ func (r *Reconciler) carry(effects Effects, why cause, grounds Removal) {
 	for _, name := range effects.Names {
 		r.keys.queue.put(job{key: name, upTo: LabelGone, cause: why})
 	}
-	r.reading.ask(effects.Read, effects.Definitions)
+	r.reading.ask(effects)
 	r.reading.askAgain(effects.ReadAgain, time.Now(), r.config.PollInterval)
 	if effects.Resync != "" {
 		r.agenda.askLimited(effects.Resync, time.Now(), r.config.PollInterval)

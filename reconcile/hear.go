@@ -13,9 +13,10 @@ type Effects struct {
 	Tasks []Touch
 	// Names are the service names whose keys may have to change.
 	Names []string
-	// Read are apps to read, and Definitions those of old versions.
-	Read        []string
-	Definitions []Version
+	// Read are apps to read, ReadStrange those that only a task's event has named,
+	// and Definitions those of old versions.
+	Read, ReadStrange []string
+	Definitions       []Version
 	// ReadAgain are apps to read once more, for events contradict what was read.
 	ReadAgain []string
 	// Resync is set when only a complete snapshot can tell; it says why.
@@ -138,7 +139,7 @@ func (d *Desired) applyTask(t marathon.Task, at time.Time, out *Effects) {
 	case d.noApp(t.AppID):
 		return // a pod, or a late event of an app that is gone
 	case a == nil:
-		d.read([]string{t.AppID}, out)
+		out.ReadStrange = append(out.ReadStrange, t.AppID)
 		return // the answer has the task: REST is never behind a status
 	case phase == marathon.Away:
 		d.leave(t, out)

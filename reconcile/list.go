@@ -85,10 +85,12 @@ func (r *Reconciler) listAll(ctx context.Context, soFar *sight) Actual {
 	if everywhere || slices.ContainsFunc(actual.Agents, func(a AgentState) bool { return a.Err != nil }) {
 		actual.Agents, actual.CatalogErr = r.askCatalog(ctx, actual.Agents, everywhere)
 	}
-	if !everywhere || actual.CatalogErr == nil {
+	actual.Agents = r.retire(actual.Agents)
+	// A node without a host has no worker that looks at it every time.
+	hostless := slices.ContainsFunc(actual.Agents, func(a AgentState) bool { return len(a.Hosts) == 0 })
+	if !everywhere || actual.CatalogErr == nil && !hostless {
 		r.lookNumber = (r.lookNumber + 1) % everywhereEvery
 	}
-	actual.Agents = r.retire(actual.Agents)
 	return actual
 }
 

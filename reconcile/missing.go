@@ -45,6 +45,15 @@ func (m missing) prune(now time.Time) {
 	}
 }
 
+// stillAsked keeps those of the apps that are missing: there is something of theirs.
+func (m missing) stillAsked(apps []string, at time.Time) {
+	for _, app := range apps {
+		if _, is := m[ServiceName(app)][app]; is {
+			m.add(app, at)
+		}
+	}
+}
+
 // Miss notes apps that services of ours name and that Marathon has not told of:
 // whose names nobody else has.
 func (d *Desired) Miss(apps []string, at time.Time) {

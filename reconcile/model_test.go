@@ -72,7 +72,7 @@ type picture struct {
 // pictureOf is what the model says.
 func pictureOf(d *Desired) picture {
 	p := picture{services: map[string]consul.Service{}, labels: map[string]map[string]string{}}
-	for _, task := range d.Tasks() {
+	for _, task := range sortedKeys(d.tasks) {
 		if w := d.Look(task, ""); w.Verdict == Present {
 			p.services[task] = w.Service
 		}

@@ -41,12 +41,15 @@ func (r *Reconciler) askCatalog(ctx context.Context, agents []AgentState, everyw
 		return agents, nil
 	}
 	var others []consul.CatalogNode
+	is := map[string]string{} // IDs of the nodes that have been asked, by address
 	for _, n := range nodes {
-		if !known[n.ID] {
+		if known[n.ID] {
+			is[n.Address] = n.ID
+		} else {
 			others = append(others, n)
 		}
 	}
-	more, err := r.otherNodes(ctx, others, agents)
+	more, err := r.otherNodes(ctx, others, is)
 	return append(agents, more...), err
 }
 
@@ -143,14 +146,8 @@ func (r *Reconciler) onNode(ctx context.Context, name string) ([]consul.Service,
 // otherNodes looks at nodes that Marathon does not name: those that have
 // services of ours, by the catalog, are asked themselves, if they live. The agents
 // have been asked already.
-func (r *Reconciler) otherNodes(ctx context.Context, nodes []consul.CatalogNode, agents []AgentState) ([]AgentState, error) {
+func (r *Reconciler) otherNodes(ctx context.Context, nodes []consul.CatalogNode, is map[string]string) ([]AgentState, error) {
 	found := make([]AgentState, len(nodes))
-	is := map[string]string{} // node IDs by host, of those that are known
-	for _, a := range agents {
-		for _, host := range a.Hosts {
-			is[host] = a.Node.ID
-		}
-	}
 	var all errgroup.Group
 	all.SetLimit(catalogAtOnce)
 	for i, n := range nodes {
@@ -173,9 +170,9 @@ func (r *Reconciler) otherNodes(ctx context.Context, nodes []consul.CatalogNode,
 	return slices.DeleteFunc(found, func(a AgentState) bool { return a.Address == "" }), err
 }
 
-// otherNode asks the agent at a node's address, unless it is known who that is. A
-// host that was set up anew has another node's agent there: its old node has none,
-// and no host of Marathon's is its name.
+// otherNode asks the agent at a node's address, unless it is known who that is. At
+// the address of a host that was set up anew another node's agent answers: the old
+// node has none, and goes by no name of Marathon's.
 func (r *Reconciler) otherNode(ctx context.Context, n consul.CatalogNode, known string) AgentState {
 	if known == "" {
 		// From now on it is looked at every time, until it has nothing of ours.

@@ -25,9 +25,10 @@ type Actual struct {
 
 // AgentState is one agent with all of its services, whoever owns them.
 type AgentState struct {
-	// Address is where it was asked: "10.0.0.1:8500".
+	// Address is where it was asked: "10.0.0.1:8500"; or the name of a dead node
+	// whose address another agent has now.
 	Address string
-	// Hosts are Marathon's names for it.
+	// Hosts are Marathon's names for it; none for such a node.
 	Hosts    []string
 	Node     consul.Node
 	Services []consul.Service
@@ -96,6 +97,7 @@ type Change struct {
 	node     string   // in the catalog, when its agent is dead
 	fallback bool     // registered on the main agent
 	suspects []string // apps to ask for before a key goes
+	gone     bool     // its app is
 	removal  Removal
 	register consul.Service
 	write    consul.KeyChange

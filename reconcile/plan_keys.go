@@ -118,7 +118,7 @@ func (c Change) drop(k consul.Key, w NameWant) Change {
 	case w.Verdict == Present:
 		c.removal, c.Why = LabelGone, []string{"label is not on the app"}
 	case w.Announced:
-		c.removal, c.Why = Announced, []string{"app is gone"}
+		c.removal, c.Why, c.gone = Announced, []string{"app is gone"}, true
 	default:
 		c.removal, c.Why, c.suspects = Missing, []string{"app is not in Marathon"}, w.Suspects
 	}

@@ -207,7 +207,7 @@ func (p *planner) occupied(a *AgentState, id string) bool {
 
 func (c Change) deregister(w Want) Change {
 	grounds, why := w.removal()
-	c.Op, c.removal, c.Why = Deregister, grounds, []string{why}
+	c.Op, c.removal, c.Why, c.gone = Deregister, grounds, []string{why}, w.Announced && w.Gone
 	return c
 }
 
@@ -242,7 +242,7 @@ func (p *planner) unregistered() {
 	}
 }
 
-// host is the name by which the agent's worker goes.
+// host is the name by which the agent's worker goes. A dead node may have none.
 func (a *AgentState) host() string { return a.Hosts[0] }
 
 // writesOnly is what of a plan needs no guard: services that are registered

@@ -184,14 +184,18 @@ func (policy Policy) tooMany(lost, owned int) bool {
 // tripsAway says whether too many tasks were lost within a minute: a partition of
 // Mesos does not stop tasks.
 func (policy Policy) tripsAway(p *Plan, recent map[string]bool) string {
-	lost := 0
+	more, still := 0, 0 // of the recent ones some may still be registered
 	for _, c := range p.Changes {
-		if c.removal == Away && !recent[c.Task] {
-			lost++
+		switch {
+		case c.removal != Away:
+		case recent[c.Task]:
+			still++
+		default:
+			more++
 		}
 	}
-	lost, owned := lost+len(recent), p.Services+len(recent)
-	if lost == len(recent) || !policy.tooMany(lost, owned) {
+	lost, owned := len(recent)+more, p.Services+len(recent)-still
+	if more == 0 || !policy.tooMany(lost, owned) {
 		return ""
 	}
 	return fmt.Sprintf("%d of %d tasks lost within a minute", lost, owned)
@@ -203,9 +207,10 @@ func (policy Policy) AllowAway(recent, owned int) bool {
 	return policy.Force || !policy.tooMany(recent+1, owned)
 }
 
-// Rejudge holds back of a plan that was made again, later in the same look, what
-// the policy held back the first time, for an app that was asked about one task has
-// told of all, and all unannounced removals that it did not let pass.
+// Rejudge holds back of a plan that was made again, later in the same look, all
+// unannounced removals that the policy did not let pass the first time, and what it
+// held back then: an app that was asked because of one task has told of all of them.
+// But what Marathon has answered 404 for goes.
 func (p *Plan) Rejudge(first Plan) {
 	passed, held := map[string]bool{}, map[string]bool{}
 	for _, c := range first.Changes {
@@ -216,7 +221,7 @@ func (p *Plan) Rejudge(first Plan) {
 	}
 	p.HeldWhy, p.confirmable = first.HeldWhy, first.confirmable
 	p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool {
-		hold := held[c.id()] || p.holdable(c) && !passed[c.id()]
+		hold := held[c.id()] && !c.gone || p.holdable(c) && !passed[c.id()]
 		if hold {
 			p.Held = append(p.Held, c)
 		}

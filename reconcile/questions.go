@@ -15,24 +15,34 @@ type question struct {
 	definition bool
 }
 
+// request is when and why a question is to be asked.
+type request struct {
+	// due is the earliest time for it: what failed has to wait.
+	due time.Time
+	// number tells it from earlier ones.
+	number int
+	// strange apps are not in the model: only a task's event has named them.
+	strange bool
+	// snapshot is set while a snapshot that serves for many apps is to answer it.
+	snapshot bool
+}
+
 // reading collects what has to be read of Marathon, each thing once, however
 // many events asked for it. Asking never waits.
 type reading struct {
-	mu sync.Mutex
-	// wanted is what is to be read, and the earliest time for each: what failed has
-	// to wait.
-	wanted map[question]time.Time
+	mu       sync.Mutex
+	wanted   map[question]request
+	requests int // the newest one's number
 	// inFlight is being read. A read that began before does not count: what is
 	// asked for meanwhile is wanted once more.
-	inFlight map[question]bool
+	inFlight map[question]request
 	// pauses are those of what failed when it was last read.
 	pauses map[question]*backoff.ExponentialBackOff
 	// contradicted are the pauses of apps whose last answer events contradict.
 	contradicted map[question]*backoff.ExponentialBackOff
 	// failures counts since all reads went well.
 	failures int
-	// rest is before when nothing is read, and alone before when no snapshot serves
-	// for many apps, however many are wanted.
+	// Until rest nothing is read; until alone strange apps are read one by one.
 	rest, alone time.Time
 	wake        chan struct{}
 	// count is how many apps were read since the last summary said so.
@@ -41,32 +51,46 @@ type reading struct {
 
 func newReading() *reading {
 	return &reading{
-		wanted: map[question]time.Time{}, inFlight: map[question]bool{},
+		wanted: map[question]request{}, inFlight: map[question]request{},
 		pauses: map[question]*backoff.ExponentialBackOff{}, contradicted: map[question]*backoff.ExponentialBackOff{},
 		wake: make(chan struct{}, 1),
 	}
 }
 
-func (r *reading) ask(apps []string, definitions []Version) {
-	if len(apps)+len(definitions) == 0 {
+// ask wants what events and answers have to know.
+func (r *reading) ask(e Effects) {
+	if len(e.Read)+len(e.ReadStrange)+len(e.Definitions) == 0 {
 		return
 	}
 	r.mu.Lock()
-	for _, id := range apps {
-		r.want(question{Version: Version{App: id}})
+	for _, id := range e.Read {
+		r.want(question{Version: Version{App: id}}, false)
 	}
-	for _, v := range definitions {
-		r.want(question{Version: v, definition: true})
+	for _, id := range e.ReadStrange {
+		r.want(question{Version: Version{App: id}}, true)
+	}
+	for _, v := range e.Definitions {
+		r.want(question{Version: v, definition: true}, false)
 	}
 	r.mu.Unlock()
 	nudge(r.wake)
 }
 
 // want has something read at once, unless it has failed and has to wait.
-func (r *reading) want(q question) {
-	if _, waits := r.wanted[q]; !waits || r.pauses[q] == nil {
-		r.wanted[q] = time.Time{}
+func (r *reading) want(q question, strange bool) {
+	before, waits := r.wanted[q]
+	w := request{strange: strange && (before.strange || !waits)}
+	if waits && r.pauses[q] != nil {
+		w.due = before.due
 	}
+	r.put(q, w)
+}
+
+// put makes a request the newest one.
+func (r *reading) put(q question, w request) {
+	r.requests++
+	w.number = r.requests
+	r.wanted[q] = w
 }
 
 // askAgain has apps read once more whose answers are contradicted by events that were
@@ -84,9 +108,11 @@ func (r *reading) askAgain(apps []string, now time.Time, limit time.Duration) {
 		if r.contradicted[q] == nil {
 			r.contradicted[q] = newBackoff(limit)
 		}
-		if _, waits := r.wanted[q]; !waits {
-			r.wanted[q] = now.Add(r.contradicted[q].NextBackOff())
+		w, waits := r.wanted[q]
+		if !waits {
+			w.due = now.Add(r.contradicted[q].NextBackOff())
 		}
+		r.put(q, w)
 	}
 	nudge(r.wake)
 }
@@ -98,68 +124,71 @@ const (
 	snapshotInstead = 50
 )
 
-// tooMany reports whether a snapshot is to serve for the apps that are wanted, but
-// for contradicted ones that wait: then they are not wanted any more. Once per
-// interval at most, for of apps that events name and Marathon does not show us no
-// snapshot tells.
+// tooMany reports whether a snapshot is to serve for the apps that are wanted. They
+// wait for it then, but no longer than the interval. Contradicted ones that wait
+// already do not count; and for strange ones alone there is one snapshot in that
+// time, for Marathon may hide them from us, and then no snapshot tells of them.
 func (r *reading) tooMany(now time.Time, interval time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var apps []question
-	for q, at := range r.wanted {
-		if pauses := r.contradicted[q] != nil && now.Before(at); !q.definition && !pauses {
-			apps = append(apps, q)
+	known := 0
+	for q, w := range r.wanted {
+		if q.definition || w.snapshot || r.contradicted[q] != nil && now.Before(w.due) {
+			continue
+		}
+		apps = append(apps, q)
+		if !w.strange {
+			known++
 		}
 	}
-	if len(apps) < snapshotInstead || now.Before(r.alone) {
+	if len(apps) < snapshotInstead || known < snapshotInstead && now.Before(r.alone) {
 		return false
 	}
 	r.alone = now.Add(interval)
 	for _, q := range apps {
-		delete(r.wanted, q)
-		delete(r.pauses, q)
+		w := r.wanted[q]
+		w.due, w.snapshot = r.alone, true
+		r.wanted[q] = w
 	}
 	return true
 }
 
-// handOver returns the apps that wait for a pause to end, after a failure or a
-// contradicted answer, and does not want them any more: a snapshot that is asked for
-// now answers for them. They must be given to served, or back to takeBack.
-func (r *reading) handOver(now time.Time) map[question]time.Time {
+// waiting returns the apps that wait, after a failure, a contradicted answer, or for a
+// snapshot: one that is asked for now answers for them.
+func (r *reading) waiting(now time.Time) map[question]request {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	waiting := map[question]time.Time{}
-	for q, at := range r.wanted {
-		if !q.definition && now.Before(at) {
-			waiting[q] = at
-			delete(r.wanted, q)
+	waiting := map[question]request{}
+	for q, w := range r.wanted {
+		if !q.definition && now.Before(w.due) {
+			waiting[q] = w
 		}
 	}
 	return waiting
 }
 
-// takeBack wants again what no snapshot has answered for.
-func (r *reading) takeBack(waiting map[question]time.Time) {
-	r.mu.Lock()
-	for q, at := range waiting {
-		if _, again := r.wanted[q]; !again {
-			r.wanted[q] = at
-		}
-	}
-	r.mu.Unlock()
-	nudge(r.wake)
-}
-
-// served forgets the pauses of what a snapshot has answered for.
-func (r *reading) served(waiting map[question]time.Time) {
+// served wants no more what a snapshot has answered for, unless it was asked for, or
+// read, meanwhile. It returns what answered does.
+func (r *reading) served(waiting map[question]request) (failures int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for q := range waiting {
-		if _, again := r.wanted[q]; !again && !r.inFlight[q] {
+	for q, was := range waiting {
+		if r.wanted[q].number == was.number {
+			delete(r.wanted, q)
 			delete(r.pauses, q)
 			delete(r.contradicted, q)
 		}
 	}
+	return r.over()
+}
+
+// over returns how many reads had failed when nothing that has failed is left, else 0.
+func (r *reading) over() (failures int) {
+	if len(r.pauses) == 0 {
+		failures, r.failures = r.failures, 0
+	}
+	return failures
 }
 
 // take returns what is to be read now, and when the next thing is due: zero when
@@ -168,13 +197,14 @@ func (r *reading) served(waiting map[question]time.Time) {
 func (r *reading) take(now time.Time) (due []question, next time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for q, at := range r.wanted {
-		at = latest(at, r.rest)
+	for q, w := range r.wanted {
+		at := latest(w.due, r.rest)
+		_, reading := r.inFlight[q]
 		switch {
-		case len(r.inFlight) == readsAtOnce || r.inFlight[q]:
+		case len(r.inFlight) == readsAtOnce || reading:
 		case !now.Before(at):
 			due = append(due, q)
-			r.inFlight[q] = true
+			r.inFlight[q] = w
 			delete(r.wanted, q)
 		case next.IsZero() || at.Before(next):
 			next = at
@@ -193,10 +223,7 @@ func (r *reading) answered(q question) (failures int) {
 	if _, again := r.wanted[q]; !again {
 		delete(r.contradicted, q)
 	}
-	if len(r.pauses) == 0 {
-		failures, r.failures = r.failures, 0
-	}
-	return failures
+	return r.over()
 }
 
 // failed ends a read that did not go well, and returns how many have failed. When
@@ -205,6 +232,7 @@ func (r *reading) answered(q question) (failures int) {
 func (r *reading) failed(q question, now time.Time, limit time.Duration) (failures int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	strange := r.inFlight[q].strange
 	delete(r.inFlight, q)
 	if r.pauses[q] == nil {
 		r.pauses[q] = newBackoff(limit)
@@ -212,7 +240,7 @@ func (r *reading) failed(q question, now time.Time, limit time.Duration) (failur
 			r.rest = now.Add(failureRest)
 		}
 	}
-	r.wanted[q] = now.Add(r.pauses[q].NextBackOff())
+	r.put(q, request{due: now.Add(r.pauses[q].NextBackOff()), strange: strange})
 	r.failures++
 	return r.failures
 }

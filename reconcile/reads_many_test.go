@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,13 +15,24 @@ import (
 // largeMarathon takes a while for a snapshot, which says what was true before.
 type largeMarathon struct {
 	*crier
-	takes time.Duration
+	takes atomic.Int64 // nanoseconds
 }
 
 func (m *largeMarathon) Apps(ctx context.Context) (marathon.Snapshot, error) {
 	s, err := m.crier.Apps(ctx)
-	time.Sleep(m.takes)
-	return s, err
+	select {
+	case <-ctx.Done():
+		return s, ctx.Err()
+	case <-time.After(time.Duration(m.takes.Load())):
+		return s, err
+	}
+}
+
+// connectLarge is connect with a Marathon whose snapshots take so long.
+func (x *town) connectLarge(takes time.Duration) {
+	m := &largeMarathon{crier: x.marathon}
+	x.connectTo(m)
+	m.takes.Store(int64(takes))
 }
 
 // While the tasks of very many apps start, each snapshot is contradicted by many: it
@@ -29,8 +41,7 @@ func TestLaunchOfManyAppsCostsFewSnapshots(t *testing.T) {
 	inTown(t, func(x *town) {
 		apps, ids := numberedApps(100)
 		x.marathon.apps = apps
-		x.connectTo(&largeMarathon{x.marathon, 2 * time.Second})
-		time.Sleep(2 * time.Second)
+		x.connectLarge(2 * time.Second)
 		x.Missed("undecodable")
 		before := x.marathon.count()
 		for i := range 6000 {
@@ -95,5 +106,75 @@ func TestSnapshotAnswersForWhatCouldNotBeRead(t *testing.T) {
 		if n := len(x.marathon.reads(hidden[0])); n != reads || n < 2 {
 			t.Errorf("asked for %d times until the next snapshot, and %d times in a day after it", reads, n-reads)
 		}
+	}, h1)
+}
+
+// A read that has failed is tried again after its pause, and not only when a snapshot
+// that takes long is there.
+func TestSlowSnapshotHoldsUpNoReadThatFailed(t *testing.T) {
+	inTown(t, func(x *town) {
+		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1")}
+		x.connectLarge(55 * time.Second)
+		x.marathon.set(func(m *crier) { m.apps, m.broken = append(m.apps, appOn(h1, "/new", "new.1")), []string{"/new"} })
+		x.tells(taskOn(h1, "/new", "new.1"))
+		time.Sleep(10 * time.Millisecond)
+		x.marathon.set(func(m *crier) { m.broken = nil })
+		x.Missed("undecodable")
+		time.Sleep(time.Second)
+		x.wants(h1, "a.1", "new.1")
+	}, h1)
+}
+
+// What is asked for after a snapshot began is read, also when it had failed before.
+func TestSnapshotAnswersForNothingThatCameLater(t *testing.T) {
+	inTown(t, func(x *town) {
+		x.marathon.apps = []marathon.App{appOn(h1, "/a")}
+		x.connectLarge(10 * time.Second)
+		x.marathon.set(func(m *crier) { m.broken = []string{"/a"} })
+		x.ends("/a")
+		time.Sleep(9 * time.Second) // its pauses are long by now
+		x.Missed("undecodable")
+		time.Sleep(10 * time.Millisecond)
+		x.marathon.set(func(m *crier) { m.apps, m.broken = []marathon.App{appOn(h1, "/a", "a.1")}, nil })
+		x.ends("/a")
+		time.Sleep(30 * time.Second)
+		x.wants(h1, "a.1")
+	}, h1)
+}
+
+// A deployment of very many apps that is over at once names them twice.
+func TestDeploymentOfManyAppsCostsSnapshots(t *testing.T) {
+	inTown(t, func(x *town) {
+		apps, ids := numberedApps(100)
+		x.marathon.apps = apps
+		x.connectLarge(50 * time.Millisecond)
+		before := x.marathon.count()
+		x.ends(ids...)
+		time.Sleep(100 * time.Millisecond)
+		x.Event(marathon.GroupChanged{Meta: marathon.Meta{Type: "group_change_success"}, Version: "d"})
+		time.Sleep(30 * time.Second)
+		if n := x.marathon.count() - before; n != 2 {
+			t.Errorf("%d snapshots, want one for each time", n)
+		}
+		for _, id := range ids {
+			x.wantsReads(id, 0, 0)
+		}
+	}, h1)
+}
+
+// Each outage of reads is told of, also when a snapshot has ended the one before.
+func TestNextOutageOfReadsIsTold(t *testing.T) {
+	inTown(t, func(x *town) {
+		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1")}
+		hidden := x.marathon.hides(2)
+		x.connect()
+		x.tells(taskOn(h1, hidden[0], "t.1"))
+		time.Sleep(time.Second)
+		x.Missed("undecodable")
+		time.Sleep(time.Hour)
+		x.says("work again", "", 1)
+		x.tells(taskOn(h1, hidden[1], "t.2"))
+		time.Sleep(500 * time.Millisecond)
+		x.says("cannot read", "no answer", 2)
 	}, h1)
 }

@@ -268,7 +268,7 @@ func TestFailedReadsAreToldOfNowAndThen(t *testing.T) {
 		if n < 11 || n > 40 {
 			t.Errorf("the app that cannot be read was asked for %d times in three minutes", n)
 		}
-		x.says("cannot read", "no answer", (n+9)/10)
+		x.says("cannot read", "no answer", 1+n/10)
 		x.says("work again", "", 0)
 		x.marathon.set(func(m *crier) { m.broken = nil })
 		time.Sleep(20 * time.Second)

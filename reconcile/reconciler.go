@@ -21,7 +21,8 @@ type Config struct {
 	// one a day. PollInterval is the time between them while it is down, and while
 	// something is held back.
 	SyncInterval, PollInterval time.Duration
-	// Patience is how long a resync waits for an agent before it is left out.
+	// Patience is how long a resync waits for an agent before it is left out, and
+	// for a write of keys to end.
 	Patience time.Duration
 	Log      zerolog.Logger
 }

@@ -86,7 +86,7 @@ func (p *player) carry(e Effects) {
 	for _, v := range e.Definitions {
 		p.carry(p.model.Define(v, p.define(v), false))
 	}
-	for _, id := range slices.Concat(e.Read, e.ReadAgain) {
+	for _, id := range slices.Concat(e.Read, e.ReadStrange, e.ReadAgain) {
 		app, isApp := p.app(id)
 		p.reads = append(p.reads, pendingRead{asked: p.model.Ask(), id: id, app: app, isApp: isApp, wait: p.delay})
 	}

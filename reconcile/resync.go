@@ -147,6 +147,7 @@ func (r *Reconciler) confirm(ctx context.Context, first Plan, actual Actual, h *
 		h.early(first)
 		r.mu.Lock()
 		r.desired.Miss(first.namedByServices(), time.Now())
+		r.desired.missing.stillAsked(apps, time.Now())
 		r.mu.Unlock()
 		// The plan that is made next compares everything that is not given yet.
 		then := func(e Effects) { r.carryAnswer(h.changed(e)) }
@@ -184,7 +185,7 @@ func (r *Reconciler) judge(actual Actual, empty bool) Plan {
 // included; empty when it told of no app at all. unread is what of it could not
 // be read, and is left as it is.
 func (r *Reconciler) snapshot(ctx context.Context) (empty bool, unread []Unread, err error) {
-	served := r.reading.handOver(time.Now())
+	waiting := r.reading.waiting(time.Now())
 	r.mu.Lock()
 	asked := r.desired.Ask()
 	r.mu.Unlock()
@@ -197,7 +198,6 @@ func (r *Reconciler) snapshot(ctx context.Context) (empty bool, unread []Unread,
 	if err != nil {
 		r.desired.Abandon(asked)
 		r.mu.Unlock()
-		r.reading.takeBack(served)
 		return false, nil, err
 	}
 	if info.FrameworkID != "" { // once known, an answer without it says nothing
@@ -205,19 +205,19 @@ func (r *Reconciler) snapshot(ctx context.Context) (empty bool, unread []Unread,
 	}
 	effects := r.desired.Replace(asked, s, time.Now())
 	r.mu.Unlock()
-	r.reading.served(served)
+	r.tellReadsWork(r.reading.served(waiting))
 	r.heard()
 	r.outdated.Store(false)
 	r.noteSnapshot(s)
 	for _, u := range s.Unreadable {
 		unread = append(unread, Unread{What: "app " + u.ID, Err: u.Err.Error()})
 	}
-	r.reading.ask(effects.Read, nil)
+	r.reading.ask(Effects{Read: effects.Read, ReadStrange: effects.ReadStrange})
 	r.reading.askAgain(effects.ReadAgain, time.Now(), r.config.PollInterval)
 	if err := r.define(ctx, effects.Definitions); err != nil {
 		r.config.Log.Warn().Err(err).Msg("cannot read the versions that some tasks run: their services stay as they are")
 		unread = append(unread, Unread{What: unreadVersions, Err: err.Error()})
-		r.reading.ask(nil, effects.Definitions)
+		r.reading.ask(Effects{Definitions: effects.Definitions})
 	}
 	return len(s.Apps)+len(s.Unreadable) == 0, unread, nil
 }

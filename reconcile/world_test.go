@@ -263,7 +263,7 @@ func (w *world) pass() {
 }
 
 func (w *world) carry(e Effects) {
-	for _, id := range slices.Concat(e.Read, e.ReadAgain) {
+	for _, id := range slices.Concat(e.Read, e.ReadStrange, e.ReadAgain) {
 		w.wanted[id] = true
 	}
 	for _, v := range e.Definitions {
