@@ -51,7 +51,6 @@ func (d *Desired) Replace(asked Ticket, s marathon.Snapshot, at time.Time) Effec
 	d.dropDefinitions()
 	d.readUnheard(asked, later, &out)
 	d.doubtGone(asked, at)
-	d.missing.prune(at)
 	return Effects{Read: out.Read, ReadStrange: out.ReadStrange, ReadAgain: out.ReadAgain, Definitions: out.Definitions}
 }
 

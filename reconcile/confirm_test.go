@@ -92,19 +92,42 @@ func TestFrameworkOnceKnownStaysKnown(t *testing.T) {
 }
 
 // An app that Marathon hides for days, and never says is gone, keeps its labels,
-// however many dashes its name has.
+// however many dashes its name has, and whatever else was wrong meanwhile.
 func TestHiddenAppKeepsItsLabels(t *testing.T) {
-	for _, name := range []string{manyDashes, "team-a"} {
-		t.Run(name, func(t *testing.T) {
-			inTown(t, func(x *town) {
-				x.config.SyncInterval = 5 * time.Minute
-				x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1"), appOn(h1, "/"+name)}
-				x.connect()
-				x.marathon.set(func(m *crier) { m.omits, m.broken = []string{"/" + name}, []string{"/" + name} })
-				time.Sleep(50 * time.Hour)
-				x.wantsKeys("a", name)
-			}, h1)
-		})
+	another := consul.Service{ID: "z.1", Name: "z", Tags: townOwner.Tags("/z"), Meta: map[string]string{consul.MetaFramework: "another"}}
+	for what, trouble := range map[string]func(x *town, begins bool){
+		"nothing else": func(*town, bool) {},
+		"another framework": func(x *town, begins bool) {
+			x.agents[h1].set(func(a *townAgent) {
+				if delete(a.services, "z.1"); begins {
+					a.services["z.1"] = another
+				}
+			})
+		},
+		"no app at all": func(x *town, begins bool) {
+			if begins {
+				x.marathon.set(func(m *crier) { m.omits = append([]string{"/a"}, m.omits...) })
+			} else {
+				x.marathon.set(func(m *crier) { m.omits = m.omits[1:] })
+			}
+		},
+	} {
+		for _, name := range []string{manyDashes, "team-a"} {
+			t.Run(what+", "+name, func(t *testing.T) {
+				inTown(t, func(x *town) {
+					x.config.SyncInterval = 5 * time.Minute
+					x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1"), appOn(h1, "/"+name)}
+					x.connect()
+					x.marathon.set(func(m *crier) { m.omits, m.broken = []string{"/" + name}, []string{"/" + name} })
+					trouble(x, true)
+					time.Sleep(25 * time.Hour)
+					x.wantsKeys("a", name)
+					trouble(x, false)
+					time.Sleep(25 * time.Hour)
+					x.wantsKeys("a", name)
+				}, h1)
+			})
+		}
 	}
 }
 

@@ -146,8 +146,8 @@
 // asked for while it is being read is read once more. Each app is read by itself,
 // so that one whose answer takes long delays no other; what failed is read again
 // after a pause of its own, or is told by the next snapshot. From 50 apps on, one
-// resync serves for all; if only tasks' events have named them, once per poll
-// interval, for Marathon may hide them from us.
+// resync serves for all; if only tasks' events gave cause for them, once per poll
+// interval, for Marathon may hide them from us, or more tasks may start meanwhile.
 //
 // # Tickets, journal, tombstones
 //
@@ -183,8 +183,8 @@
 //     - If an agent is silent, the catalog tells whether its node is dead. At the
 //     first resync, at every tenth, and when keys of ours belong to no app, it also
 //     names the other nodes that have services of ours; those are asked themselves.
-//     A dead one at whose address another agent answers has no worker, and so is
-//     looked for at every resync until nothing of ours is left there.
+//     A node at whose address another agent answers has no worker, and so is looked
+//     for at every resync until nothing of ours is left there.
 //     - Workers of hosts that nobody names and that have nothing of ours are
 //     retired; that of a silent agent only when Consul has forgotten its node
 //     (reapTime).

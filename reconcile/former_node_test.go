@@ -92,17 +92,29 @@ func TestHeldBackOnAFormerNodeGoesInTime(t *testing.T) {
 }
 
 // While a former node has another Marathon's service with our registration ID, no key
-// goes: it may be that Marathon's.
+// goes: it may be that Marathon's. Also when the node was found because of a key that
+// has an app now.
 func TestAnotherMarathonOnAFormerNodeKeepsItsKeys(t *testing.T) {
 	inTown(t, func(x *town) {
 		x.config.SyncInterval = 5 * time.Minute
 		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1")}
-		x.catalog.former = map[string]consul.Service{"z.1": {
-			ID: "z.1", Name: "z", Tags: townOwner.Tags("/z"), Meta: map[string]string{consul.MetaFramework: "theirs"},
-		}}
-		x.kv.keys[[2]string{"a", "theirs"}] = consul.Key{Service: "a", Label: "theirs", Value: "x", Flags: townOwner.Flags(), ModifyIndex: 1}
 		x.connect()
-		for _, role := range []string{"web", "api", "web", "api"} {
+		x.Missed("undecodable") // the second look of ten
+		time.Sleep(20 * time.Second)
+		x.catalog.set(func(c *townCatalog) {
+			c.former = map[string]consul.Service{"z.1": {
+				ID: "z.1", Name: "z", Tags: townOwner.Tags("/z"), Meta: map[string]string{consul.MetaFramework: "theirs"},
+			}}
+		})
+		x.hasKeys("orphan")
+		x.kv.mu.Lock()
+		x.kv.keys[[2]string{"a", "theirs"}] = consul.Key{Service: "a", Label: "theirs", Value: "x", Flags: townOwner.Flags(), ModifyIndex: 1}
+		x.kv.mu.Unlock()
+		x.Missed("undecodable")
+		time.Sleep(20 * time.Second)
+		x.marathon.set(func(m *crier) { m.apps = append(m.apps, appOn(h1, "/orphan")) })
+		x.ends("/orphan")
+		for _, role := range []string{"api", "web", "api", "web"} {
 			time.Sleep(6 * time.Minute)
 			x.marathon.set(func(m *crier) { m.apps[0].Labels = map[string]string{"role": role} })
 			x.ends("/a")

@@ -13,8 +13,8 @@ type Effects struct {
 	Tasks []Touch
 	// Names are the service names whose keys may have to change.
 	Names []string
-	// Read are apps to read, ReadStrange those that only a task's event has named,
-	// and Definitions those of old versions.
+	// Read are apps to read, ReadStrange those that only a task's event gives cause
+	// for, and Definitions those of old versions.
 	Read, ReadStrange []string
 	Definitions       []Version
 	// ReadAgain are apps to read once more, for events contradict what was read.
@@ -193,7 +193,7 @@ func (d *Desired) runs(a *appEntry, t marathon.Task, out *Effects) {
 	d.put(t)
 	out.touch(t)
 	if _, known := d.definitions[Version{t.AppID, t.Version}]; !known && !a.app.Runs(t.Version) {
-		d.read([]string{t.AppID}, out)
+		out.ReadStrange = append(out.ReadStrange, t.AppID)
 	}
 }
 

@@ -105,7 +105,7 @@ func TestTaskOfUnknownVersionIsReadFor(t *testing.T) {
 	d := knowing(newApp("/a"))
 	task := newTask("t1", "/a")
 	task.Version = "v2"
-	if e := d.Apply(changed(task), start); !slices.Equal(e.Read, []string{"/a"}) {
+	if e := d.Apply(changed(task), start); !slices.Equal(e.ReadStrange, []string{"/a"}) {
 		t.Errorf("effects %+v, want a read of /a", e)
 	}
 	wantVerdict(t, d, "t1", "/a", Untouched)

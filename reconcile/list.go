@@ -88,7 +88,10 @@ func (r *Reconciler) listAll(ctx context.Context, soFar *sight) Actual {
 	actual.Agents = r.retire(actual.Agents)
 	// A node without a host has no worker that looks at it every time.
 	hostless := slices.ContainsFunc(actual.Agents, func(a AgentState) bool { return len(a.Hosts) == 0 })
-	if !everywhere || actual.CatalogErr == nil && !hostless {
+	switch {
+	case hostless:
+		r.lookNumber = 0
+	case !everywhere || actual.CatalogErr == nil:
 		r.lookNumber = (r.lookNumber + 1) % everywhereEvery
 	}
 	return actual

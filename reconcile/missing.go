@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"consular/consul"
 )
 
 // missing are apps that a snapshot has omitted, unannounced, and that nobody has
@@ -11,7 +13,7 @@ import (
 // asked for before the keys of their name go.
 type missing map[string]map[string]time.Time
 
-// missingLife is how long a missing app is remembered.
+// missingLife is how long a missing app is remembered at least.
 const missingLife = 24 * time.Hour
 
 func (m missing) add(app string, at time.Time) {
@@ -33,23 +35,19 @@ func (m missing) remove(app string) bool {
 	return was
 }
 
-// prune forgets what has been missing for long, and nobody asked for: there is
-// nothing of it in Consul.
-func (m missing) prune(now time.Time) {
-	for _, apps := range m {
+// prune forgets the apps that have been missing for long, when these are all keys
+// there are and none is of their names. While there is one, to forget its app would
+// be to take it for nobody's.
+func (m missing) prune(keys []consul.Key, now time.Time) {
+	there := map[string]bool{}
+	for _, k := range keys {
+		there[k.Service] = true
+	}
+	for name, apps := range m {
 		for app, at := range apps {
-			if now.Sub(at) > missingLife {
+			if !there[name] && now.Sub(at) > missingLife {
 				m.remove(app)
 			}
-		}
-	}
-}
-
-// stillAsked keeps those of the apps that are missing: there is something of theirs.
-func (m missing) stillAsked(apps []string, at time.Time) {
-	for _, app := range apps {
-		if _, is := m[ServiceName(app)][app]; is {
-			m.add(app, at)
 		}
 	}
 }

@@ -25,8 +25,8 @@ type Actual struct {
 
 // AgentState is one agent with all of its services, whoever owns them.
 type AgentState struct {
-	// Address is where it was asked: "10.0.0.1:8500"; or the name of a dead node
-	// whose address another agent has now.
+	// Address is where it was asked: "10.0.0.1:8500"; or the name of a node
+	// whose address another agent has.
 	Address string
 	// Hosts are Marathon's names for it; none for such a node.
 	Hosts    []string

@@ -21,7 +21,7 @@ type request struct {
 	due time.Time
 	// number tells it from earlier ones.
 	number int
-	// strange apps are not in the model: only a task's event has named them.
+	// strange apps were named by tasks' events only, and by no deployment.
 	strange bool
 	// snapshot is set while a snapshot that serves for many apps is to answer it.
 	snapshot bool
@@ -42,7 +42,7 @@ type reading struct {
 	contradicted map[question]*backoff.ExponentialBackOff
 	// failures counts since all reads went well.
 	failures int
-	// Until rest nothing is read; until alone strange apps are read one by one.
+	// Until rest nothing is read; until alone no snapshot serves for strange apps.
 	rest, alone time.Time
 	wake        chan struct{}
 	// count is how many apps were read since the last summary said so.
@@ -110,7 +110,7 @@ func (r *reading) askAgain(apps []string, now time.Time, limit time.Duration) {
 		}
 		w, waits := r.wanted[q]
 		if !waits {
-			w.due = now.Add(r.contradicted[q].NextBackOff())
+			w.due, w.strange = now.Add(r.contradicted[q].NextBackOff()), true
 		}
 		r.put(q, w)
 	}
@@ -122,12 +122,14 @@ const (
 	readsAtOnce = 8
 	// snapshotInstead is from how many apps on one snapshot serves for all.
 	snapshotInstead = 50
+	// snapshotPatience is how long they wait for it at most: longer than it takes.
+	snapshotPatience = 2 * time.Minute
 )
 
-// tooMany reports whether a snapshot is to serve for the apps that are wanted. They
-// wait for it then, but no longer than the interval. Contradicted ones that wait
-// already do not count; and for strange ones alone there is one snapshot in that
-// time, for Marathon may hide them from us, and then no snapshot tells of them.
+// tooMany reports whether a snapshot is to serve for the apps that are wanted: then
+// they wait for it. Contradicted ones that wait already do not count; and for strange
+// ones alone there is one snapshot in each interval, for Marathon may hide them from
+// us, and then no snapshot tells of them.
 func (r *reading) tooMany(now time.Time, interval time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -148,7 +150,7 @@ func (r *reading) tooMany(now time.Time, interval time.Duration) bool {
 	r.alone = now.Add(interval)
 	for _, q := range apps {
 		w := r.wanted[q]
-		w.due, w.snapshot = r.alone, true
+		w.due, w.snapshot = now.Add(snapshotPatience), true
 		r.wanted[q] = w
 	}
 	return true
@@ -169,8 +171,8 @@ func (r *reading) waiting(now time.Time) map[question]request {
 }
 
 // served wants no more what a snapshot has answered for, unless it was asked for, or
-// read, meanwhile. It returns what answered does.
-func (r *reading) served(waiting map[question]request) (failures int) {
+// read, meanwhile. When nothing that has failed is left, the next failure is the first.
+func (r *reading) served(waiting map[question]request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for q, was := range waiting {
@@ -180,7 +182,7 @@ func (r *reading) served(waiting map[question]request) (failures int) {
 			delete(r.contradicted, q)
 		}
 	}
-	return r.over()
+	r.over()
 }
 
 // over returns how many reads had failed when nothing that has failed is left, else 0.

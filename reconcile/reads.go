@@ -48,7 +48,9 @@ func (r *Reconciler) readAsked(ctx context.Context, q question) {
 	case ctx.Err() != nil:
 		return
 	case err == nil:
-		r.tellReadsWork(r.reading.answered(q))
+		if n := r.reading.answered(q); n > 0 {
+			r.config.Log.Info().Int("attempt", n+1).Msg("reads of apps work again")
+		}
 	default:
 		n := r.reading.failed(q, time.Now(), r.config.PollInterval)
 		if loud(n) {

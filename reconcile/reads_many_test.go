@@ -38,22 +38,29 @@ func (x *town) connectLarge(takes time.Duration) {
 // While the tasks of very many apps start, each snapshot is contradicted by many: it
 // is not asked for again and again.
 func TestLaunchOfManyAppsCostsFewSnapshots(t *testing.T) {
-	inTown(t, func(x *town) {
-		apps, ids := numberedApps(100)
-		x.marathon.apps = apps
-		x.connectLarge(2 * time.Second)
-		x.Missed("undecodable")
-		before := x.marathon.count()
-		for i := range 6000 {
-			task := taskOn(h1, ids[i%100], fmt.Sprint("t.", i))
-			x.marathon.set(func(m *crier) { m.apps[i%100].Tasks = append(m.apps[i%100].Tasks[:i/100:i/100], task) })
-			x.tells(task)
-			time.Sleep(10 * time.Millisecond)
+	for _, version := range []string{"v1", "v0"} { // that of the app, and one that has to be asked for
+		for _, takes := range []time.Duration{0, 300 * time.Millisecond} {
+			t.Run(fmt.Sprint(version, takes), func(t *testing.T) {
+				inTown(t, func(x *town) {
+					apps, ids := numberedApps(100)
+					x.marathon.apps, x.marathon.appTakes = apps, takes
+					x.connectLarge(2 * time.Second)
+					x.Missed("undecodable")
+					before := x.marathon.count()
+					for i := range 6000 {
+						task := taskOn(h1, ids[i%100], fmt.Sprint("t.", i))
+						task.Version = version
+						x.marathon.set(func(m *crier) { m.apps[i%100].Tasks = append(m.apps[i%100].Tasks[:i/100:i/100], task) })
+						x.tells(task)
+						time.Sleep(10 * time.Millisecond)
+					}
+					if n := x.marathon.count() - before; n > 6 {
+						t.Errorf("%d snapshots in a minute in which nothing but tasks started", n)
+					}
+				}, h1)
+			})
 		}
-		if n := x.marathon.count() - before; n > 6 {
-			t.Errorf("%d snapshots in a minute in which nothing but tasks started", n)
-		}
-	}, h1)
+	}
 }
 
 // hides makes so many apps that Marathon shows neither in a snapshot nor alone, as it
@@ -142,24 +149,27 @@ func TestSnapshotAnswersForNothingThatCameLater(t *testing.T) {
 	}, h1)
 }
 
-// A deployment of very many apps that is over at once names them twice.
+// A deployment of very many apps that is over at once names them twice. However long
+// a snapshot takes, none of them is read beside it.
 func TestDeploymentOfManyAppsCostsSnapshots(t *testing.T) {
-	inTown(t, func(x *town) {
-		apps, ids := numberedApps(100)
-		x.marathon.apps = apps
-		x.connectLarge(50 * time.Millisecond)
-		before := x.marathon.count()
-		x.ends(ids...)
-		time.Sleep(100 * time.Millisecond)
-		x.Event(marathon.GroupChanged{Meta: marathon.Meta{Type: "group_change_success"}, Version: "d"})
-		time.Sleep(30 * time.Second)
-		if n := x.marathon.count() - before; n != 2 {
-			t.Errorf("%d snapshots, want one for each time", n)
-		}
-		for _, id := range ids {
-			x.wantsReads(id, 0, 0)
-		}
-	}, h1)
+	for _, takes := range []time.Duration{50 * time.Millisecond, 40 * time.Second} {
+		inTown(t, func(x *town) {
+			apps, ids := numberedApps(100)
+			x.marathon.apps = apps
+			x.connectLarge(takes)
+			before := x.marathon.count()
+			x.ends(ids...)
+			time.Sleep(100 * time.Millisecond)
+			x.Event(marathon.GroupChanged{Meta: marathon.Meta{Type: "group_change_success"}, Version: "d"})
+			time.Sleep(3 * time.Minute)
+			if n := x.marathon.count() - before; n != 2 {
+				t.Errorf("%d snapshots, want one for each time", n)
+			}
+			for _, id := range ids {
+				x.wantsReads(id, 0, 0)
+			}
+		}, h1)
+	}
 }
 
 // Each outage of reads is told of, also when a snapshot has ended the one before.
@@ -172,7 +182,7 @@ func TestNextOutageOfReadsIsTold(t *testing.T) {
 		time.Sleep(time.Second)
 		x.Missed("undecodable")
 		time.Sleep(time.Hour)
-		x.says("work again", "", 1)
+		x.says("work again", "", 0) // a snapshot is no read of an app
 		x.tells(taskOn(h1, hidden[1], "t.2"))
 		time.Sleep(500 * time.Millisecond)
 		x.says("cannot read", "no answer", 2)

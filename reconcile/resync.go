@@ -128,6 +128,11 @@ func (r *Reconciler) plan(ctx context.Context, h *handOut) (Plan, error) {
 		h.early(plan)
 	})
 	actual.Unread = unread
+	if actual.KeysErr == nil {
+		r.mu.Lock()
+		r.desired.missing.prune(actual.Keys, time.Now())
+		r.mu.Unlock()
+	}
 	plan := r.judge(actual, empty)
 	if !r.config.Force {
 		plan = r.confirm(ctx, plan, actual, h)
@@ -147,7 +152,6 @@ func (r *Reconciler) confirm(ctx context.Context, first Plan, actual Actual, h *
 		h.early(first)
 		r.mu.Lock()
 		r.desired.Miss(first.namedByServices(), time.Now())
-		r.desired.missing.stillAsked(apps, time.Now())
 		r.mu.Unlock()
 		// The plan that is made next compares everything that is not given yet.
 		then := func(e Effects) { r.carryAnswer(h.changed(e)) }
@@ -205,7 +209,7 @@ func (r *Reconciler) snapshot(ctx context.Context) (empty bool, unread []Unread,
 	}
 	effects := r.desired.Replace(asked, s, time.Now())
 	r.mu.Unlock()
-	r.tellReadsWork(r.reading.served(waiting))
+	r.reading.served(waiting)
 	r.heard()
 	r.outdated.Store(false)
 	r.noteSnapshot(s)

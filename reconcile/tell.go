@@ -39,13 +39,6 @@ func (r *Reconciler) notePorts(app marathon.App) {
 	}
 }
 
-// tellReadsWork says that reads go well again, if so many had failed.
-func (r *Reconciler) tellReadsWork(failures int) {
-	if failures > 0 {
-		r.config.Log.Info().Int("attempt", failures+1).Msg("reads of apps work again")
-	}
-}
-
 // tell logs what the operator has to know of a plan: each thing once.
 func (r *Reconciler) tell(p *Plan) {
 	for _, c := range p.Conflicts {

@@ -157,8 +157,12 @@ func (m *crier) Apps(context.Context) (marathon.Snapshot, error) {
 	return marathon.Snapshot{Apps: shown}, nil
 }
 
-func (m *crier) App(_ context.Context, id string) (marathon.App, error) {
-	time.Sleep(m.appTakes)
+func (m *crier) App(ctx context.Context, id string) (marathon.App, error) {
+	select {
+	case <-ctx.Done():
+		return marathon.App{}, ctx.Err()
+	case <-time.After(m.appTakes):
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.asked[id] = append(m.asked[id], time.Now())
