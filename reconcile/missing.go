@@ -39,6 +39,9 @@ func (m missing) remove(app string) bool {
 // there are and none is of their names. While there is one, to forget its app would
 // be to take it for nobody's.
 func (m missing) prune(keys []consul.Key, now time.Time) {
+	if len(m) == 0 {
+		return // nearly always, and there may be very many keys
+	}
 	there := map[string]bool{}
 	for _, k := range keys {
 		there[k.Service] = true

@@ -39,7 +39,10 @@ func (p *planner) traceKeys() {
 	}
 	for i := range p.Changes {
 		c := &p.Changes[i]
-		if apps := named[c.Service]; apps != nil && c.Op == Delete && c.removal == Missing {
+		if c.Op != Delete || c.removal != Missing {
+			continue
+		}
+		if apps := named[c.Service]; apps != nil {
 			c.suspects = apps
 		}
 	}

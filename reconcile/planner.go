@@ -207,7 +207,7 @@ func (p *planner) occupied(a *AgentState, id string) bool {
 
 func (c Change) deregister(w Want) Change {
 	grounds, why := w.removal()
-	c.Op, c.removal, c.Why, c.gone = Deregister, grounds, []string{why}, w.Announced && w.Gone
+	c.Op, c.removal, c.Why, c.gone = Deregister, grounds, []string{why}, w.Gone
 	return c
 }
 
