@@ -15,7 +15,7 @@ import (
 )
 
 // version is that of Consul in testdata/consul/go.mod.
-const version = "1.22.7"
+const version = "1.14.11"
 
 const (
 	lockEvery     = 200 * time.Millisecond
@@ -117,7 +117,7 @@ func goBuild(ctx context.Context, module, binary string, progress io.Writer) err
 	cmd.WaitDelay = time.Second // for compilers that outlive an interrupted go
 	// The caller's flags are for his module: -mod=vendor would fail here.
 	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")
-	fmt.Fprintf(progress, "building Consul %s, about six minutes, once\n", version)
+	fmt.Fprintf(progress, "building Consul %s, about four minutes, once\n", version)
 	stop := every(progressEvery, func(since time.Duration) {
 		fmt.Fprintf(progress, "still building Consul, %s\n", since.Round(time.Second))
 	})
