@@ -156,7 +156,7 @@ func command(do func(context.Context, program) error) cli.ActionFunc {
 
 func runCommand(ctx context.Context, p program) error {
 	p.log.Info().Str("version", version()).Str("marathon", p.ShownMasters()).Str("consul", p.ShownConsul()).
-		Str("registration_id", p.Reconcile.Owner.RegistrationID).Msg("consular starts")
+		Str("registration_id", p.Reconcile.Translation.Owner.RegistrationID).Msg("consular starts")
 	r, err := p.Reconciler(p.log)
 	if err != nil {
 		return err
@@ -187,21 +187,21 @@ func (h handler) Missed(gap stream.Gap)       { h.Reconciler.Missed(string(gap.C
 func (h handler) Disconnected(gap stream.Gap) { h.Reconciler.Disconnected(string(gap.Cause)) }
 
 func syncCommand(ctx context.Context, p program) error {
-	p.Reconcile.Force, p.Reconcile.Adopt = p.Bool("force"), p.Bool("adopt")
+	p.Reconcile.Policy.Force, p.Reconcile.Translation.Adopt = p.Bool("force"), p.Bool("adopt")
 	if former := p.String("adopt-from"); former != "" {
 		if err := consul.CheckRegistrationID(former); err != nil {
 			return fmt.Errorf("--adopt-from: %w", err)
 		}
-		p.Reconcile.Former = &consul.Owner{RegistrationID: former}
+		p.Reconcile.Translation.Former = &consul.Owner{RegistrationID: former}
 	}
 	return syncOnce(ctx, p)
 }
 
 func removeCommand(ctx context.Context, p program) error {
 	if !p.Bool("force") {
-		return fmt.Errorf("remove would remove all services and keys of registration ID %q: say remove --force", p.Reconcile.Owner.RegistrationID)
+		return fmt.Errorf("remove would remove all services and keys of registration ID %q: say remove --force", p.Reconcile.Translation.Owner.RegistrationID)
 	}
-	p.Reconcile.Force = true
+	p.Reconcile.Policy.Force = true
 	return syncOnce(ctx, p)
 }
 

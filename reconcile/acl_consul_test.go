@@ -260,7 +260,7 @@ func TestEveryMissingRuleIsNamed(t *testing.T) {
 	})
 	t.Run("no token", func(t *testing.T) {
 		g.drift(full)
-		g.wantRefused(t, "no token was sent", "anonymous token lacks permission 'agent:read'", []string{services, keys})
+		g.wantRefused(t, "no token was sent", "lacks permission 'agent:read'", []string{services, keys})
 	})
 	g.useToken(full)
 	if _, log, clean := g.sync(file...); !clean {

@@ -112,7 +112,7 @@ func TestChaosIsTheSameForASeed(t *testing.T) {
 // chaos makes things happen. What it does follows from its seed and from what
 // the simulator is, never from what consular does.
 type chaos struct {
-	*bridge
+	*streamEnv
 	random *rand.Rand
 	memory *memory
 	// restart ends consular and starts another.
@@ -139,9 +139,9 @@ type chaos struct {
 
 var chaosHosts = []string{"127.0.0.2", "127.0.0.3", "127.0.0.4"}
 
-// newChaos sets the scene: three masters, three hosts, some apps, consular. The
+// newChaos sets the env: three masters, three hosts, some apps, consular. The
 // seed also decides which Marathon it is, and how consular is told to work.
-func newChaos(t testing.TB, seed uint64) (*bridge, *chaos) {
+func newChaos(t testing.TB, seed uint64) (*streamEnv, *chaos) {
 	random := rand.New(rand.NewPCG(seed, 7))
 	config := simulator.Config{
 		Seed: seed, Hosts: chaosHosts, Manual: true, Shuffle: true,
@@ -157,12 +157,12 @@ func newChaos(t testing.TB, seed uint64) (*bridge, *chaos) {
 	if *chaosConsul {
 		config.Hosts = hostsOf(theCluster(t).Clients())
 	}
-	b := newBridge(t, 3, config)
-	c.bridge = b
+	b := newStreamEnv(t, 3, config)
+	c.streamEnv = b
 	b.idle, b.maxEvent = time.Second, 64<<10
 	silentDrops := random.IntN(3) == 0
 	b.configure = func(r *reconcile.Config) {
-		r.PollInterval, r.Confirm = time.Second, 3*time.Second
+		r.PollInterval, r.Policy.Confirm = time.Second, 3*time.Second
 		if silentDrops {
 			r.SyncInterval = 2 * time.Second
 		}

@@ -11,6 +11,7 @@ import (
 	"consular/consul"
 	"consular/marathon/simulator"
 	"consular/reconcile"
+	"consular/reconcile/desired"
 )
 
 // Two apps of one name on real Consul: /a/b was there first, /a-b comes later. Their
@@ -25,17 +26,17 @@ func newcomer() simulator.App {
 }
 
 // quarantining is what Marathon says should be there, without one app.
-func (s *scene) quarantining(app simulator.App) picture {
+func (s *env) quarantining(app simulator.App) snapshot {
 	want := s.desired()
 	maps.DeleteFunc(want.services, func(_ string, x consul.Service) bool { return x.Meta[consul.MetaApp] == app.ID })
 	for label := range app.Labels {
-		delete(want.keys, s.prefix+"/"+reconcile.ServiceName(app.ID)+"/"+label)
+		delete(want.keys, s.prefix+"/"+desired.ServiceName(app.ID)+"/"+label)
 	}
 	return want
 }
 
 // quarantines waits until Consul is right but for the app, which is not in it.
-func (s *scene) quarantines(app simulator.App) {
+func (s *env) quarantines(app simulator.App) {
 	s.t.Helper()
 	eventually(s.t, "all but "+app.ID+" is in Consul", func() string {
 		return s.actual().diff(s.quarantining(app))
@@ -43,17 +44,17 @@ func (s *scene) quarantines(app simulator.App) {
 }
 
 // wantClash checks what plan shows of the one clash.
-func (s *scene) wantClash() {
+func (s *env) wantClash() {
 	s.t.Helper()
 	plan := s.plan()
-	want := []reconcile.Clash{{Name: "a-b", Apps: []string{"/a-b", "/a/b"}, Incumbent: "/a/b"}}
+	want := []desired.Clash{{Name: "a-b", Apps: []string{"/a-b", "/a/b"}, Incumbent: "/a/b"}}
 	if !reflect.DeepEqual(plan.Clashes, want) || plan.InSync() || len(plan.Changes) > 0 {
 		s.t.Errorf("plan: clashes %+v, in sync %t, changes %v; want %+v, drift and none", plan.Clashes, plan.InSync(), whys(plan), want)
 	}
 }
 
 // releases destroys the incumbent, and waits until the newcomer has its place.
-func (s *scene) releases() {
+func (s *env) releases() {
 	s.t.Helper()
 	must(s.t, s.marathon.Destroy("/a/b"))
 	began := time.Now()
@@ -68,7 +69,7 @@ func (s *scene) releases() {
 
 // listens waits until a consular that was just started has made the resync of its
 // stream: from now on it hears everything.
-func (s *scene) listens() {
+func (s *env) listens() {
 	s.t.Helper()
 	eventually(s.t, "a resync for connect", func() string {
 		if n := s.log.resyncs("connect"); n == 0 {
@@ -79,7 +80,7 @@ func (s *scene) listens() {
 }
 
 // registered counts the registrations of an app's tasks that the log tells of.
-func (s *scene) registered(app string) int {
+func (s *env) registered(app string) int {
 	n := 0
 	for line := range strings.Lines(s.log.String()) {
 		if containsAll(line, []string{fmt.Sprintf(`"app":%q`, app), `"message":"registered"`}) {
@@ -90,7 +91,7 @@ func (s *scene) registered(app string) int {
 }
 
 func TestNewcomerHeardOfIsQuarantined(t *testing.T) {
-	s := newScene(t, theCluster(t))
+	s := newEnv(t, theCluster(t))
 	must(t, s.marathon.Create(incumbent()))
 	s.run(s.consular(func(c *reconcile.Config) { c.PollInterval = time.Hour }))
 	s.listens()
@@ -115,7 +116,7 @@ func TestNewcomerHeardOfIsQuarantined(t *testing.T) {
 // A task in quarantine that is in Consul all the same, by somebody's hand, stays
 // as it is while it runs, and goes when it ends.
 func TestQuarantinedTaskThatEnds(t *testing.T) {
-	s := newScene(t, theCluster(t))
+	s := newEnv(t, theCluster(t))
 	must(t, s.marathon.Create(incumbent()))
 	s.run(s.consular(func(c *reconcile.Config) { c.SyncInterval = 200 * time.Millisecond }))
 	s.converges()
@@ -144,7 +145,7 @@ func TestQuarantinedTaskThatEnds(t *testing.T) {
 }
 
 func TestNewcomerFoundAtASnapshotIsQuarantined(t *testing.T) {
-	s := newScene(t, theCluster(t))
+	s := newEnv(t, theCluster(t))
 	must(t, s.marathon.Create(incumbent()))
 	s.sync()
 	s.want()

@@ -16,7 +16,7 @@ import (
 )
 
 // byHand registers a service as people do, on any agent.
-func (s *scene) byHand(host string, x consul.Service) {
+func (s *env) byHand(host string, x consul.Service) {
 	s.t.Helper()
 	must(s.t, s.agents()[host].ServiceRegister(&api.AgentServiceRegistration{
 		ID: x.ID, Name: x.Name, Address: x.Address, Port: x.Port, Tags: x.Tags, Meta: x.Meta,
@@ -25,7 +25,7 @@ func (s *scene) byHand(host string, x consul.Service) {
 
 func TestDriftIsNamedAndRepaired(t *testing.T) {
 	dev := theCluster(t)
-	s := newScene(t, dev)
+	s := newEnv(t, dev)
 	must(t, s.marathon.Create(web("/shop/web", 6)))
 	s.sync()
 	flags := consul.Owner{RegistrationID: s.id}.Flags()
@@ -84,7 +84,7 @@ func TestTwoNamesOfOneAgentAreNoDrift(t *testing.T) {
 	dev := theCluster(t)
 	agent := dev.Clients()[0]
 	second := secondName(t, agent.Host, agent.URL().Host)
-	s := newScene(t, dev, simulator.Config{Hosts: []string{agent.Host, second}})
+	s := newEnv(t, dev, simulator.Config{Hosts: []string{agent.Host, second}})
 	must(t, s.marathon.Create(web("/web", 4)))
 	if _, sum := s.sync(); sum.Registered != 4 || !sum.Clean() {
 		t.Errorf("first sync: %s", sum.String())

@@ -52,13 +52,13 @@ func TestBothSidesAreDriven(t *testing.T) {
 func drive(t *testing.T, seed uint64) {
 	dev := theCluster(t)
 	d := driver{
-		scene:  newScene(t, dev, simulator.Config{Seed: seed, TaskKilling: seed%2 == 0, Hosts: hostsOf(dev.Clients())}),
+		env:    newEnv(t, dev, simulator.Config{Seed: seed, TaskKilling: seed%2 == 0, Hosts: hostsOf(dev.Clients())}),
 		random: rand.New(rand.NewPCG(seed, 5)), dead: map[string]bool{}, disowned: map[string]bool{},
 	}
 	d.timeout = 2 * time.Second
 	fallback := d.random.IntN(2) == 0
 	d.configure = func(c *reconcile.Config) {
-		c.SyncInterval, c.Confirm, c.Fallback = time.Second, time.Second, fallback
+		c.SyncInterval, c.Policy.Confirm, c.Fallback = time.Second, time.Second, fallback
 	}
 	foreign := d.foreign()
 	// No time confirms that a Marathon without a single app is true.
@@ -84,7 +84,7 @@ const lasting = "/lasting"
 
 // driver does random things to both sides of a consular that runs.
 type driver struct {
-	*scene
+	*env
 	random  *rand.Rand
 	running *running
 	// told is what was done so far, and serial numbers what was made for it.
@@ -211,7 +211,7 @@ func (d *driver) revive() {
 }
 
 // settles waits until Consul is what it should be.
-func (d *driver) settles(foreign picture) {
+func (d *driver) settles(foreign snapshot) {
 	want := d.desired().and(foreign)
 	wrong := "never looked"
 	ticker := time.NewTicker(50 * time.Millisecond)

@@ -14,7 +14,7 @@ import (
 // when the leader is dead the other one serves.
 func TestTaskEra(t *testing.T) {
 	dev := theCluster(t)
-	b := newBridge(t, 2, simulator.Config{
+	b := newStreamEnv(t, 2, simulator.Config{
 		Hosts: hostsOf(dev.Clients()), TaskEra: true, TaskKilling: true, Heartbeat: 200 * time.Millisecond,
 	})
 	leader, standby, _ := strings.Cut(b.urls, ",")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"consular/consul"
+	"consular/reconcile/plan"
 )
 
 // Agent is one Consul agent, as consul.Agent is.
@@ -28,45 +30,22 @@ type Agent interface {
 // fleet is all agents: one worker for each host that Marathon has named, one
 // node for each agent that they turn out to be.
 type fleet struct {
-	// employ makes the worker for a host.
-	employ func(host string) (*agentWorker, error)
-	// patience is how long a look at an agent may take.
+	// newWorker makes the worker for a host.
+	newWorker func(host string) (*agentWorker, error)
+	// patience is how long listing an agent may take.
 	patience time.Duration
-	// run starts a worker; nil while nothing is to be written.
-	run func(*agentWorker)
+	// start starts a worker; nil while nothing is to be written.
+	start func(*agentWorker)
 
 	mu      sync.Mutex
 	workers map[string]*agentWorker
 	nodes   map[string]*node
 }
 
-// node is one agent, whatever it is called: what we know is registered there.
-// Who holds its turn may read, write and change have.
-type node struct {
-	turn
-	id string
-	// have is what was listed, and what we have written since.
-	have map[string]consul.Service
-	// listed is false before the first listing and after a failure.
-	listed bool
+// newFleet returns a fleet without agents.
+func newFleet(newWorker func(host string) (*agentWorker, error), patience time.Duration) *fleet {
+	return &fleet{newWorker: newWorker, patience: patience, workers: map[string]*agentWorker{}, nodes: map[string]*node{}}
 }
-
-// turn is had by one at a time.
-type turn chan struct{}
-
-func newTurn() turn { return make(turn, 1) }
-
-// take waits until it is free, or ctx ends.
-func (t turn) take(ctx context.Context) error {
-	select {
-	case t <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (t turn) release() { <-t }
 
 // worker returns the worker for a host, and starts it at first sight.
 func (f *fleet) worker(host string) (*agentWorker, error) {
@@ -75,13 +54,13 @@ func (f *fleet) worker(host string) (*agentWorker, error) {
 	if w := f.workers[host]; w != nil {
 		return w, nil
 	}
-	w, err := f.employ(host)
+	w, err := f.newWorker(host)
 	if err != nil {
 		return nil, fmt.Errorf("agent of host %s: %w", host, err)
 	}
 	f.workers[host] = w
-	if f.run != nil {
-		f.run(w)
+	if f.start != nil {
+		f.start(w)
 	}
 	return w, nil
 }
@@ -100,12 +79,12 @@ func (f *fleet) put(host string, j job) error {
 }
 
 // open starts all workers, those to come included.
-func (f *fleet) open(run func(*agentWorker)) {
+func (f *fleet) open(start func(*agentWorker)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.run = run
-	for _, host := range sortedKeys(f.workers) {
-		run(f.workers[host])
+	f.start = start
+	for _, host := range slices.Sorted(maps.Keys(f.workers)) {
+		start(f.workers[host])
 	}
 }
 
@@ -113,7 +92,7 @@ func (f *fleet) open(run func(*agentWorker)) {
 func (f *fleet) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.run = nil
+	f.start = nil
 }
 
 // retire ends the worker of a host that nobody names any more.
@@ -139,12 +118,12 @@ func (f *fleet) retire(host string) {
 
 // silentFor returns how long a host's agent has not answered; 0 when it does.
 func (f *fleet) silentFor(host string) time.Duration {
-	w := f.existing(host)
+	w := f.workerIf(host)
 	if w == nil {
 		return 0
 	}
-	if silent := w.silent.Load(); silent != nil {
-		return time.Since(silent.since)
+	if outage := w.outage.Load(); outage != nil {
+		return time.Since(outage.since)
 	}
 	return 0
 }
@@ -155,23 +134,23 @@ func (f *fleet) node(id string) *node {
 	defer f.mu.Unlock()
 	n := f.nodes[id]
 	if n == nil {
-		n = &node{turn: newTurn(), id: id}
+		n = newNode(id)
 		f.nodes[id] = n
 	}
 	return n
 }
 
-// of returns the node that a host turned out to be; nil while it is not known.
-func (f *fleet) of(host string) *node {
-	w := f.existing(host)
+// nodeOf returns the node that a host turned out to be; nil while it is not known.
+func (f *fleet) nodeOf(host string) *node {
+	w := f.workerIf(host)
 	if w == nil {
 		return nil
 	}
 	return w.node.Load()
 }
 
-// existing returns the worker for a host; nil when there is none yet.
-func (f *fleet) existing(host string) *agentWorker {
+// workerIf returns the worker for a host; nil when there is none yet.
+func (f *fleet) workerIf(host string) *agentWorker {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.workers[host]
@@ -181,57 +160,57 @@ func (f *fleet) existing(host string) *agentWorker {
 func (f *fleet) hosts() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return sortedKeys(f.workers)
+	return slices.Sorted(maps.Keys(f.workers))
 }
 
-// looksAtOnce bounds how many agents are listed at once: enough for black holes
+// listsAtOnce bounds how many agents are listed at once: enough for black holes
 // to delay nobody, and few enough for a process's descriptors.
-const looksAtOnce = 256
+const listsAtOnce = 256
 
-// survey lists the agents of all the hosts, all at once, and tells seen of each
+// listAgents lists the agents of all the hosts, all at once, and tells listed of each
 // as soon as it is known.
-func (f *fleet) survey(ctx context.Context, hosts []string, seen func(AgentState)) {
+func (f *fleet) listAgents(ctx context.Context, hosts []string, listed func(plan.Agent)) {
 	var all errgroup.Group
-	all.SetLimit(looksAtOnce)
+	all.SetLimit(listsAtOnce)
 	for _, host := range hosts {
 		all.Go(func() error {
-			seen(f.look(ctx, host))
+			listed(f.list(ctx, host))
 			return nil
 		})
 	}
-	_ = all.Wait() // a look's error is part of what was seen
+	_ = all.Wait() // an error is part of what is told of an agent
 }
 
-// look lists one host's agent. One that does not answer within patience is left
+// list lists one host's agent. One that does not answer within patience is left
 // out, and left to its worker, which finds out when it is back.
-func (f *fleet) look(ctx context.Context, host string) AgentState {
+func (f *fleet) list(ctx context.Context, host string) plan.Agent {
 	ctx, cancel := context.WithTimeout(ctx, f.patience)
 	defer cancel()
-	state := AgentState{Hosts: []string{host}, Address: host}
+	agent := plan.Agent{Hosts: []string{host}, Address: host}
 	w, err := f.worker(host)
 	if err != nil {
-		state.Err = err
-		return state
+		agent.Err = err
+		return agent
 	}
-	state.Address, state.Main = w.agent.Address(), host == mainHost
-	if state.Err = w.leftAlone(); state.Err == nil {
-		state.Node, state.Services, state.Err = w.list(ctx)
-		if state.Err != nil {
-			w.fellSilent(state.Err)
+	agent.Address, agent.Main = w.agent.Address(), host == mainHost
+	if agent.Err = w.backingOff(); agent.Err == nil {
+		agent.Node, agent.Services, agent.Err = w.list(ctx)
+		if agent.Err != nil {
+			w.markDown(agent.Err)
 			w.queue.put(job{cause: cause{name: "resync"}})
 		}
 	}
-	state.Unreachable = consul.Unreachable(state.Err)
-	return state
+	agent.Unreachable = consul.Unreachable(agent.Err)
+	return agent
 }
 
-// oneForEachNode makes one state of those that are the same agent.
-func oneForEachNode(states []AgentState) []AgentState {
-	slices.SortStableFunc(states, func(a, b AgentState) int {
+// oneForEachNode makes one of those that are the same agent.
+func oneForEachNode(agents []plan.Agent) []plan.Agent {
+	slices.SortStableFunc(agents, func(a, b plan.Agent) int {
 		return cmp.Or(cmp.Compare(a.Node.ID, b.Node.ID), cmp.Compare(a.Address, b.Address))
 	})
-	var nodes []AgentState
-	for _, s := range states {
+	var nodes []plan.Agent
+	for _, s := range agents {
 		last := len(nodes) - 1
 		if last >= 0 && s.Err == nil && nodes[last].Err == nil && nodes[last].Node.ID == s.Node.ID {
 			nodes[last].Hosts = append(nodes[last].Hosts, s.Hosts...)
@@ -240,6 +219,6 @@ func oneForEachNode(states []AgentState) []AgentState {
 		}
 		nodes = append(nodes, s)
 	}
-	slices.SortFunc(nodes, func(a, b AgentState) int { return cmp.Compare(a.Address, b.Address) })
+	slices.SortFunc(nodes, func(a, b plan.Agent) int { return cmp.Compare(a.Address, b.Address) })
 	return nodes
 }

@@ -16,6 +16,8 @@ import (
 	"consular/consul"
 	"consular/marathon"
 	"consular/reconcile"
+	"consular/reconcile/desired"
+	"consular/reconcile/plan"
 )
 
 // crowd is a Marathon of many tasks and the agents that they belong to, in
@@ -120,11 +122,11 @@ func (c *crowd) reconciler() *reconcile.Reconciler { return c.reconcilerWith(c.a
 // reconcilerWith is one with other agents than the crowd's.
 func (c *crowd) reconcilerWith(agent func(host string) (reconcile.Agent, error)) *reconcile.Reconciler {
 	return reconcile.New(reconcile.Config{
-		Translation: reconcile.Translation{
+		Translation: desired.Translation{
 			Owner: consul.Owner{RegistrationID: "consular"}, Prefix: "consular",
 			Encode: func(value string) string { return value },
 		},
-		Policy:       reconcile.Policy{Purge: true, Limit: 50, Confirm: time.Minute},
+		Policy:       plan.Policy{Purge: true, Limit: 50, Confirm: time.Minute},
 		PollInterval: time.Minute, Patience: time.Minute, Log: zerolog.New(c),
 	}, c, reconcile.Consul{Agent: agent, Labels: crowdLabels{c}, Catalog: emptyCatalog{}})
 }

@@ -8,16 +8,17 @@ import (
 
 	"consular/marathon/simulator"
 	"consular/reconcile"
+	"consular/reconcile/plan"
 )
 
 // heldOf lists what a plan holds back.
-func heldOf(p reconcile.Plan) []string { return whys(reconcile.Plan{Changes: p.Held}) }
+func heldOf(p plan.Plan) []string { return whys(plan.Plan{Changes: p.Held}) }
 
 // unconfirmedOf lists what waits for its app's own answer.
-func unconfirmedOf(p reconcile.Plan) []string { return whys(reconcile.Plan{Changes: p.Unconfirmed}) }
+func unconfirmedOf(p plan.Plan) []string { return whys(plan.Plan{Changes: p.Unconfirmed}) }
 
 // twelve is a group that loses two thirds when /g/big goes.
-func twelve(t *testing.T, s *scene) {
+func twelve(t *testing.T, s *env) {
 	t.Helper()
 	must(t, s.marathon.Create(web("/g/big", 8)))
 	must(t, s.marathon.Create(web("/small", 4)))
@@ -26,7 +27,7 @@ func twelve(t *testing.T, s *scene) {
 }
 
 func TestLossWhileDownIsHeldBackUntilForced(t *testing.T) {
-	s := newScene(t, theCluster(t))
+	s := newEnv(t, theCluster(t))
 	twelve(t, s)
 	before := s.actual()
 	must(t, s.marathon.Destroy("/g/big"))
@@ -48,10 +49,10 @@ func TestLossWhileDownIsHeldBackUntilForced(t *testing.T) {
 }
 
 func TestLossIsConfirmedByLooks(t *testing.T) {
-	s := newScene(t, theCluster(t))
+	s := newEnv(t, theCluster(t))
 	twelve(t, s)
 	must(t, s.marathon.Destroy("/g/big"))
-	s.run(s.consular(func(c *reconcile.Config) { c.Confirm = 1500 * time.Millisecond }))
+	s.run(s.consular(func(c *reconcile.Config) { c.Policy.Confirm = 1500 * time.Millisecond }))
 	s.converges()
 	if n := s.log.count("removals are held back"); n < 2 {
 		t.Errorf("held back at %d looks, want 2 at least before the third", n)
@@ -59,12 +60,12 @@ func TestLossIsConfirmedByLooks(t *testing.T) {
 }
 
 func TestEmptySnapshotIsNeverBelieved(t *testing.T) {
-	s := newScene(t, theCluster(t))
+	s := newEnv(t, theCluster(t))
 	must(t, s.marathon.Create(web("/few", 2)))
 	s.sync()
 	before := s.actual()
 	must(t, s.marathon.Destroy("/few"))
-	s.run(s.consular(func(c *reconcile.Config) { c.Confirm = 10 * time.Millisecond }))
+	s.run(s.consular(func(c *reconcile.Config) { c.Policy.Confirm = 10 * time.Millisecond }))
 	eventually(t, "five looks", func() string {
 		if n := s.log.count(`"message":"resync"`); n < 5 {
 			return fmt.Sprint(n)
@@ -80,7 +81,7 @@ func TestEmptySnapshotIsNeverBelieved(t *testing.T) {
 }
 
 func TestAllTasksReplacedWhileDownGoThroughAtOnce(t *testing.T) {
-	s := newScene(t, theCluster(t))
+	s := newEnv(t, theCluster(t))
 	twelve(t, s)
 	must(t, s.marathon.Restart("/g/big"))
 	must(t, s.marathon.Restart("/small"))
@@ -92,7 +93,7 @@ func TestAllTasksReplacedWhileDownGoThroughAtOnce(t *testing.T) {
 }
 
 func TestGroupDeletedWhileListeningGoesAtOnce(t *testing.T) {
-	s := newScene(t, theCluster(t))
+	s := newEnv(t, theCluster(t))
 	twelve(t, s)
 	s.run(s.consular(func(c *reconcile.Config) { c.PollInterval = time.Hour }))
 	s.listens()
@@ -104,7 +105,7 @@ func TestGroupDeletedWhileListeningGoesAtOnce(t *testing.T) {
 }
 
 func TestPartitionDoesNotEmptyTheCluster(t *testing.T) {
-	s := newScene(t, theCluster(t), simulator.Config{Hosts: hostsOf(theCluster(t).Clients()[:1]), TaskKilling: true})
+	s := newEnv(t, theCluster(t), simulator.Config{Hosts: hostsOf(theCluster(t).Clients()[:1]), TaskKilling: true})
 	app := web("/patient", 12)
 	app.CPUs = 0.01
 	app.InactiveAfter, app.ExpungeAfter = time.Hour, 2*time.Hour

@@ -7,6 +7,8 @@ import (
 
 	"consular/consul"
 	"consular/marathon"
+	"consular/reconcile/desired"
+	"consular/reconcile/plan"
 )
 
 // Connected is told when the stream's first event was read: from now on
@@ -17,18 +19,18 @@ func (r *Reconciler) Connected() {
 	}
 	r.live.Store(true)
 	r.heard()
-	r.agenda.ask("connect", time.Now())
+	r.schedule.ask("connect", time.Now())
 }
 
 // Disconnected is told when nothing is heard any more, and why.
 func (r *Reconciler) Disconnected(gap string) {
 	r.live.Store(false)
-	r.agenda.ask(gap, time.Now())
+	r.schedule.ask(gap, time.Now())
 }
 
 // Missed is told when events were missed although the stream lives.
 func (r *Reconciler) Missed(gap string) {
-	r.agenda.askLimited(gap, time.Now(), r.config.PollInterval)
+	r.schedule.askLimited(gap, time.Now(), r.config.PollInterval)
 }
 
 // Event is told of each event, in order. It changes the model, names what has to
@@ -36,106 +38,113 @@ func (r *Reconciler) Missed(gap string) {
 func (r *Reconciler) Event(e marathon.Event) {
 	r.heard()
 	r.mu.Lock()
-	effects := r.desired.Apply(e, time.Now())
+	effects := r.model.ApplyEvent(e, time.Now())
 	r.mu.Unlock()
 	why := cause{name: e.About().Type, at: e.About().Time}
-	grounds := Announced
+	allowed := desired.Announced
 	if task, is := e.(marathon.TaskChanged); is {
 		why.state = task.Task.State
-		r.logTask(task)
-		if task.Task.State.Phase() == marathon.Away && len(effects.Tasks) > 0 && r.allowAway(task.Task.ID) {
-			grounds = Away
+		r.tellTask(task)
+		if task.Task.State.Phase() == marathon.Away && len(effects.Tasks) > 0 && r.allowLost(task.Task.ID) {
+			allowed |= desired.Lost
 		}
 	}
-	r.carry(effects, why, grounds)
+	r.enqueue(effects, why, allowed)
 }
 
-// carry pokes whoever has to look at something.
-func (r *Reconciler) carry(effects Effects, why cause, grounds Removal) {
+// enqueue gives workers what an event or an answer has changed. allowed are the grounds
+// on which they may remove something because of it.
+func (r *Reconciler) enqueue(effects desired.Effects, why cause, allowed desired.Grounds) {
 	for _, t := range effects.Tasks {
 		err := consul.CheckHost(t.Host)
 		if err == nil {
-			err = r.fleet.put(t.Host, job{key: t.Task, app: t.App, upTo: grounds, cause: why})
+			err = r.fleet.put(t.Host, job{key: t.Task, app: t.App, allowed: allowed, cause: why})
 		}
 		if err != nil {
-			r.leaveOut(Unfit{App: t.App, Task: t.Task, Err: err.Error()})
+			r.leaveOut(plan.Unfit{App: t.App, Task: t.Task, Err: err.Error()})
 			continue
 		}
-		if main := r.fleet.existing(mainHost); main != nil {
-			main.queue.put(job{key: t.Task, app: t.App, upTo: grounds, cause: why, elsewhere: true})
+		if main := r.fleet.workerIf(mainHost); main != nil {
+			main.queue.put(job{key: t.Task, app: t.App, allowed: allowed, cause: why, elsewhere: true})
 		}
 	}
 	for _, name := range effects.Names {
-		r.keys.queue.put(job{key: name, upTo: LabelGone, cause: why})
+		r.keys.queue.put(job{key: name, allowed: desired.Announced | desired.LabelGone, cause: why})
 	}
-	r.reading.ask(effects)
-	r.reading.askAgain(effects.ReadAgain, time.Now(), r.config.PollInterval)
+	r.reads.ask(effects)
+	r.reads.askAgain(effects.ReadAgain, time.Now(), r.config.PollInterval)
 	if effects.Resync != "" {
-		r.agenda.askLimited(effects.Resync, time.Now(), r.config.PollInterval)
+		r.schedule.askLimited(effects.Resync, time.Now(), r.config.PollInterval)
 	}
 }
 
-// allowAway reports whether a lost task's service may go at once: a partition
+// allowLost reports whether a lost task's service may go at once: a partition
 // of Mesos makes many of them, and stops no task.
-func (r *Reconciler) allowAway(task string) bool {
+func (r *Reconciler) allowLost(task string) bool {
 	now := time.Now()
 	r.mu.Lock()
-	r.away.forget(now)
-	recent := len(r.away.tasks)
-	allowed := r.away.tasks[task] || r.config.AllowAway(recent, len(r.desired.tasks))
+	r.lost.forget(now)
+	recent := len(r.lost.tasks)
+	allowed := r.lost.tasks[task] || r.config.Policy.AllowLost(recent, r.model.Size())
 	if allowed {
-		r.away.add(task, now)
+		r.lost.add(task, now)
 	}
 	r.mu.Unlock()
 	if !allowed {
-		r.agenda.ask("held back", now.Add(r.config.PollInterval))
+		r.schedule.ask("held back", now.Add(r.config.PollInterval))
 		level := zerolog.DebugLevel
-		if r.once("lost tasks of " + now.Truncate(awayWindow).String()) {
+		if r.firstTime("lost tasks of " + now.Truncate(plan.LostWindow).String()) {
 			level = zerolog.ErrorLevel
 		}
-		r.config.Log.WithLevel(level).Str("task", task).Int("lost", recent).
-			Msg("held back: too many tasks lost within a minute, their services stay for now")
+		r.config.tell(Notice{
+			Level: level, Message: "held back: too many tasks lost within a minute, their services stay for now",
+			Task: task, Lost: recent,
+		})
 	}
 	return allowed
 }
 
-// awayTasks are the lost tasks that were deregistered within the last minute, by
+// lostTasks are the lost tasks that were deregistered within the last minute, by
 // events and by plans.
-type awayTasks struct {
+type lostTasks struct {
 	tasks map[string]bool
 	// order has each of them, the oldest first.
-	order []awayTask
+	order []lostTask
 }
 
-type awayTask struct {
+type lostTask struct {
 	id string
 	at time.Time
 }
 
 // add notes a task, once.
-func (a *awayTasks) add(task string, now time.Time) {
-	if a.tasks[task] {
+func (l *lostTasks) add(task string, now time.Time) {
+	if l.tasks[task] {
 		return
 	}
-	a.tasks[task] = true
-	a.order = append(a.order, awayTask{task, now})
+	l.tasks[task] = true
+	l.order = append(l.order, lostTask{task, now})
 }
 
 // forget drops those that were lost longer ago.
-func (a *awayTasks) forget(now time.Time) {
-	for len(a.order) > 0 && now.Sub(a.order[0].at) > awayWindow {
-		delete(a.tasks, a.order[0].id)
-		a.order = a.order[1:]
+func (l *lostTasks) forget(now time.Time) {
+	for len(l.order) > 0 && now.Sub(l.order[0].at) > plan.LostWindow {
+		delete(l.tasks, l.order[0].id)
+		l.order = l.order[1:]
 	}
 }
 
-// logTask tells the start of a task's story; what is written tells the rest.
-func (r *Reconciler) logTask(e marathon.TaskChanged) {
+// tellTask tells the start of a task's story; what is written tells the rest.
+func (r *Reconciler) tellTask(e marathon.TaskChanged) {
 	t := e.Task
-	if t.State.Phase() == marathon.Unrecognised && r.once("state "+string(t.State)) {
-		r.config.Log.Warn().Str("app", t.AppID).Str("task", t.ID).Str("state", string(t.State)).
-			Msg("unknown task state, ignored from now on")
+	if t.State.Phase() == marathon.Unrecognised && r.firstTime("state "+string(t.State)) {
+		r.config.tell(Notice{
+			Level: zerolog.WarnLevel, Message: "unknown task state, ignored from now on",
+			App: t.AppID, Task: t.ID, State: t.State,
+		})
 	}
-	r.config.Log.Debug().Str("event", e.Type).Str("app", t.AppID).Str("task", t.ID).
-		Str("state", string(t.State)).Str("agent", t.Host).Msg("heard")
+	r.config.tell(Notice{
+		Level: zerolog.DebugLevel, Message: "heard",
+		Event: e.Type, App: t.AppID, Task: t.ID, State: t.State, Agent: t.Host,
+	})
 }

@@ -16,7 +16,7 @@ import (
 // to the registration of the new one; and beside it, in the same run, the bare
 // request to the same agent.
 func BenchmarkEventToAgent(b *testing.B) {
-	s := newScene(b, theCluster(b))
+	s := newEnv(b, theCluster(b))
 	must(b, s.marathon.Create(web("/web", 1)))
 	doors := openDoors(b, s.dev, timingDoors)
 	answered := make(chan time.Time, 10)
@@ -50,7 +50,7 @@ func BenchmarkEventToAgent(b *testing.B) {
 }
 
 // bare is Consul's own client, through the doors of a port.
-func (s *scene) bare(port int) *api.Client {
+func (s *env) bare(port int) *api.Client {
 	s.t.Helper()
 	client, err := api.NewClient(&api.Config{
 		Address: fmt.Sprintf("%s:%d", s.dev.Clients()[0].Host, port), HttpClient: plainHTTP,

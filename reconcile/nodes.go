@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"consular/consul"
+	"consular/reconcile/plan"
 )
 
 // Catalog is the servers' copy of all agents, as consul.Catalog is.
@@ -27,7 +28,7 @@ type Catalog interface {
 // askCatalog finds out which of the silent agents are dead, and, if asked to
 // look everywhere, adds the nodes that Marathon does not name and that have
 // services of ours.
-func (r *Reconciler) askCatalog(ctx context.Context, agents []AgentState, everywhere bool) ([]AgentState, error) {
+func (r *Reconciler) askCatalog(ctx context.Context, agents []plan.Agent, everywhere bool) ([]plan.Agent, error) {
 	nodes, err := r.consul.Catalog.Nodes(ctx)
 	if err != nil {
 		return agents, err
@@ -55,7 +56,7 @@ func (r *Reconciler) askCatalog(ctx context.Context, agents []AgentState, everyw
 
 // findNodes looks for the nodes of all silent agents at the same time: a name
 // that takes long to resolve delays no other.
-func (r *Reconciler) findNodes(ctx context.Context, agents []AgentState, nodes []consul.CatalogNode) {
+func (r *Reconciler) findNodes(ctx context.Context, agents []plan.Agent, nodes []consul.CatalogNode) {
 	var silent sync.WaitGroup
 	for i := range agents {
 		if agents[i].Err != nil {
@@ -67,7 +68,7 @@ func (r *Reconciler) findNodes(ctx context.Context, agents []AgentState, nodes [
 
 // findNode tells a silent agent's node by what the catalog knows of it, and
 // reads from the catalog what the agent does not tell.
-func (r *Reconciler) findNode(ctx context.Context, a *AgentState, nodes []consul.CatalogNode) {
+func (r *Reconciler) findNode(ctx context.Context, a *plan.Agent, nodes []consul.CatalogNode) {
 	names, err := r.namesOf(ctx, a)
 	if err != nil {
 		return // it may be any node
@@ -86,11 +87,11 @@ func (r *Reconciler) findNode(ctx context.Context, a *AgentState, nodes []consul
 	if err != nil {
 		return // nothing is known, and so nothing is done
 	}
-	a.shown(nodes[at], services)
+	showOnNode(a, nodes[at], services)
 }
 
-// shown takes in what the catalog shows on a silent agent's node.
-func (a *AgentState) shown(n consul.CatalogNode, services []consul.Service) {
+// showOnNode takes in what the catalog shows on a silent agent's node.
+func showOnNode(a *plan.Agent, n consul.CatalogNode, services []consul.Service) {
 	a.Node = n.Node
 	a.OnNode = make(map[string]consul.Service, len(services))
 	for _, s := range services {
@@ -103,12 +104,12 @@ func (a *AgentState) shown(n consul.CatalogNode, services []consul.Service) {
 
 // namesOf returns all by which the catalog may know a silent agent's node: the ID
 // that it once gave, or else its hosts' names and addresses.
-func (r *Reconciler) namesOf(ctx context.Context, a *AgentState) (map[string]bool, error) {
+func (r *Reconciler) namesOf(ctx context.Context, a *plan.Agent) (map[string]bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.config.Patience)
 	defer cancel()
 	names := map[string]bool{}
 	for _, host := range a.Hosts {
-		if known := r.fleet.of(host); known != nil {
+		if known := r.fleet.nodeOf(host); known != nil {
 			return map[string]bool{known.id: true}, nil
 		}
 		if host == mainHost {
@@ -134,20 +135,20 @@ func (r *Reconciler) namesOf(ctx context.Context, a *AgentState) (map[string]boo
 
 // onNode returns the services of ours that the catalog shows on a node.
 func (r *Reconciler) onNode(ctx context.Context, name string) ([]consul.Service, error) {
-	services, err := r.consul.Catalog.Services(ctx, name, r.config.Owner.Tag())
-	if err == nil && r.config.Former != nil {
+	services, err := r.consul.Catalog.Services(ctx, name, r.config.Translation.Owner.Tag())
+	if err == nil && r.config.Translation.Former != nil {
 		var former []consul.Service
-		former, err = r.consul.Catalog.Services(ctx, name, r.config.Former.Tag())
+		former, err = r.consul.Catalog.Services(ctx, name, r.config.Translation.Former.Tag())
 		services = append(services, former...)
 	}
 	return services, err
 }
 
-// otherNodes looks at nodes that Marathon does not name: those that have
+// otherNodes lists nodes that Marathon does not name: those that have
 // services of ours, by the catalog, are asked themselves, if they live. The agents
 // have been asked already.
-func (r *Reconciler) otherNodes(ctx context.Context, nodes []consul.CatalogNode, is map[string]string) ([]AgentState, error) {
-	found := make([]AgentState, len(nodes))
+func (r *Reconciler) otherNodes(ctx context.Context, nodes []consul.CatalogNode, is map[string]string) ([]plan.Agent, error) {
+	found := make([]plan.Agent, len(nodes))
 	var all errgroup.Group
 	all.SetLimit(catalogAtOnce)
 	for i, n := range nodes {
@@ -161,26 +162,26 @@ func (r *Reconciler) otherNodes(ctx context.Context, nodes []consul.CatalogNode,
 			}
 			found[i] = r.otherNode(ctx, n, is[n.Address])
 			if found[i].Err != nil {
-				found[i].shown(n, services)
+				showOnNode(&found[i], n, services)
 			}
 			return nil
 		})
 	}
 	err := all.Wait()
-	return slices.DeleteFunc(found, func(a AgentState) bool { return a.Address == "" }), err
+	return slices.DeleteFunc(found, func(a plan.Agent) bool { return a.Address == "" }), err
 }
 
 // otherNode asks the agent at a node's address, unless it is known who that is. At
 // the address of a host that was set up anew another node's agent answers: the old
 // node has none, and goes by no name of Marathon's.
-func (r *Reconciler) otherNode(ctx context.Context, n consul.CatalogNode, known string) AgentState {
+func (r *Reconciler) otherNode(ctx context.Context, n consul.CatalogNode, known string) plan.Agent {
 	if known == "" {
-		// From now on it is looked at every time, until it has nothing of ours.
-		state := r.fleet.look(ctx, n.Address)
+		// From now on it is listed every time, until it has nothing of ours.
+		state := r.fleet.list(ctx, n.Address)
 		if state.Err != nil || state.Node.ID == n.ID {
 			return state
 		}
 		known = state.Node.ID
 	}
-	return AgentState{Address: n.Name, Err: fmt.Errorf("node %s (%s) is not at its address %s, but %s is", n.Name, n.ID, n.Address, known)}
+	return plan.Agent{Address: n.Name, Err: fmt.Errorf("node %s (%s) is not at its address %s, but %s is", n.Name, n.ID, n.Address, known)}
 }

@@ -9,17 +9,18 @@ import (
 	"consular/consul"
 	"consular/marathon/simulator"
 	"consular/reconcile"
+	"consular/reconcile/plan"
 )
 
 // beside returns a second scene on the same Consul and the same prefix.
-func (s *scene) beside(id string, config simulator.Config) *scene {
-	other := newScene(s.t, s.dev, config)
+func (s *env) beside(id string, config simulator.Config) *env {
+	other := newEnv(s.t, s.dev, config)
 	other.prefix, other.id = s.prefix, id
 	return other
 }
 
 func TestTwoConsularsLeaveEachOtherAlone(t *testing.T) {
-	a := newScene(t, theCluster(t))
+	a := newEnv(t, theCluster(t))
 	foreign := a.foreign()
 	b := a.beside("other", simulator.Config{Seed: 2, FrameworkID: "framework-b", TaskKilling: true})
 	must(t, a.marathon.Create(web("/shop/web", 3)))
@@ -34,7 +35,7 @@ func TestTwoConsularsLeaveEachOtherAlone(t *testing.T) {
 	must(t, a.marathon.Relabel("/shop/web", map[string]string{"role": "api", "tier": "2"}))
 	a.converges(b.desired(), foreign)
 
-	for _, s := range []*scene{a, b} {
+	for _, s := range []*env{a, b} {
 		if plan := s.plan(); !plan.InSync() {
 			t.Errorf("%s: %v, conflicts %v", s.id, whys(plan), plan.Conflicts)
 		}
@@ -46,7 +47,7 @@ func TestTwoConsularsLeaveEachOtherAlone(t *testing.T) {
 }
 
 func TestKeyThatTwoClustersWantStaysWithItsOwner(t *testing.T) {
-	a := newScene(t, theCluster(t))
+	a := newEnv(t, theCluster(t))
 	b := a.beside("other", simulator.Config{Seed: 2, FrameworkID: "framework-b"})
 	must(t, a.marathon.Create(web("/web", 1)))
 	must(t, b.marathon.Create(web("/web", 1)))
@@ -73,7 +74,7 @@ func TestKeyThatTwoClustersWantStaysWithItsOwner(t *testing.T) {
 func TestTwoMarathonsWithOneIDLeaveEachOtherAlone(t *testing.T) {
 	dev := theCluster(t)
 	hosts := hostsOf(dev.Clients())
-	a := newScene(t, dev, simulator.Config{Hosts: hosts[:1]})
+	a := newEnv(t, dev, simulator.Config{Hosts: hosts[:1]})
 	b := a.beside(a.id, simulator.Config{Hosts: hosts[1:], Seed: 2, FrameworkID: "framework-b"})
 	must(t, a.marathon.Create(web("/a", 3)))
 	must(t, b.marathon.Create(web("/b", 3)))
@@ -93,14 +94,14 @@ func TestTwoMarathonsWithOneIDLeaveEachOtherAlone(t *testing.T) {
 	}
 	b.want(a.desired())
 
-	plan, _ := b.sync(force)
-	if n := plan.Counts()[reconcile.Delete]; n != 1 {
-		t.Errorf("--force deletes %d keys, want the other's one: %v", n, whys(plan))
+	forced, _ := b.sync(force)
+	if n := forced.Counts()[plan.Delete]; n != 1 {
+		t.Errorf("--force deletes %d keys, want the other's one: %v", n, whys(forced))
 	}
 }
 
 func TestServiceInTheWayIsAConflict(t *testing.T) {
-	s := newScene(t, theCluster(t))
+	s := newEnv(t, theCluster(t))
 	must(t, s.marathon.Create(web("/web", 1)))
 	task := s.marathon.Tasks("/web")[0]
 	agent := s.agents()[task.Host]
@@ -119,7 +120,7 @@ func TestServiceInTheWayIsAConflict(t *testing.T) {
 }
 
 func TestKeysOfNobody(t *testing.T) {
-	s := newScene(t, theCluster(t))
+	s := newEnv(t, theCluster(t))
 	must(t, s.marathon.Create(web("/web", 1)))
 	s.put("web/role", "old", 0)
 	s.put("web/stale", "old", 0)
@@ -131,14 +132,14 @@ func TestKeysOfNobody(t *testing.T) {
 	if again := s.plan(); !again.InSync() || again.Unowned != 2 {
 		t.Errorf("keys of nobody are drift: %v", whys(again))
 	}
-	untouched := picture{keys: map[string]string{s.prefix + "/web/stale": "old (0)", s.prefix + "/gone/role": "old (0)"}}
+	untouched := snapshot{keys: map[string]string{s.prefix + "/web/stale": "old (0)", s.prefix + "/gone/role": "old (0)"}}
 	s.want(untouched)
 	s.sync(adopt)
 	s.want()
 }
 
 // put writes a key by hand, below the prefix.
-func (s *scene) put(key, value string, flags uint64) {
+func (s *env) put(key, value string, flags uint64) {
 	s.t.Helper()
 	pair := &api.KVPair{Key: s.prefix + "/" + key, Value: []byte(value), Flags: flags}
 	_, err := s.api(s.dev.Server()).KV().Put(pair, nil)
@@ -146,13 +147,13 @@ func (s *scene) put(key, value string, flags uint64) {
 }
 
 func TestAdoptFromAnEarlierID(t *testing.T) {
-	s := newScene(t, theCluster(t))
+	s := newEnv(t, theCluster(t))
 	must(t, s.marathon.Create(web("/web", 3)))
 	must(t, s.marathon.Create(web("/gone", 1)))
 	must(t, s.marathon.Relabel("/web", map[string]string{"role": "web", "stale": "yes"}))
-	s.sync(func(c *reconcile.Config) { c.Owner.RegistrationID = "earlier" })
+	s.sync(func(c *reconcile.Config) { c.Translation.Owner.RegistrationID = "earlier" })
 	must(t, s.marathon.Destroy("/gone"))
-	s.configure = func(c *reconcile.Config) { c.Former = &consul.Owner{RegistrationID: "earlier"} }
+	s.configure = func(c *reconcile.Config) { c.Translation.Former = &consul.Owner{RegistrationID: "earlier"} }
 	_, sum := s.sync()
 	s.want()
 	if sum.Registered != 0 || sum.Updated != 3 || sum.Deregistered != 1 {

@@ -6,68 +6,70 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"consular/reconcile/desired"
 )
 
 // question is one thing to ask Marathon for: an app, or else the definition of one
 // of its versions.
 type question struct {
-	Version
+	desired.Version
 	definition bool
 }
 
-// request is when and why a question is to be asked.
-type request struct {
+// pending is when and why a question is to be asked.
+type pending struct {
 	// due is the earliest time for it: what failed has to wait.
 	due time.Time
 	// number tells it from earlier ones.
 	number int
-	// strange apps were named by tasks' events only, and by no deployment.
-	strange bool
+	// unprompted apps were named by tasks' events only, and by no deployment.
+	unprompted bool
 	// snapshot is set while a snapshot that serves for many apps is to answer it.
 	snapshot bool
 }
 
-// reading collects what has to be read of Marathon, each thing once, however
+// readQueue collects what has to be read of Marathon, each thing once, however
 // many events asked for it. Asking never waits.
-type reading struct {
+type readQueue struct {
 	mu       sync.Mutex
-	wanted   map[question]request
+	wanted   map[question]pending
 	requests int // the newest one's number
 	// inFlight is being read. A read that began before does not count: what is
 	// asked for meanwhile is wanted once more.
-	inFlight map[question]request
+	inFlight map[question]pending
 	// pauses are those of what failed when it was last read.
 	pauses map[question]*backoff.ExponentialBackOff
 	// contradicted are the pauses of apps whose last answer events contradict.
 	contradicted map[question]*backoff.ExponentialBackOff
 	// failures counts since all reads went well.
 	failures int
-	// Until rest nothing is read; until alone no snapshot serves for strange apps.
+	// Until rest nothing is read; until alone no snapshot serves for unprompted apps.
 	rest, alone time.Time
 	wake        chan struct{}
 	// count is how many apps were read since the last summary said so.
 	count atomic.Int64
 }
 
-func newReading() *reading {
-	return &reading{
-		wanted: map[question]request{}, inFlight: map[question]request{},
+func newReadQueue() *readQueue {
+	return &readQueue{
+		wanted: map[question]pending{}, inFlight: map[question]pending{},
 		pauses: map[question]*backoff.ExponentialBackOff{}, contradicted: map[question]*backoff.ExponentialBackOff{},
 		wake: make(chan struct{}, 1),
 	}
 }
 
 // ask wants what events and answers have to know.
-func (r *reading) ask(e Effects) {
-	if len(e.Read)+len(e.ReadStrange)+len(e.Definitions) == 0 {
+func (r *readQueue) ask(e desired.Effects) {
+	if len(e.Read)+len(e.ReadUnprompted)+len(e.Definitions) == 0 {
 		return
 	}
 	r.mu.Lock()
 	for _, id := range e.Read {
-		r.want(question{Version: Version{App: id}}, false)
+		r.want(question{Version: desired.Version{App: id}}, false)
 	}
-	for _, id := range e.ReadStrange {
-		r.want(question{Version: Version{App: id}}, true)
+	for _, id := range e.ReadUnprompted {
+		r.want(question{Version: desired.Version{App: id}}, true)
 	}
 	for _, v := range e.Definitions {
 		r.want(question{Version: v, definition: true}, false)
@@ -77,17 +79,17 @@ func (r *reading) ask(e Effects) {
 }
 
 // want has something read at once, unless it has failed and has to wait.
-func (r *reading) want(q question, strange bool) {
+func (r *readQueue) want(q question, unprompted bool) {
 	before, waits := r.wanted[q]
-	w := request{strange: strange && (before.strange || !waits)}
+	w := pending{unprompted: unprompted && (before.unprompted || !waits)}
 	if waits && r.pauses[q] != nil {
 		w.due = before.due
 	}
 	r.put(q, w)
 }
 
-// put makes a request the newest one.
-func (r *reading) put(q question, w request) {
+// put makes a pending the newest one.
+func (r *readQueue) put(q question, w pending) {
 	r.requests++
 	w.number = r.requests
 	r.wanted[q] = w
@@ -97,20 +99,20 @@ func (r *reading) put(q question, w request) {
 // heard meanwhile. What was heard holds until then, so that there is no hurry; and
 // while an app's tasks start one after the other, each answer is contradicted:
 // hence pauses that grow.
-func (r *reading) askAgain(apps []string, now time.Time, limit time.Duration) {
+func (r *readQueue) askAgain(apps []string, now time.Time, limit time.Duration) {
 	if len(apps) == 0 {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, id := range apps {
-		q := question{Version: Version{App: id}}
+		q := question{Version: desired.Version{App: id}}
 		if r.contradicted[q] == nil {
 			r.contradicted[q] = newBackoff(limit)
 		}
 		w, waits := r.wanted[q]
 		if !waits {
-			w.due, w.strange = now.Add(r.contradicted[q].NextBackOff()), true
+			w.due, w.unprompted = now.Add(r.contradicted[q].NextBackOff()), true
 		}
 		r.put(q, w)
 	}
@@ -127,10 +129,10 @@ const (
 )
 
 // tooMany reports whether a snapshot is to serve for the apps that are wanted: then
-// they wait for it. Contradicted ones that wait already do not count; and for strange
+// they wait for it. Contradicted ones that wait already do not count; and for unprompted
 // ones alone there is one snapshot in each interval, for Marathon may hide them from
 // us, and then no snapshot tells of them.
-func (r *reading) tooMany(now time.Time, interval time.Duration) bool {
+func (r *readQueue) tooMany(now time.Time, interval time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var apps []question
@@ -140,7 +142,7 @@ func (r *reading) tooMany(now time.Time, interval time.Duration) bool {
 			continue
 		}
 		apps = append(apps, q)
-		if !w.strange {
+		if !w.unprompted {
 			known++
 		}
 	}
@@ -156,26 +158,26 @@ func (r *reading) tooMany(now time.Time, interval time.Duration) bool {
 	return true
 }
 
-// waiting returns the apps that wait, after a failure, a contradicted answer, or for a
+// postponed returns the apps that wait, after a failure, a contradicted answer, or for a
 // snapshot: one that is asked for now answers for them.
-func (r *reading) waiting(now time.Time) map[question]request {
+func (r *readQueue) postponed(now time.Time) map[question]pending {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	waiting := map[question]request{}
+	postponed := map[question]pending{}
 	for q, w := range r.wanted {
 		if !q.definition && now.Before(w.due) {
-			waiting[q] = w
+			postponed[q] = w
 		}
 	}
-	return waiting
+	return postponed
 }
 
 // served wants no more what a snapshot has answered for, unless it was asked for, or
 // read, meanwhile. When nothing that has failed is left, the next failure is the first.
-func (r *reading) served(waiting map[question]request) {
+func (r *readQueue) served(postponed map[question]pending) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for q, was := range waiting {
+	for q, was := range postponed {
 		if r.wanted[q].number == was.number {
 			delete(r.wanted, q)
 			delete(r.pauses, q)
@@ -186,7 +188,7 @@ func (r *reading) served(waiting map[question]request) {
 }
 
 // over returns how many reads had failed when nothing that has failed is left, else 0.
-func (r *reading) over() (failures int) {
+func (r *readQueue) over() (failures int) {
 	if len(r.pauses) == 0 {
 		failures, r.failures = r.failures, 0
 	}
@@ -196,7 +198,7 @@ func (r *reading) over() (failures int) {
 // take returns what is to be read now, and when the next thing is due: zero when
 // that depends on a read in flight. Which of it comes first is left to chance, so
 // that none waits for ever.
-func (r *reading) take(now time.Time) (due []question, next time.Time) {
+func (r *readQueue) take(now time.Time) (due []question, next time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for q, w := range r.wanted {
@@ -217,7 +219,7 @@ func (r *reading) take(now time.Time) (due []question, next time.Time) {
 
 // answered ends a read that went well. When nothing that has failed is left, it
 // returns how many reads had failed, else 0.
-func (r *reading) answered(q question) (failures int) {
+func (r *readQueue) answered(q question) (failures int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.inFlight, q)
@@ -231,10 +233,10 @@ func (r *reading) answered(q question) (failures int) {
 // failed ends a read that did not go well, and returns how many have failed. When
 // another thing fails that did not before, it may be Marathon that does, and is left
 // alone for a moment.
-func (r *reading) failed(q question, now time.Time, limit time.Duration) (failures int) {
+func (r *readQueue) failed(q question, now time.Time, limit time.Duration) (failures int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	strange := r.inFlight[q].strange
+	unprompted := r.inFlight[q].unprompted
 	delete(r.inFlight, q)
 	if r.pauses[q] == nil {
 		r.pauses[q] = newBackoff(limit)
@@ -242,7 +244,7 @@ func (r *reading) failed(q question, now time.Time, limit time.Duration) (failur
 			r.rest = now.Add(failureRest)
 		}
 	}
-	r.put(q, request{due: now.Add(r.pauses[q].NextBackOff()), strange: strange})
+	r.put(q, pending{due: now.Add(r.pauses[q].NextBackOff()), unprompted: unprompted})
 	r.failures++
 	return r.failures
 }

@@ -7,30 +7,38 @@ import (
 
 	"consular/consul"
 	"consular/marathon"
+	"consular/reconcile/desired"
 )
 
-// job names one thing that a worker has to look at: a task's service, or a
-// service name's keys. It never says what happened to it; the worker looks.
+// job names one thing that a worker has to bring in line: a task with all of its
+// services, or a service name with all of its keys. It never says what happened to it:
+// the worker asks the model what should be there now.
 type job struct {
-	// key is the task's ID or the service name; everything when empty.
+	// key is the task's ID or the service name. A job without one only finds out
+	// whether the domain answers, by listing it.
 	key string
 	app string
-	// node is the dead one's in the catalog, for the worker there.
+	// node is the dead one's in the catalog, for the worker there, and ids are the
+	// task's services on it.
 	node string
-	// fallback jobs may register on the main agent what belongs to an agent
-	// that there is no way to.
+	ids  []string
+	// fallback jobs may register on the main agent what belongs to an agent that
+	// there is no way to.
 	fallback bool
 	// elsewhere jobs look whether a service is where it does not belong: no
 	// deregistration is sent for what is not known to be there.
 	elsewhere bool
-	// upTo is the weakest grounds on which this job may remove something.
-	upTo Removal
-	// have are a name's keys as the resync read them; nil when they have to be
+	// allowed are the grounds on which this job may remove something: whoever made it
+	// has judged these. What goes on other grounds by the time that the worker comes
+	// to it stays.
+	allowed desired.Grounds
+	// keys are the name's as the resync read them, if keysRead; otherwise they have to be
 	// read first. Every write to them is a check-and-set.
-	have *keyList
+	keys     []consul.Key
+	keysRead bool
 	cause
-	// batch counts the job for a resync's summary; nil when no resync asked.
-	batch *batch
+	// tally counts the job for a resync's summary; nil when no resync asked.
+	tally *tally
 }
 
 // id tells one job from another: two dead nodes may have the same service.
@@ -40,9 +48,6 @@ func (j job) id() string {
 	}
 	return j.node + " " + j.key
 }
-
-// keyList is all keys of one service name, whoever owns them.
-type keyList []consul.Key
 
 // cause is why a job exists, for the log.
 type cause struct {
@@ -56,12 +61,12 @@ type cause struct {
 // event reports whether an event named the job's subject.
 func (c cause) event() bool { return c.state != "" }
 
-// queue holds what one worker has to look at, each thing once, however many
+// queue holds what one worker has to bring in line, each thing once, however many
 // events named it. What an ended task left behind goes first, so that a large
 // sync does not starve it. Putting never waits.
 type queue struct {
 	mu   sync.Mutex
-	jobs map[string]waiting
+	jobs map[string]queued
 	// urgent and later are the two lines. When a job moves to the other line, its
 	// old slot stays, and is skipped when it comes up: to search for it would take
 	// longer with each job.
@@ -73,8 +78,8 @@ type queue struct {
 	retired chan struct{}
 }
 
-// waiting is a job and the number of its slot.
-type waiting struct {
+// queued is a job and the number of its slot.
+type queued struct {
 	job
 	number int
 }
@@ -86,7 +91,7 @@ type slot struct {
 }
 
 func newQueue() *queue {
-	return &queue{jobs: map[string]waiting{}, wake: make(chan struct{}, 1), retired: make(chan struct{})}
+	return &queue{jobs: map[string]queued{}, wake: make(chan struct{}, 1), retired: make(chan struct{})}
 }
 
 // retire ends the worker when it has nothing left to do now. Nothing is taken in
@@ -106,7 +111,8 @@ func (q *queue) putBack(j job) bool {
 	return q.add(j, func(waits, j job) job { return merge(j, waits) })
 }
 
-func (q *queue) add(j job, merge func(waits, j job) job) bool {
+// add puts a job, combined with one that waits for the same thing.
+func (q *queue) add(j job, combine func(waits, j job) job) bool {
 	q.mu.Lock()
 	select {
 	case <-q.retired:
@@ -117,7 +123,7 @@ func (q *queue) add(j job, merge func(waits, j job) job) bool {
 	before, waits := q.jobs[j.id()]
 	number := before.number
 	if waits {
-		j = merge(before.job, j)
+		j = combine(before.job, j)
 	}
 	switch ended := j.state.Phase() == marathon.Ended; {
 	case ended && (!waits || before.state.Phase() != marathon.Ended):
@@ -125,7 +131,7 @@ func (q *queue) add(j job, merge func(waits, j job) job) bool {
 	case !waits:
 		number = q.line(&q.later, j.id())
 	}
-	q.jobs[j.id()] = waiting{j, number}
+	q.jobs[j.id()] = queued{j, number}
 	q.mu.Unlock()
 	nudge(q.wake)
 	return true
@@ -141,17 +147,17 @@ func (q *queue) line(l *[]slot, id string) int {
 // merge makes one job of two: the newer cause, but that the task has ended
 // stands, and the grounds of both.
 func merge(before, j job) job {
-	j.upTo = max(j.upTo, before.upTo)
+	j.allowed |= before.allowed
 	j.fallback = j.fallback || before.fallback
 	j.elsewhere = j.elsewhere && before.elsewhere
-	if before.have == nil {
-		j.have = nil // an event may undo what was written after the listing
+	if !before.keysRead {
+		j.keys, j.keysRead = nil, false // an event may undo what was written after the listing
 	}
 	switch {
-	case j.batch == nil:
-		j.batch = before.batch
-	case before.batch != nil:
-		before.batch.done(outcome{})
+	case j.tally == nil:
+		j.tally = before.tally
+	case before.tally != nil:
+		before.tally.done(outcome{})
 	}
 	ended := before.state.Phase() == marathon.Ended && j.state.Phase() != marathon.Ended
 	if ended || !j.event() && before.event() {
@@ -205,16 +211,16 @@ func (q *queue) len() int {
 // The jobs stay.
 func (q *queue) fail() {
 	q.mu.Lock()
-	var batches []*batch
+	var tallies []*tally
 	for id, j := range q.jobs {
-		if j.batch != nil {
-			batches = append(batches, j.batch)
-			j.batch = nil
+		if j.tally != nil {
+			tallies = append(tallies, j.tally)
+			j.tally = nil
 			q.jobs[id] = j
 		}
 	}
 	q.mu.Unlock()
-	for _, b := range batches {
-		b.done(outcome{Failed: 1})
+	for _, t := range tallies {
+		t.done(outcome{Failed: 1})
 	}
 }

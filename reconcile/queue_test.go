@@ -3,14 +3,15 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"pgregory.net/rapid"
 
 	"consular/marathon"
+	"consular/reconcile/desired"
 )
 
 // naiveQueue is what a queue means, slowly: one list, what has ended first.
@@ -48,8 +49,8 @@ func TestQueueIsWhatItMeans(t *testing.T) {
 		for range rapid.SampledFrom([]int{5, 20, 100}).Draw(t, "length") {
 			if rapid.Bool().Draw(t, "put") {
 				j := job{
-					key:  rapid.SampledFrom([]string{"t1", "t2", "t3", "t4"}).Draw(t, "key"),
-					upTo: rapid.SampledFrom([]Removal{NoRemoval, Announced, Missing}).Draw(t, "grounds"),
+					key:     rapid.SampledFrom([]string{"t1", "t2", "t3", "t4"}).Draw(t, "key"),
+					allowed: rapid.SampledFrom([]desired.Grounds{0, desired.Ended, desired.Missing}).Draw(t, "grounds"),
 				}
 				j.state = rapid.SampledFrom(states).Draw(t, "state")
 				q.put(j)
@@ -58,7 +59,7 @@ func TestQueueIsWhatItMeans(t *testing.T) {
 			}
 			have, some := q.take()
 			want, wanted := naive.take()
-			if some != wanted || have != want {
+			if some != wanted || !reflect.DeepEqual(have, want) {
 				t.Fatalf("took %+v (%v), want %+v (%v)", have, some, want, wanted)
 			}
 		}
@@ -69,21 +70,21 @@ func TestQueueIsWhatItMeans(t *testing.T) {
 }
 
 // Every resync that asked for a job hears of it once, whatever becomes of it.
-func TestBatchesHearOfTheirJobsOnce(t *testing.T) {
+func TestTalliesHearOfTheirJobsOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		q, finished := newQueue(), map[int]outcome{}
 		resyncs := rapid.SampledFrom([]int{1, 2, 5}).Draw(t, "resyncs")
 		sizes := map[int]int{}
 		for resync := range resyncs {
 			sizes[resync] = rapid.SampledFrom([]int{0, 1, 3}).Draw(t, "jobs")
-			b := &batch{waiting: sizes[resync] + 1, finish: func(o outcome) {
+			b := &tally{open: sizes[resync] + 1, finish: func(o outcome) {
 				if _, twice := finished[resync]; twice {
 					t.Fatalf("resync %d finished twice", resync)
 				}
 				finished[resync] = o
 			}}
 			for i := range sizes[resync] {
-				q.put(job{key: fmt.Sprint("t", i), batch: b})
+				q.put(job{key: fmt.Sprint("t", i), tally: b})
 			}
 			b.done(outcome{}) // all of it has been handed out
 			switch rapid.SampledFrom([]string{"wait", "fail", "do one"}).Draw(t, "then") {
@@ -128,61 +129,6 @@ func TestQueueWakesWhoWaits(t *testing.T) {
 		cancel()
 		if _, ok := <-took; ok {
 			t.Error("took a job that nobody put")
-		}
-	})
-}
-
-// causesAt waits for the next resync, and says when it comes.
-func causesAt(t *testing.T, a *agenda) (causes []string, after time.Duration) {
-	t.Helper()
-	from := time.Now()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-	defer cancel()
-	return a.wait(ctx), time.Since(from)
-}
-
-func TestAgendaTakesTheEarliest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := newAgenda()
-		a.ask("sync interval", time.Now().Add(5*time.Minute))
-		a.ask("connect", time.Now().Add(time.Second))
-		if causes, after := causesAt(t, a); !slices.Contains(causes, "connect") || after != time.Second {
-			t.Errorf("%v after %v", causes, after)
-		}
-		if causes, _ := causesAt(t, a); causes != nil {
-			t.Errorf("%v: one resync answers all who asked before it", causes)
-		}
-	})
-}
-
-func TestAskingWakesTheAgenda(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := newAgenda()
-		a.ask("sync interval", time.Now().Add(5*time.Minute))
-		time.AfterFunc(time.Minute, func() { a.ask("connect", time.Now()) })
-		if causes, after := causesAt(t, a); after != time.Minute {
-			t.Errorf("%v after %v", causes, after)
-		}
-	})
-}
-
-// However many bad events come, and for however many reasons, there is one
-// resync for each interval, and the one after it is not put off further.
-func TestLimitedResyncsKeepTheirPace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := newAgenda()
-		const interval = 15 * time.Second
-		for round := range 3 {
-			for _, cause := range []string{"too large", "not JSON", "unknown apps", "too large"} {
-				a.askLimited(cause, time.Now(), interval)
-			}
-			want := interval
-			if round == 0 {
-				want = 0
-			}
-			if causes, after := causesAt(t, a); after != want {
-				t.Errorf("round %d: %v after %v, want %v", round, causes, after, want)
-			}
 		}
 	})
 }

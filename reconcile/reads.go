@@ -6,9 +6,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"consular/marathon"
+	"consular/reconcile/desired"
 )
 
 // Marathon is what is read of it, as marathon.Client reads it.
@@ -29,14 +31,14 @@ func (r *Reconciler) readApps(ctx context.Context) {
 	var reads sync.WaitGroup
 	defer reads.Wait()
 	for ctx.Err() == nil {
-		if r.reading.tooMany(time.Now(), r.config.PollInterval) {
-			r.agenda.ask("many apps changed", time.Now())
+		if r.reads.tooMany(time.Now(), r.config.PollInterval) {
+			r.schedule.ask("many apps changed", time.Now())
 		}
-		due, next := r.reading.take(time.Now())
+		due, next := r.reads.take(time.Now())
 		for _, q := range due {
 			reads.Go(func() { r.readAsked(ctx, q) })
 		}
-		sleepUntil(ctx, next, r.reading.wake)
+		sleepUntil(ctx, next, r.reads.wake)
 	}
 }
 
@@ -48,29 +50,29 @@ func (r *Reconciler) readAsked(ctx context.Context, q question) {
 	case ctx.Err() != nil:
 		return
 	case err == nil:
-		if n := r.reading.answered(q); n > 0 {
-			r.config.Log.Info().Int("attempt", n+1).Msg("reads of apps work again")
+		if n := r.reads.answered(q); n > 0 {
+			r.config.tell(Notice{Level: zerolog.InfoLevel, Message: "reads of apps work again", Attempt: n + 1})
 		}
 	default:
-		n := r.reading.failed(q, time.Now(), r.config.PollInterval)
-		if loud(n) {
-			r.config.Log.Warn().Err(err).Str("app", q.App).Int("attempt", n).Msg("cannot read apps")
+		n := r.reads.failed(q, time.Now(), r.config.PollInterval)
+		if everyTenth(n) {
+			r.config.tell(Notice{Level: zerolog.WarnLevel, Message: "cannot read apps", App: q.App, Attempt: n, Err: err})
 		}
 	}
-	nudge(r.reading.wake)
+	nudge(r.reads.wake)
 }
 
 // readOne reads an app or a definition.
 func (r *Reconciler) readOne(ctx context.Context, q question) error {
 	if q.definition {
-		return r.define(ctx, []Version{q.Version})
+		return r.define(ctx, []desired.Version{q.Version})
 	}
-	return r.readApp(ctx, q.App, r.carryAnswer)
+	return r.readApp(ctx, q.App, r.enqueueAnswer)
 }
 
 // readAll reads apps, several at a time, lets the model know, and calls then with
 // what that changes. It reads all, and returns the first error.
-func (r *Reconciler) readAll(ctx context.Context, ids []string, then func(Effects)) error {
+func (r *Reconciler) readAll(ctx context.Context, ids []string, then func(desired.Effects)) error {
 	var all errgroup.Group
 	all.SetLimit(readsAtOnce)
 	for _, id := range ids {
@@ -81,30 +83,30 @@ func (r *Reconciler) readAll(ctx context.Context, ids []string, then func(Effect
 
 // readApp reads one app: what is known of it afterwards holds for everything
 // that happened before it was asked for.
-func (r *Reconciler) readApp(ctx context.Context, id string, then func(Effects)) error {
+func (r *Reconciler) readApp(ctx context.Context, id string, then func(desired.Effects)) error {
 	r.mu.Lock()
-	asked := r.desired.Ask()
+	asked := r.model.BeginRead()
 	r.mu.Unlock()
-	r.reading.count.Add(1)
+	r.reads.count.Add(1)
 	app, err := r.marathon.App(ctx, id)
 	now := time.Now()
 	r.mu.Lock()
-	var effects Effects
+	var effects desired.Effects
 	switch {
 	case errors.Is(err, marathon.ErrNotFound):
-		effects, err = r.desired.AnswerGone(asked, id, now), nil
+		effects, err = r.model.ApplyNotFound(asked, id, now), nil
 	case err != nil:
-		r.desired.Abandon(asked)
+		r.model.CancelRead(asked)
 	default:
-		effects = r.desired.Answer(asked, app, now)
+		effects = r.model.ApplyApp(asked, app, now)
 	}
-	clash, clashes := r.desired.clashOf(ServiceName(id))
+	clash, clashes := r.model.ClashOf(desired.ServiceName(id))
 	r.mu.Unlock()
 	if err != nil {
 		return err
 	}
 	r.heard()
-	r.notePorts(app)
+	r.tellPorts(app)
 	if clashes {
 		r.tellClash(clash)
 	}
@@ -112,13 +114,13 @@ func (r *Reconciler) readApp(ctx context.Context, id string, then func(Effects))
 	return nil
 }
 
-// carryAnswer pokes whoever has to look at what an answer of Marathon has changed.
-func (r *Reconciler) carryAnswer(effects Effects) {
-	r.carry(effects, cause{name: "app read"}, Announced)
+// enqueueAnswer gives workers what an answer of Marathon has changed.
+func (r *Reconciler) enqueueAnswer(effects desired.Effects) {
+	r.enqueue(effects, cause{name: "app read"}, desired.Announced)
 }
 
 // define reads the definitions of old versions, which never change.
-func (r *Reconciler) define(ctx context.Context, versions []Version) error {
+func (r *Reconciler) define(ctx context.Context, versions []desired.Version) error {
 	var all errgroup.Group
 	all.SetLimit(readsAtOnce)
 	for _, v := range versions {
@@ -128,14 +130,16 @@ func (r *Reconciler) define(ctx context.Context, versions []Version) error {
 			if err != nil && !gone {
 				return err
 			}
-			if gone && r.once("deleted "+v.App+" "+v.Version) {
-				r.config.Log.Warn().Str("app", v.App).Str("version", v.Version).
-					Msg("the version that tasks run was deleted: what is registered stays")
+			if gone && r.firstTime("deleted "+v.App+" "+v.Version) {
+				r.config.tell(Notice{
+					Level: zerolog.WarnLevel, Message: "the version that tasks run was deleted: what is registered stays",
+					App: v.App, Version: v.Version,
+				})
 			}
 			r.mu.Lock()
-			effects := r.desired.Define(v, def, gone)
+			effects := r.model.ApplyDefinition(v, def, gone)
 			r.mu.Unlock()
-			r.carryAnswer(effects)
+			r.enqueueAnswer(effects)
 			return nil
 		})
 	}

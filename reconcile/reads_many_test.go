@@ -14,12 +14,12 @@ import (
 
 // largeMarathon takes a while for a snapshot, which says what was true before.
 type largeMarathon struct {
-	*crier
+	*fakeMarathon
 	takes atomic.Int64 // nanoseconds
 }
 
 func (m *largeMarathon) Apps(ctx context.Context) (marathon.Snapshot, error) {
-	s, err := m.crier.Apps(ctx)
+	s, err := m.fakeMarathon.Apps(ctx)
 	select {
 	case <-ctx.Done():
 		return s, ctx.Err()
@@ -29,8 +29,8 @@ func (m *largeMarathon) Apps(ctx context.Context) (marathon.Snapshot, error) {
 }
 
 // connectLarge is connect with a Marathon whose snapshots take so long.
-func (x *town) connectLarge(takes time.Duration) {
-	m := &largeMarathon{crier: x.marathon}
+func (x *fakeCluster) connectLarge(takes time.Duration) {
+	m := &largeMarathon{fakeMarathon: x.marathon}
 	x.connectTo(m)
 	m.takes.Store(int64(takes))
 }
@@ -41,7 +41,7 @@ func TestLaunchOfManyAppsCostsFewSnapshots(t *testing.T) {
 	for _, version := range []string{"v1", "v0"} { // that of the app, and one that has to be asked for
 		for _, takes := range []time.Duration{0, 300 * time.Millisecond} {
 			t.Run(fmt.Sprint(version, takes), func(t *testing.T) {
-				inTown(t, func(x *town) {
+				inFakeCluster(t, func(x *fakeCluster) {
 					apps, ids := numberedApps(100)
 					x.marathon.apps, x.marathon.appTakes = apps, takes
 					x.connectLarge(2 * time.Second)
@@ -50,7 +50,7 @@ func TestLaunchOfManyAppsCostsFewSnapshots(t *testing.T) {
 					for i := range 6000 {
 						task := taskOn(h1, ids[i%100], fmt.Sprint("t.", i))
 						task.Version = version
-						x.marathon.set(func(m *crier) { m.apps[i%100].Tasks = append(m.apps[i%100].Tasks[:i/100:i/100], task) })
+						x.marathon.set(func(m *fakeMarathon) { m.apps[i%100].Tasks = append(m.apps[i%100].Tasks[:i/100:i/100], task) })
 						x.tells(task)
 						time.Sleep(10 * time.Millisecond)
 					}
@@ -65,16 +65,16 @@ func TestLaunchOfManyAppsCostsFewSnapshots(t *testing.T) {
 
 // hides makes so many apps that Marathon shows neither in a snapshot nor alone, as it
 // does what a token may not see.
-func (m *crier) hides(n int) (ids []string) {
+func (m *fakeMarathon) hides(n int) (ids []string) {
 	for i := range n {
 		ids = append(ids, fmt.Sprint("/hidden-", i))
 	}
-	m.set(func(m *crier) { m.broken = ids })
+	m.set(func(m *fakeMarathon) { m.broken = ids })
 	return ids
 }
 
 func TestHiddenAppsCostFewSnapshots(t *testing.T) {
-	inTown(t, func(x *town) {
+	inFakeCluster(t, func(x *fakeCluster) {
 		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1")}
 		hidden := x.marathon.hides(200)
 		x.connect()
@@ -89,7 +89,7 @@ func TestHiddenAppsCostFewSnapshots(t *testing.T) {
 		if n := x.marathon.count() - before; n > 6 {
 			t.Errorf("%d snapshots in a minute in which only hidden apps had events", n)
 		}
-		x.marathon.set(func(m *crier) { m.apps = append(m.apps, appOn(h1, "/new", "new.1")) })
+		x.marathon.set(func(m *fakeMarathon) { m.apps = append(m.apps, appOn(h1, "/new", "new.1")) })
 		x.tells(taskOn(h1, "/new", "new.1"))
 		tell(500)
 		x.wants(h1, "a.1", "new.1")
@@ -99,7 +99,7 @@ func TestHiddenAppsCostFewSnapshots(t *testing.T) {
 // An app that cannot be read is not asked for for ever: the next snapshot says
 // whether there is one.
 func TestSnapshotAnswersForWhatCouldNotBeRead(t *testing.T) {
-	inTown(t, func(x *town) {
+	inFakeCluster(t, func(x *fakeCluster) {
 		x.config.SyncInterval = 5 * time.Minute
 		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1")}
 		hidden := x.marathon.hides(40)
@@ -119,13 +119,13 @@ func TestSnapshotAnswersForWhatCouldNotBeRead(t *testing.T) {
 // A read that has failed is tried again after its pause, and not only when a snapshot
 // that takes long is there.
 func TestSlowSnapshotHoldsUpNoReadThatFailed(t *testing.T) {
-	inTown(t, func(x *town) {
+	inFakeCluster(t, func(x *fakeCluster) {
 		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1")}
 		x.connectLarge(55 * time.Second)
-		x.marathon.set(func(m *crier) { m.apps, m.broken = append(m.apps, appOn(h1, "/new", "new.1")), []string{"/new"} })
+		x.marathon.set(func(m *fakeMarathon) { m.apps, m.broken = append(m.apps, appOn(h1, "/new", "new.1")), []string{"/new"} })
 		x.tells(taskOn(h1, "/new", "new.1"))
 		time.Sleep(10 * time.Millisecond)
-		x.marathon.set(func(m *crier) { m.broken = nil })
+		x.marathon.set(func(m *fakeMarathon) { m.broken = nil })
 		x.Missed("undecodable")
 		time.Sleep(time.Second)
 		x.wants(h1, "a.1", "new.1")
@@ -134,15 +134,15 @@ func TestSlowSnapshotHoldsUpNoReadThatFailed(t *testing.T) {
 
 // What is asked for after a snapshot began is read, also when it had failed before.
 func TestSnapshotAnswersForNothingThatCameLater(t *testing.T) {
-	inTown(t, func(x *town) {
+	inFakeCluster(t, func(x *fakeCluster) {
 		x.marathon.apps = []marathon.App{appOn(h1, "/a")}
 		x.connectLarge(10 * time.Second)
-		x.marathon.set(func(m *crier) { m.broken = []string{"/a"} })
+		x.marathon.set(func(m *fakeMarathon) { m.broken = []string{"/a"} })
 		x.ends("/a")
 		time.Sleep(9 * time.Second) // its pauses are long by now
 		x.Missed("undecodable")
 		time.Sleep(10 * time.Millisecond)
-		x.marathon.set(func(m *crier) { m.apps, m.broken = []marathon.App{appOn(h1, "/a", "a.1")}, nil })
+		x.marathon.set(func(m *fakeMarathon) { m.apps, m.broken = []marathon.App{appOn(h1, "/a", "a.1")}, nil })
 		x.ends("/a")
 		time.Sleep(30 * time.Second)
 		x.wants(h1, "a.1")
@@ -153,7 +153,7 @@ func TestSnapshotAnswersForNothingThatCameLater(t *testing.T) {
 // a snapshot takes, none of them is read beside it.
 func TestDeploymentOfManyAppsCostsSnapshots(t *testing.T) {
 	for _, takes := range []time.Duration{50 * time.Millisecond, 40 * time.Second} {
-		inTown(t, func(x *town) {
+		inFakeCluster(t, func(x *fakeCluster) {
 			apps, ids := numberedApps(100)
 			x.marathon.apps = apps
 			x.connectLarge(takes)
@@ -174,7 +174,7 @@ func TestDeploymentOfManyAppsCostsSnapshots(t *testing.T) {
 
 // Each outage of reads is told of, also when a snapshot has ended the one before.
 func TestNextOutageOfReadsIsTold(t *testing.T) {
-	inTown(t, func(x *town) {
+	inFakeCluster(t, func(x *fakeCluster) {
 		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1")}
 		hidden := x.marathon.hides(2)
 		x.connect()

@@ -12,17 +12,17 @@ import (
 
 // Reads that events ask for, of a Marathon that takes its time.
 
-// sluggish is a town's Marathon that takes a while for some apps, and then says
+// sluggish is a cluster's Marathon that takes a while for some apps, and then says
 // what was true when it was asked.
 type sluggish struct {
-	*crier
+	*fakeMarathon
 	takes map[string]time.Duration
 	// inFlight are requests that are, and most those that were at once.
 	inFlight, most int
 }
 
 func (m *sluggish) App(ctx context.Context, id string) (marathon.App, error) {
-	app, err := m.crier.App(ctx, id)
+	app, err := m.fakeMarathon.App(ctx, id)
 	if late := m.think(ctx, id); late != nil {
 		return marathon.App{}, late
 	}
@@ -33,13 +33,13 @@ func (m *sluggish) Version(ctx context.Context, id, version string) (marathon.De
 	if err := m.think(ctx, id+" "+version); err != nil {
 		return marathon.Definition{}, err
 	}
-	return m.crier.Version(ctx, id, version)
+	return m.fakeMarathon.Version(ctx, id, version)
 }
 
 // think takes as long as the answer about something does.
 func (m *sluggish) think(ctx context.Context, what string) error {
-	m.set(func(*crier) { m.inFlight++; m.most = max(m.most, m.inFlight) })
-	defer m.set(func(*crier) { m.inFlight-- })
+	m.set(func(*fakeMarathon) { m.inFlight++; m.most = max(m.most, m.inFlight) })
+	defer m.set(func(*fakeMarathon) { m.inFlight-- })
 	select {
 	case <-ctx.Done():
 	case <-time.After(m.takes[what]):
@@ -49,14 +49,14 @@ func (m *sluggish) think(ctx context.Context, what string) error {
 
 // requests returns how many are in flight, and how many were at most.
 func (m *sluggish) requests() (now, most int) {
-	m.set(func(*crier) { now, most = m.inFlight, m.most })
+	m.set(func(*fakeMarathon) { now, most = m.inFlight, m.most })
 	return now, most
 }
 
-// inSlowTown runs a test in a town whose Marathon takes so long for some answers.
-func inSlowTown(t *testing.T, takes map[string]time.Duration, test func(*town, *sluggish)) {
-	inTown(t, func(x *town) {
-		m := &sluggish{crier: x.marathon, takes: takes}
+// inSlowCluster runs a test in a cluster whose Marathon takes so long for some answers.
+func inSlowCluster(t *testing.T, takes map[string]time.Duration, test func(*fakeCluster, *sluggish)) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		m := &sluggish{fakeMarathon: x.marathon, takes: takes}
 		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1")}
 		x.connectTo(m)
 		test(x, m)
@@ -64,7 +64,7 @@ func inSlowTown(t *testing.T, takes map[string]time.Duration, test func(*town, *
 }
 
 // connectTo is connect with another Marathon.
-func (x *town) connectTo(m reconcile.Marathon) {
+func (x *fakeCluster) connectTo(m reconcile.Marathon) {
 	x.Reconciler = x.consularOf(m)
 	ctx, cancel := context.WithCancel(x.Context())
 	ended := make(chan error)
@@ -81,12 +81,12 @@ func (x *town) connectTo(m reconcile.Marathon) {
 }
 
 // ends has the stream tell that a deployment of apps has ended: they are to be read.
-func (x *town) ends(apps ...string) {
+func (x *fakeCluster) ends(apps ...string) {
 	x.Event(marathon.DeploymentEnded{Meta: marathon.Meta{Type: "deployment_success"}, Version: "d", Apps: apps})
 }
 
 // wantsReads fails the test unless an app was read so many times.
-func (x *town) wantsReads(app string, least, most int) {
+func (x *fakeCluster) wantsReads(app string, least, most int) {
 	x.Helper()
 	if n := len(x.marathon.reads(app)); n < least || n > most {
 		x.Errorf("%s was read %d times, want %d to %d", app, n, least, most)
@@ -105,8 +105,10 @@ func numberedApps(n int) (apps []marathon.App, ids []string) {
 const hangs = 15 * time.Second
 
 func TestHangingReadDelaysNoOther(t *testing.T) {
-	inSlowTown(t, map[string]time.Duration{"/slow": hangs}, func(x *town, m *sluggish) {
-		m.set(func(m *crier) { m.apps = append(m.apps, appOn(h1, "/slow", "slow.1"), appOn(h1, "/new", "new.1")) })
+	inSlowCluster(t, map[string]time.Duration{"/slow": hangs}, func(x *fakeCluster, m *sluggish) {
+		m.set(func(m *fakeMarathon) {
+			m.apps = append(m.apps, appOn(h1, "/slow", "slow.1"), appOn(h1, "/new", "new.1"))
+		})
 		x.tells(taskOn(h1, "/slow", "slow.1"))
 		time.Sleep(100 * time.Millisecond)
 		x.tells(taskOn(h1, "/new", "new.1"))
@@ -118,10 +120,10 @@ func TestHangingReadDelaysNoOther(t *testing.T) {
 }
 
 func TestHangingDefinitionDelaysNoRead(t *testing.T) {
-	inSlowTown(t, map[string]time.Duration{"/a v0": hangs}, func(x *town, m *sluggish) {
+	inSlowCluster(t, map[string]time.Duration{"/a v0": hangs}, func(x *fakeCluster, m *sluggish) {
 		old := taskOn(h1, "/a", "a.0")
 		old.Version = "v0"
-		m.set(func(m *crier) {
+		m.set(func(m *fakeMarathon) {
 			m.apps[0].Tasks = append(m.apps[0].Tasks, old)
 			m.apps = append(m.apps, appOn(h1, "/new", "new.1"))
 		})
@@ -139,12 +141,12 @@ func TestHangingDefinitionDelaysNoRead(t *testing.T) {
 // Asked for while it is being read, an app is read once more, and later: the read
 // that began before may say what was true before.
 func TestReadThatBeganBeforeDoesNotCount(t *testing.T) {
-	inSlowTown(t, map[string]time.Duration{"/b": 3 * time.Second}, func(x *town, m *sluggish) {
-		m.set(func(m *crier) { m.apps = append(m.apps, appOn(h1, "/b")) })
+	inSlowCluster(t, map[string]time.Duration{"/b": 3 * time.Second}, func(x *fakeCluster, m *sluggish) {
+		m.set(func(m *fakeMarathon) { m.apps = append(m.apps, appOn(h1, "/b")) })
 		for i := range 20 {
 			x.ends("/b")
 			time.Sleep(100 * time.Millisecond)
-			m.set(func(m *crier) { m.apps[1] = appOn(h1, "/b", fmt.Sprint("b.", i)) })
+			m.set(func(m *fakeMarathon) { m.apps[1] = appOn(h1, "/b", fmt.Sprint("b.", i)) })
 		}
 		x.ends("/b")
 		time.Sleep(3 * time.Second)
@@ -156,8 +158,8 @@ func TestReadThatBeganBeforeDoesNotCount(t *testing.T) {
 }
 
 func TestBurstAboutOneAppCostsAHandfulOfReads(t *testing.T) {
-	inSlowTown(t, map[string]time.Duration{"/b": 50 * time.Millisecond}, func(x *town, m *sluggish) {
-		m.set(func(m *crier) { m.apps = append(m.apps, appOn(h1, "/b")) })
+	inSlowCluster(t, map[string]time.Duration{"/b": 50 * time.Millisecond}, func(x *fakeCluster, m *sluggish) {
+		m.set(func(m *fakeMarathon) { m.apps = append(m.apps, appOn(h1, "/b")) })
 		for range 1000 {
 			x.ends("/b")
 			time.Sleep(100 * time.Microsecond)
@@ -173,8 +175,8 @@ func TestFewReadsAreInFlight(t *testing.T) {
 	for _, id := range ids {
 		takes[id] = time.Second
 	}
-	inSlowTown(t, takes, func(x *town, m *sluggish) {
-		m.set(func(m *crier) { m.apps = append(m.apps, apps...) })
+	inSlowCluster(t, takes, func(x *fakeCluster, m *sluggish) {
+		m.set(func(m *fakeMarathon) { m.apps = append(m.apps, apps...) })
 		x.ends(ids...)
 		time.Sleep(5*time.Second + time.Millisecond)
 		if now, most := m.requests(); most != 8 || now != 0 {
@@ -193,8 +195,8 @@ func TestFailedReadMakesRoom(t *testing.T) {
 	for _, id := range ids[:7] {
 		takes[id] = hangs
 	}
-	inSlowTown(t, takes, func(x *town, m *sluggish) {
-		m.set(func(m *crier) { m.apps, m.broken = append(m.apps, apps...), ids[7:8] })
+	inSlowCluster(t, takes, func(x *fakeCluster, m *sluggish) {
+		m.set(func(m *fakeMarathon) { m.apps, m.broken = append(m.apps, apps...), ids[7:8] })
 		x.ends(ids[:8]...)
 		time.Sleep(100 * time.Millisecond)
 		x.ends(ids[8])
@@ -208,7 +210,7 @@ func TestFailedReadMakesRoom(t *testing.T) {
 // Where many apps are to be read, one snapshot serves for all, for those too that
 // could not be read so far.
 func TestSnapshotServesForManyApps(t *testing.T) {
-	inTown(t, func(x *town) {
+	inFakeCluster(t, func(x *fakeCluster) {
 		apps, ids := numberedApps(60)
 		x.marathon.apps, x.marathon.broken = apps, ids
 		x.connect()
@@ -231,11 +233,11 @@ func TestSnapshotServesForManyApps(t *testing.T) {
 
 // Of a Marathon that answers nothing a few apps are asked for at once, not all.
 func TestFailingMarathonIsLeftAlone(t *testing.T) {
-	inTown(t, func(x *town) {
+	inFakeCluster(t, func(x *fakeCluster) {
 		apps, ids := numberedApps(40)
 		x.marathon.apps = apps
 		x.connect()
-		x.marathon.set(func(m *crier) { m.silent = true })
+		x.marathon.set(func(m *fakeMarathon) { m.silent = true })
 		x.ends(ids...)
 		time.Sleep(900 * time.Millisecond)
 		n := 0
@@ -245,7 +247,7 @@ func TestFailingMarathonIsLeftAlone(t *testing.T) {
 		if n == 0 || n > 16 {
 			t.Errorf("%d reads of %d apps in a second of silence", n, len(ids))
 		}
-		x.marathon.set(func(m *crier) { m.silent = false })
+		x.marathon.set(func(m *fakeMarathon) { m.silent = false })
 		time.Sleep(20 * time.Second)
 		for _, id := range ids {
 			x.wantsReads(id, 1, 8)
@@ -256,10 +258,10 @@ func TestFailingMarathonIsLeftAlone(t *testing.T) {
 // What fails is told first and then every tenth time, and its end when all that
 // failed is read again, not when anything else is.
 func TestFailedReadsAreToldOfNowAndThen(t *testing.T) {
-	inTown(t, func(x *town) {
+	inFakeCluster(t, func(x *fakeCluster) {
 		x.marathon.apps = []marathon.App{appOn(h1, "/a"), appOn(h1, "/b")}
 		x.connect()
-		x.marathon.set(func(m *crier) { m.broken = []string{"/b"} })
+		x.marathon.set(func(m *fakeMarathon) { m.broken = []string{"/b"} })
 		for range 3 * 60 {
 			x.ends("/a", "/b")
 			time.Sleep(time.Second)
@@ -270,7 +272,7 @@ func TestFailedReadsAreToldOfNowAndThen(t *testing.T) {
 		}
 		x.says("cannot read", "no answer", 1+n/10)
 		x.says("work again", "", 0)
-		x.marathon.set(func(m *crier) { m.broken = nil })
+		x.marathon.set(func(m *fakeMarathon) { m.broken = nil })
 		time.Sleep(20 * time.Second)
 		x.says("work again", "", 1)
 	}, h1)
@@ -279,14 +281,14 @@ func TestFailedReadsAreToldOfNowAndThen(t *testing.T) {
 // While the tasks of an app start one after the other, each answer is older than
 // the last of them: it is asked for once more, but not again and again.
 func TestTasksThatStartMeanwhileCostAHandfulOfReads(t *testing.T) {
-	inSlowTown(t, map[string]time.Duration{"/b": 50 * time.Millisecond}, func(x *town, m *sluggish) {
+	inSlowCluster(t, map[string]time.Duration{"/b": 50 * time.Millisecond}, func(x *fakeCluster, m *sluggish) {
 		app := appOn(h1, "/b")
-		m.set(func(m *crier) { m.apps = append(m.apps, app) })
+		m.set(func(m *fakeMarathon) { m.apps = append(m.apps, app) })
 		var ids []string
 		for i := range 1000 {
 			id := fmt.Sprintf("b.%03d", i)
 			app.Tasks, ids = append(app.Tasks, taskOn(h1, "/b", id)), append(ids, id)
-			m.set(func(m *crier) { m.apps[1] = app })
+			m.set(func(m *fakeMarathon) { m.apps[1] = app })
 			x.tells(app.Tasks[i])
 			time.Sleep(10 * time.Millisecond)
 		}
@@ -298,7 +300,7 @@ func TestTasksThatStartMeanwhileCostAHandfulOfReads(t *testing.T) {
 // What a deployment has changed is read at once, also while an answer that was
 // contradicted waits to be asked for again.
 func TestChangedAppIsReadAtOnceWhileItSettles(t *testing.T) {
-	inSlowTown(t, map[string]time.Duration{"/a": 50 * time.Millisecond}, func(x *town, _ *sluggish) {
+	inSlowCluster(t, map[string]time.Duration{"/a": 50 * time.Millisecond}, func(x *fakeCluster, _ *sluggish) {
 		x.ends("/a")
 		time.Sleep(10 * time.Millisecond)
 		x.tells(taskOn(h1, "/a", "a.2")) // contradicts the answer that is on its way

@@ -20,7 +20,7 @@ import (
 
 // asked is what was asked of Marathon since before, but for the stream, and for
 // what desired asks itself.
-func (b *bridge) asked(before map[string]int) map[string]int {
+func (b *streamEnv) asked(before map[string]int) map[string]int {
 	since := b.marathon.Requests()
 	maps.DeleteFunc(since, func(path string, n int) bool {
 		return n == before[path] || path == "/v2/events" || path == "/v2/info"
@@ -90,7 +90,7 @@ func TestLabelsAreReadWhereTheyChanged(t *testing.T) {
 // reads, and the summary tells how many.
 func TestRollingUpgradeCostsAHandfulOfReads(t *testing.T) {
 	const tasks = 1000
-	b := newBridge(t, 1, simulator.Config{Hosts: chaosHosts, TaskKilling: true, Queue: 100_000, Pace: simulator.Pace{
+	b := newStreamEnv(t, 1, simulator.Config{Hosts: chaosHosts, TaskKilling: true, Queue: 100_000, Pace: simulator.Pace{
 		Swap: 50 * time.Millisecond, Start: 30 * time.Millisecond, Run: 50 * time.Millisecond, Kill: 50 * time.Millisecond,
 	}})
 	b.level = zerolog.InfoLevel
@@ -131,7 +131,7 @@ func TestRollingUpgradeCostsAHandfulOfReads(t *testing.T) {
 }
 
 // settled waits until no deployment is under way.
-func (b *bridge) settled() {
+func (b *streamEnv) settled() {
 	b.t.Helper()
 	eventually(b.t, "deployments have ended", func() string {
 		if all := b.marathon.Deployments(); len(all) > 0 {

@@ -11,12 +11,16 @@ import (
 	"github.com/rs/zerolog"
 
 	"consular/consul"
+	"consular/reconcile/desired"
+	"consular/reconcile/plan"
 )
 
 // Config says how a Reconciler works. New takes it as checked (see Check).
 type Config struct {
-	Translation
-	Policy
+	Translation desired.Translation
+	Policy      plan.Policy
+	// Fallback puts a service on the main agent while there is no way to its own.
+	Fallback bool
 	// SyncInterval is the time between resyncs while the stream is healthy; 0 is
 	// one a day. PollInterval is the time between them while it is down, and while
 	// something is held back.
@@ -24,17 +28,20 @@ type Config struct {
 	// Patience is how long a resync waits for an agent before it is left out, and
 	// for a write of keys to end.
 	Patience time.Duration
-	Log      zerolog.Logger
+	// Log gets everything that the operator is told, and Listeners get it too. They
+	// must not wait.
+	Log       zerolog.Logger
+	Listeners []func(Notice)
 }
 
 // Check reports the first thing that is wrong, by the name of its option.
 func (c Config) Check() error {
-	if err := consul.CheckRegistrationID(c.Owner.RegistrationID); err != nil {
+	if err := consul.CheckRegistrationID(c.Translation.Owner.RegistrationID); err != nil {
 		return fmt.Errorf("--registration-id: %w", err)
 	}
 	switch {
-	case c.Limit < 0 || c.Limit > 100:
-		return fmt.Errorf("--purge-limit %d%%: must be from 0%% to 100%%", c.Limit)
+	case c.Policy.Limit < 0 || c.Policy.Limit > 100:
+		return fmt.Errorf("--purge-limit %d%%: must be from 0%% to 100%%", c.Policy.Limit)
 	case c.PollInterval < time.Second:
 		return fmt.Errorf("--poll-interval %v: must be at least 1s", c.PollInterval)
 	case c.SyncInterval != 0 && c.SyncInterval < time.Second:
@@ -46,7 +53,7 @@ func (c Config) Check() error {
 }
 
 // Reconciler keeps Consul true to Marathon. What it hears of the stream changes
-// its model and pokes workers, and never waits.
+// its model and enqueues jobs, and never waits.
 type Reconciler struct {
 	config   Config
 	marathon Marathon
@@ -54,26 +61,26 @@ type Reconciler struct {
 	fleet    *fleet
 	keys     *keyWorker
 	catalog  *catalogWorker
-	agenda   *agenda
-	reading  *reading
+	schedule *schedule
+	reads    *readQueue
 
-	mu      sync.Mutex
-	desired *Desired
-	// said are one-time messages.
-	said map[string]bool
+	mu    sync.Mutex
+	model *desired.Model
+	// logged are one-time messages.
+	logged map[string]bool
 
-	// unreadLooks counts, by what could not be read, how often in a row. Only the
+	// unreadResyncs counts, by what could not be read, how often in a row. Only the
 	// resync's goroutine uses it.
-	unreadLooks map[string]int
+	unreadResyncs map[string]int
 
-	// held is what the last look held back, and waiting counts that and what waits
-	// for its app's answer; guarded by mu, as is all up to away.
-	held    HeldBack
+	// held is what the last resync held back, and waiting counts that and what waits
+	// for its app's answer; guarded by mu, as is all up to lost.
+	held    plan.HeldBack
 	waiting int
-	// heldWhy and heldLooks are what was logged of it, and how often.
-	heldWhy   string
-	heldLooks int
-	away      awayTasks
+	// heldWhy and heldResyncs are what was logged of it, and how often.
+	heldWhy     string
+	heldResyncs int
+	lost        lostTasks
 	// frozen is set while services of our registration ID belong to another
 	// Marathon: then no key is removed.
 	frozen atomic.Bool
@@ -85,10 +92,10 @@ type Reconciler struct {
 	// snapshot tells what is still true.
 	outdated  atomic.Bool
 	lastHeard atomic.Int64
-	// lookNumber counts looks, modulo everywhereEvery: at 0 all nodes are looked
-	// at. One whose catalog could not be read is not counted. Only the resync's
-	// goroutine uses it.
-	lookNumber int
+	// resyncNumber counts resyncs, modulo everywhereEvery: at 0 all nodes are listed.
+	// One whose catalog could not be read is not counted. Only the resync's goroutine
+	// uses it.
+	resyncNumber int
 }
 
 // Consul is the side that is written.
@@ -103,18 +110,18 @@ type Consul struct {
 func New(config Config, m Marathon, c Consul) *Reconciler {
 	r := &Reconciler{
 		config: config, marathon: m, consul: c,
-		agenda: newAgenda(), reading: newReading(),
-		desired: NewDesired(config.Translation),
-		said:    map[string]bool{}, away: awayTasks{tasks: map[string]bool{}}, unreadLooks: map[string]int{},
+		schedule: newSchedule(), reads: newReadQueue(),
+		model:  desired.New(config.Translation),
+		logged: map[string]bool{}, lost: lostTasks{tasks: map[string]bool{}}, unreadResyncs: map[string]int{},
 	}
-	r.fleet = &fleet{workers: map[string]*agentWorker{}, nodes: map[string]*node{}, employ: r.employ, patience: config.Patience}
+	r.fleet = newFleet(r.newAgentWorker, config.Patience)
 	r.keys = r.newKeyWorker()
-	r.catalog = r.newCatalogWorker()
+	r.catalog = &catalogWorker{worker: r.newWorker("catalog"), catalog: c.Catalog, want: r.want}
 	return r
 }
 
-// employ makes the worker for the agent on a host.
-func (r *Reconciler) employ(host string) (*agentWorker, error) {
+// newAgentWorker makes the worker for the agent on a host.
+func (r *Reconciler) newAgentWorker(host string) (*agentWorker, error) {
 	if host != mainHost {
 		if err := consul.CheckHost(host); err != nil {
 			return nil, err
@@ -124,64 +131,42 @@ func (r *Reconciler) employ(host string) (*agentWorker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &agentWorker{
+	return &agentWorker{
 		worker: r.newWorker(a.Address()),
 		host:   host, agent: a, fleet: r.fleet,
-		desired: r.look,
-		ours:    r.ours,
-		stale:   r.stale,
-		refill:  r.refill,
-	}
-	w.worker.do = func(ctx context.Context, j job) (outcome, error) {
-		done, err := w.do(ctx, j)
-		if r.config.Fallback && consul.Unreachable(err) {
-			r.agenda.askLimited("agent unreachable", time.Now(), r.config.PollInterval)
-		}
-		return done, err
-	}
-	return w, nil
+		want: r.want, ours: r.ours, stale: r.stale,
+		enqueueAll: r.enqueueAll, unreachable: r.unreachable,
+	}, nil
 }
 
 // newWorker returns the worker of one failure domain, by its name in the log,
 // with nothing to do yet.
 func (r *Reconciler) newWorker(name string) worker {
 	return worker{
-		queue: newQueue(), again: make(chan struct{}, 1), recovered: r.agentBack, refused: r.refused,
-		log: r.config.Log.With().Str("agent", name).Logger(), subject: "task",
+		name: name, queue: newQueue(), again: make(chan struct{}, 1),
+		tell: r.config.tell, recovered: r.agentBack, refused: r.refused,
 	}
 }
 
 func (r *Reconciler) newKeyWorker() *keyWorker {
-	w := &keyWorker{
+	return &keyWorker{
 		worker: r.newWorker("kv"),
-		labels: r.consul.Labels, turn: newTurn(),
-		diff: func(name string, have []consul.Key) []Change {
+		labels: r.consul.Labels, mu: newCtxMutex(),
+		diff: func(name string, have []consul.Key) []plan.Change {
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			changes, _, _ := diffKeys(r.desired.tr, name, r.desired.Labels(name), have)
+			changes, _, _ := plan.DiffKeys(r.model.Translation(), name, r.model.WantKeys(name), have)
 			return changes
 		},
 		frozen: r.frozen.Load,
 	}
-	w.worker.do, w.subject = w.do, "service"
-	return w
-}
-
-func (r *Reconciler) newCatalogWorker() *catalogWorker {
-	w := &catalogWorker{
-		worker:  r.newWorker("catalog"),
-		catalog: r.consul.Catalog,
-		desired: r.look,
-	}
-	w.worker.do = w.do
-	return w
 }
 
 // Run keeps Consul true to Marathon until ctx ends. Connected, Event, Missed and
 // Disconnected must be called from one goroutine meanwhile.
 func (r *Reconciler) Run(ctx context.Context) error {
 	// The stream has a moment to come up: then one resync does for both.
-	r.agenda.ask("start", time.Now().Add(time.Second))
+	r.schedule.ask("start", time.Now().Add(time.Second))
 	return r.withWorkers(ctx, func(ctx context.Context) error {
 		var reads sync.WaitGroup
 		reads.Go(func() { r.readApps(ctx) })
@@ -209,27 +194,27 @@ func (r *Reconciler) withWorkers(ctx context.Context, do func(context.Context) e
 // left alone after a failure is tried at once.
 func (r *Reconciler) TryAgain() {
 	for _, host := range r.fleet.hosts() {
-		if w := r.fleet.existing(host); w != nil {
+		if w := r.fleet.workerIf(host); w != nil {
 			w.tryAgain()
 		}
 	}
 	r.keys.tryAgain()
 	r.catalog.tryAgain()
-	r.agenda.ask("credentials changed", time.Now())
+	r.schedule.ask("credentials changed", time.Now())
 }
 
-// look is Desired.Look, for workers.
-func (r *Reconciler) look(task, app string) Want {
+// want is what should be there of a task now.
+func (r *Reconciler) want(task, app string) desired.Want {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.desired.Look(task, app)
+	return r.model.Want(task, app)
 }
 
 // ours reports whether we own a service.
 func (r *Reconciler) ours(s consul.Service) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, ours := r.desired.tr.owns(s)
+	_, ours := r.model.Owns(s)
 	return ours
 }
 
@@ -237,7 +222,7 @@ func (r *Reconciler) ours(s consul.Service) bool {
 // it said then.
 func (r *Reconciler) stale() bool {
 	since := time.Since(time.Unix(0, r.lastHeard.Load()))
-	return r.outdated.Load() || !r.live.Load() && since > max(r.config.Confirm, freshFor)
+	return r.outdated.Load() || !r.live.Load() && since > max(r.config.Policy.Confirm, freshFor)
 }
 
 // freshFor is for how long what Marathon said may be registered at least.
@@ -245,19 +230,27 @@ const freshFor = time.Minute
 
 func (r *Reconciler) heard() { r.lastHeard.Store(time.Now().UnixNano()) }
 
-// refill names every service that belongs to an agent that was listed anew.
-func (r *Reconciler) refill(w *agentWorker) {
+// enqueueAll enqueues every task that belongs to an agent that was listed anew.
+func (r *Reconciler) enqueueAll(w *agentWorker) {
 	r.mu.Lock()
-	tasks := r.desired.TasksOn(w.host)
+	tasks := r.model.TasksOn(w.host)
 	r.mu.Unlock()
 	for _, task := range tasks {
 		w.queue.put(job{key: task, cause: cause{name: "listed"}})
 	}
 }
 
+// unreachable wants a resync when there is no way to an agent, for with fallback its
+// services belong on the main agent then.
+func (r *Reconciler) unreachable() {
+	if r.config.Fallback {
+		r.schedule.askLimited("agent unreachable", time.Now(), r.config.PollInterval)
+	}
+}
+
 // agentBack wants a resync, for what was to be removed there while it was away.
 func (r *Reconciler) agentBack() {
-	r.agenda.askLimited("agent is back", time.Now(), r.config.PollInterval)
+	r.schedule.askLimited("agent is back", time.Now(), r.config.PollInterval)
 }
 
 // jitter spreads a time by a tenth either way, so that the consulars of several

@@ -5,7 +5,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"consular/marathon"
+	"consular/reconcile/desired"
+	"consular/reconcile/plan"
 )
 
 // failureRest is how long a Marathon that has just failed is left alone at least,
@@ -16,7 +20,7 @@ const failureRest = time.Second
 func (r *Reconciler) resyncs(ctx context.Context) {
 	pauses := newBackoff(r.config.PollInterval)
 	for failures := 0; ; {
-		causes := r.agenda.wait(ctx)
+		causes := r.schedule.wait(ctx)
 		if causes == nil {
 			return
 		}
@@ -26,16 +30,18 @@ func (r *Reconciler) resyncs(ctx context.Context) {
 			return
 		case err != nil:
 			failures++
-			if loud(failures) {
-				r.config.Log.Error().Err(err).Int("attempt", failures).Str("cause", strings.Join(causes, ", ")).
-					Msg("resync failed: nothing is removed, services stay as they are")
+			if everyTenth(failures) {
+				r.config.tell(Notice{
+					Level: zerolog.ErrorLevel, Message: "resync failed: nothing is removed, services stay as they are",
+					Attempt: failures, Cause: strings.Join(causes, ", "), Err: err,
+				})
 			}
 			pause := pauses.NextBackOff()
-			r.agenda.pause(time.Now().Add(min(pause, failureRest)))
-			r.agenda.ask("retry", time.Now().Add(r.retryAfter(pause)))
+			r.schedule.pause(time.Now().Add(min(pause, failureRest)))
+			r.schedule.ask("retry", time.Now().Add(r.retryAfter(pause)))
 		default:
 			if failures > 0 {
-				r.config.Log.Info().Int("attempt", failures+1).Msg("resyncs work again")
+				r.config.tell(Notice{Level: zerolog.InfoLevel, Message: "resyncs work again", Attempt: failures + 1})
 			}
 			failures = 0
 			pauses.Reset()
@@ -68,130 +74,135 @@ func (r *Reconciler) askNext() {
 	} else if waiting {
 		interval, why = r.config.PollInterval, "look again"
 	}
-	r.agenda.ask(why, time.Now().Add(jitter(interval)))
+	r.schedule.ask(why, time.Now().Add(jitter(interval)))
 }
 
 // housekeeping is how often there is a resync when --sync-interval is off: what
 // is remembered of ended tasks is forgotten only then.
 const housekeeping = 24 * time.Hour
 
-// resync looks at both sides and hands each worker its share of the plan.
+// resync compares both sides and gives each worker its share of the plan.
 func (r *Reconciler) resync(ctx context.Context, why string) error {
-	return r.carryOut(ctx, why, func(_ Plan, s Summary) {
-		s.log(r.config.Log)
+	return r.execute(ctx, why, func(_ plan.Plan, s Summary) {
+		r.config.tell(s.notice())
 		if s.again() {
-			r.agenda.askLimited("unfinished", time.Now(), time.Second)
+			r.schedule.askLimited("unfinished", time.Now(), time.Second)
 		}
 	})
 }
 
-// carryOut makes a plan and hands out its jobs; finish is called once, when all
-// of them are done or have failed.
-func (r *Reconciler) carryOut(ctx context.Context, why string, finish func(Plan, Summary)) error {
+// execute makes a plan and gives out its jobs; finish is called once, when all of them
+// are done or have failed.
+func (r *Reconciler) execute(ctx context.Context, why string, finish func(plan.Plan, Summary)) error {
 	start := time.Now()
-	var plan Plan
+	var p plan.Plan
 	var s Summary
-	b := newBatch(func(done outcome) {
+	t := newTally(func(done outcome) {
 		s.outcome = done
-		finish(plan, s)
+		finish(p, s)
 	})
-	h := &handOut{Reconciler: r, batch: b, given: map[place]bool{}, about: map[place]bool{}}
-	plan, err := r.plan(ctx, h)
+	d := r.newDispatch(t)
+	p, err := r.plan(ctx, d.early, d.answered)
 	if err != nil {
 		return err
 	}
-	r.tell(&plan)
-	s = r.summary(plan, why, start)
-	h.give(plan)
-	b.done(outcome{})
+	r.tellPlan(&p)
+	s = r.summary(p, why, start)
+	d.give(p)
+	t.done(outcome{})
 	return nil
 }
 
 // Plan reads both sides completely and returns the drift, judged: what may be
 // done, and what is held back. It writes nothing.
-func (r *Reconciler) Plan(ctx context.Context) (Plan, error) {
-	return r.plan(ctx, nil)
+func (r *Reconciler) Plan(ctx context.Context) (plan.Plan, error) {
+	return r.plan(ctx, func(plan.Plan) {}, func(desired.Effects) {})
 }
 
-// plan is Plan; what can be written before all is known is handed out already:
-// while some of Consul takes long to answer, and before Marathon is asked what is
-// gone.
-func (r *Reconciler) plan(ctx context.Context, h *handOut) (Plan, error) {
+// plan is Plan. early is told of plans that are not judged yet, whose writes need not
+// wait: while some of Consul takes long to answer, and before Marathon is asked what is
+// gone; and answered of what an app's own answer changes meanwhile.
+func (r *Reconciler) plan(ctx context.Context, early func(plan.Plan), answered func(desired.Effects)) (plan.Plan, error) {
 	empty, unread, err := r.snapshot(ctx)
 	if err != nil {
-		return Plan{}, err
+		return plan.Plan{}, err
 	}
-	actual := r.list(ctx, func(part Actual) {
-		r.mu.Lock()
-		plan := r.desired.Plan(part)
-		r.mu.Unlock()
-		h.early(plan)
-	})
+	actual := r.list(ctx, func(part plan.Actual) { early(r.compare(part)) })
 	actual.Unread = unread
 	if actual.KeysErr == nil {
 		r.mu.Lock()
-		r.desired.missing.prune(actual.Keys, time.Now())
+		r.model.ForgetMissing(actual.Keys, time.Now())
 		r.mu.Unlock()
 	}
-	plan := r.judge(actual, empty)
-	if !r.config.Force {
-		plan = r.confirm(ctx, plan, actual, h)
+	p := r.judge(actual, empty)
+	if !r.config.Policy.Force {
+		p = r.confirm(ctx, p, actual, early, answered)
 	}
 	r.mu.Lock()
-	r.waiting = plan.waiting()
+	r.waiting = p.Waiting()
 	r.mu.Unlock()
-	r.frozen.Store(plan.otherFramework && !r.config.Force)
-	return plan, ctx.Err()
+	r.frozen.Store(p.OtherFramework() && !r.config.Policy.Force)
+	return p, ctx.Err()
+}
+
+// compare makes a plan. Names that clash are settled by what all agents have, and not
+// by what some of them have.
+func (r *Reconciler) compare(actual plan.Actual) plan.Plan {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !actual.Partial {
+		r.model.PickIncumbents(plan.Holders(r.model, actual))
+	}
+	return plan.Make(r.model, actual)
 }
 
 // confirm asks for the apps of what is merely missing from the snapshot, and
 // makes the plan again. What is not confirmed stays.
-func (r *Reconciler) confirm(ctx context.Context, first Plan, actual Actual, h *handOut) Plan {
-	plan := first
+func (r *Reconciler) confirm(ctx context.Context, first plan.Plan, actual plan.Actual, early func(plan.Plan), answered func(desired.Effects)) plan.Plan {
+	p := first
 	if apps := first.ToConfirm(); len(apps) > 0 {
-		h.early(first)
+		early(first)
 		r.mu.Lock()
-		r.desired.Miss(first.namedByServices(), time.Now())
+		r.model.NoteMissing(first.NamedByServices(), time.Now())
 		r.mu.Unlock()
 		// The plan that is made next compares everything that is not given yet.
-		then := func(e Effects) { r.carryAnswer(h.changed(e)) }
-		if err := r.readAll(ctx, apps, then); err != nil {
-			r.config.Log.Warn().Err(err).Msg("cannot confirm: what is missing from the snapshot stays for now")
+		if err := r.readAll(ctx, apps, answered); err != nil {
+			r.config.tell(Notice{
+				Level: zerolog.WarnLevel, Message: "cannot confirm: what is missing from the snapshot stays for now", Err: err,
+			})
 		}
-		r.mu.Lock()
-		plan = r.desired.Plan(actual)
-		r.mu.Unlock()
-		plan.Rejudge(first)
+		p = r.compare(actual)
+		p.Rejudge(first)
 	}
-	plan.Unconfirm()
-	return plan
+	p.Unconfirm()
+	return p
 }
 
 // judge makes a plan and lets the policy filter it.
-func (r *Reconciler) judge(actual Actual, empty bool) Plan {
+func (r *Reconciler) judge(actual plan.Actual, empty bool) plan.Plan {
+	p := r.compare(actual)
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	plan := r.desired.Plan(actual)
-	r.away.forget(now)
-	r.held = r.config.Filter(&plan, Judgement{
-		Now: now, Held: r.held, RecentAway: r.away.tasks, EmptySnapshot: empty,
+	r.lost.forget(now)
+	r.held = r.config.Policy.Filter(&p, plan.Judgement{
+		Now: now, Held: r.held, RecentlyLost: r.lost.tasks, EmptySnapshot: empty,
 	})
-	for _, c := range plan.Changes {
-		if c.removal == Away {
-			r.away.add(c.Task, now)
+	for _, c := range p.Changes {
+		if c.Grounds.Has(desired.Lost) {
+			r.lost.add(c.Task, now)
 		}
 	}
-	return plan
+	return p
 }
 
 // snapshot takes what Marathon says into the model, definitions of old versions
 // included; empty when it told of no app at all. unread is what of it could not
 // be read, and is left as it is.
-func (r *Reconciler) snapshot(ctx context.Context) (empty bool, unread []Unread, err error) {
-	waiting := r.reading.waiting(time.Now())
+func (r *Reconciler) snapshot(ctx context.Context) (empty bool, unread []plan.Unread, err error) {
+	postponed := r.reads.postponed(time.Now())
 	r.mu.Lock()
-	asked := r.desired.Ask()
+	asked := r.model.BeginRead()
 	r.mu.Unlock()
 	info, err := r.marathon.Info(ctx)
 	var s marathon.Snapshot
@@ -200,28 +211,28 @@ func (r *Reconciler) snapshot(ctx context.Context) (empty bool, unread []Unread,
 	}
 	r.mu.Lock()
 	if err != nil {
-		r.desired.Abandon(asked)
+		r.model.CancelRead(asked)
 		r.mu.Unlock()
 		return false, nil, err
 	}
-	if info.FrameworkID != "" { // once known, an answer without it says nothing
-		r.desired.tr.Framework = info.FrameworkID
-	}
-	effects := r.desired.Replace(asked, s, time.Now())
+	r.model.SetFramework(info.FrameworkID)
+	effects := r.model.ApplySnapshot(asked, s, time.Now())
 	r.mu.Unlock()
-	r.reading.served(waiting)
+	r.reads.served(postponed)
 	r.heard()
 	r.outdated.Store(false)
-	r.noteSnapshot(s)
+	r.tellSnapshot(s)
 	for _, u := range s.Unreadable {
-		unread = append(unread, Unread{What: "app " + u.ID, Err: u.Err.Error()})
+		unread = append(unread, plan.Unread{What: "app " + u.ID, Err: u.Err.Error()})
 	}
-	r.reading.ask(Effects{Read: effects.Read, ReadStrange: effects.ReadStrange})
-	r.reading.askAgain(effects.ReadAgain, time.Now(), r.config.PollInterval)
+	r.reads.ask(desired.Effects{Read: effects.Read, ReadUnprompted: effects.ReadUnprompted})
+	r.reads.askAgain(effects.ReadAgain, time.Now(), r.config.PollInterval)
 	if err := r.define(ctx, effects.Definitions); err != nil {
-		r.config.Log.Warn().Err(err).Msg("cannot read the versions that some tasks run: their services stay as they are")
-		unread = append(unread, Unread{What: unreadVersions, Err: err.Error()})
-		r.reading.ask(Effects{Definitions: effects.Definitions})
+		r.config.tell(Notice{
+			Level: zerolog.WarnLevel, Message: "cannot read the versions that some tasks run: their services stay as they are", Err: err,
+		})
+		unread = append(unread, plan.Unread{What: plan.UnreadVersions, Err: err.Error()})
+		r.reads.ask(desired.Effects{Definitions: effects.Definitions})
 	}
 	return len(s.Apps)+len(s.Unreadable) == 0, unread, nil
 }

@@ -13,7 +13,7 @@ func TestKilledRunIsFinishedByTheNext(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", binary, "consular").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	s := newScene(t, theCluster(t))
+	s := newEnv(t, theCluster(t))
 	app := web("/large", 240)
 	app.CPUs = 0.01
 	must(t, s.marathon.Create(app))

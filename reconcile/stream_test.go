@@ -21,10 +21,10 @@ import (
 const soon = 10 * time.Second
 
 // connected is a bridge at work on the real Consul, with two apps.
-func connected(t *testing.T, masters int, change func(*bridge)) *bridge {
+func connected(t *testing.T, masters int, change func(*streamEnv)) *streamEnv {
 	t.Helper()
 	dev := theCluster(t)
-	b := newBridge(t, masters, simulator.Config{
+	b := newStreamEnv(t, masters, simulator.Config{
 		Hosts: hostsOf(dev.Clients()), TaskKilling: true, Heartbeat: 200 * time.Millisecond,
 	})
 	c := b.onConsul()
@@ -39,12 +39,12 @@ func connected(t *testing.T, masters int, change func(*bridge)) *bridge {
 	return b
 }
 
-func polling(every time.Duration) func(*bridge) {
-	return func(b *bridge) { b.configure = func(c *reconcile.Config) { c.PollInterval = every } }
+func polling(every time.Duration) func(*streamEnv) {
+	return func(b *streamEnv) { b.configure = func(c *reconcile.Config) { c.PollInterval = every } }
 }
 
 // changes is what consular misses while it is deaf.
-func (b *bridge) changes() {
+func (b *streamEnv) changes() {
 	b.t.Helper()
 	must(b.t, b.marathon.Scale("/shop/web", 4))
 	must(b.t, b.marathon.Relabel("/shop/api", map[string]string{"role": "changed"}))
@@ -53,7 +53,7 @@ func (b *bridge) changes() {
 
 // resyncedOnce checks that a gap has ended with one resync: the next change is
 // heard on the stream, and is right without another.
-func (b *bridge) resyncedOnce(before int) {
+func (b *streamEnv) resyncedOnce(before int) {
 	b.t.Helper()
 	must(b.t, b.marathon.Scale("/shop/web", 1))
 	b.converges(soon)
@@ -90,7 +90,7 @@ func TestStreamEnds(t *testing.T) {
 }
 
 func TestStreamFallsSilent(t *testing.T) {
-	b := connected(t, 1, func(b *bridge) { b.idle = time.Second })
+	b := connected(t, 1, func(b *streamEnv) { b.idle = time.Second })
 	b.marathon.StallStreams(true)
 	stalled := time.Now()
 	b.changes()
@@ -138,7 +138,7 @@ func mostPolls(since time.Time) int {
 }
 
 // resyncs waits for so many resyncs that were made for a cause.
-func (b *bridge) resyncs(cause string, n int) {
+func (b *streamEnv) resyncs(cause string, n int) {
 	b.t.Helper()
 	eventually(b.t, "resyncs for "+cause, func() string {
 		if count := b.log.resyncs(cause); count < n {

@@ -2,10 +2,13 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"consular/reconcile/plan"
 )
 
 // Summary is what one resync found and did: one line of the log.
@@ -33,15 +36,15 @@ type Summary struct {
 }
 
 // summary counts what a plan says.
-func (r *Reconciler) summary(p Plan, why string, start time.Time) Summary {
+func (r *Reconciler) summary(p plan.Plan, why string, start time.Time) Summary {
 	s := Summary{
 		Cause: why, Services: p.Services, Keys: p.Keys, Held: len(p.Held),
 		Unconfirmed: len(p.Unconfirmed), Conflicts: len(p.Conflicts),
 		Skipped: len(p.Skipped), Unread: len(p.Unread), start: start,
 	}
-	s.Reads = int(r.reading.count.Swap(0))
+	s.Reads = int(r.reads.count.Swap(0))
 	r.mu.Lock()
-	s.Apps, s.Tasks = r.desired.Count()
+	s.Apps, s.Tasks = r.model.Count()
 	r.mu.Unlock()
 	for _, c := range p.Clashes {
 		s.Quarantined += len(c.Apps)
@@ -57,18 +60,23 @@ func (s *Summary) Clean() bool {
 	return s.Failed+s.Held+s.Unconfirmed+s.Conflicts+s.Quarantined+s.Unread == 0
 }
 
-func (s *Summary) log(log zerolog.Logger) {
-	line := log.Info()
+// notice is a resync's line in the log.
+func (s *Summary) notice() Notice {
+	n := Notice{Level: zerolog.InfoLevel, Message: "resync", Cause: s.Cause, Summary: s, Took: time.Since(s.start)}
 	if !s.Clean() {
-		line = log.Warn()
+		n.Level = zerolog.WarnLevel
 	}
-	line.Str("cause", s.Cause).
-		Int("apps", s.Apps).Int("tasks", s.Tasks).Int("reads", s.Reads).Int("services", s.Services).Int("keys", s.Keys).
+	return n
+}
+
+// fields adds the figures to a line of the log, those that are zero too: a resync's
+// line always has all of them.
+func (s *Summary) fields(line *zerolog.Event) {
+	line.Int("apps", s.Apps).Int("tasks", s.Tasks).Int("reads", s.Reads).Int("services", s.Services).Int("keys", s.Keys).
 		Int("registered", s.Registered).Int("updated", s.Updated).Int("deregistered", s.Deregistered).
 		Int("keys_set", s.KeysSet).Int("keys_deleted", s.KeysDeleted).
 		Int("failed", s.Failed).Int("held_back", s.Held+s.Unconfirmed).Int("conflicts", s.Conflicts).
-		Int("quarantined", s.Quarantined).Int("skipped_agents", s.Skipped).Int("unread", s.Unread).
-		Dur("took_ms", time.Since(s.start)).Msg("resync")
+		Int("quarantined", s.Quarantined).Int("skipped_agents", s.Skipped).Int("unread", s.Unread)
 }
 
 // String is the summary for people.
@@ -81,50 +89,55 @@ func (s *Summary) String() string {
 		s.Failed, s.Held+s.Unconfirmed, s.Conflicts, s.Quarantined, s.Skipped, s.Unread)
 }
 
-// Sync does one resync and returns what came of it. It takes another for what has
+// Sync does one resync and returns what came of it. It does another for what has
 // to be registered at home first, and when writing took so long that Marathon has
 // to be asked again.
-func (r *Reconciler) Sync(ctx context.Context) (Plan, Summary, error) {
-	var plan Plan
+func (r *Reconciler) Sync(ctx context.Context) (plan.Plan, Summary, error) {
+	var p plan.Plan
 	var sum Summary
 	err := r.withWorkers(ctx, func(ctx context.Context) (err error) {
 		var done outcome
 		start := time.Now()
-		for again := true; again; again = sum.again() && sum.wrote() {
-			if plan, sum, err = r.pass(ctx); err != nil {
-				return err
-			}
+		p, sum, err = r.pass(ctx)
+		for err == nil && sum.again() && sum.wrote() {
 			done.add(sum.outcome)
+			p, sum, err = r.pass(ctx)
 		}
-		done.Failed += sum.left() // another look would leave it again
+		if err != nil {
+			return err
+		}
+		done.add(sum.outcome)
+		done.Failed += sum.left() // another resync would leave it again
 		sum.outcome, sum.start = done, start
-		for _, u := range plan.Unread {
-			r.config.Log.Warn().Str("what", u.What).Str("error", u.Err).Msg("could not be read: nothing is removed there")
+		for _, u := range p.Unread {
+			r.config.tell(Notice{
+				Level: zerolog.WarnLevel, Message: "could not be read: nothing is removed there", What: u.What, Err: errors.New(u.Err),
+			})
 		}
 		return nil
 	})
 	if err == nil {
-		sum.log(r.config.Log)
+		r.config.tell(sum.notice())
 	}
-	return plan, sum, err
+	return p, sum, err
 }
 
 // pass is one resync, with its end waited for.
-func (r *Reconciler) pass(ctx context.Context) (Plan, Summary, error) {
-	var plan Plan
+func (r *Reconciler) pass(ctx context.Context) (plan.Plan, Summary, error) {
+	var p plan.Plan
 	var sum Summary
 	finished := make(chan struct{})
-	err := r.carryOut(ctx, "sync", func(p Plan, s Summary) {
-		plan, sum = p, s
+	err := r.execute(ctx, "sync", func(made plan.Plan, s Summary) {
+		p, sum = made, s
 		close(finished)
 	})
 	if err != nil {
-		return Plan{}, Summary{}, err
+		return plan.Plan{}, Summary{}, err
 	}
 	select {
 	case <-finished:
-		return plan, sum, nil
+		return p, sum, nil
 	case <-ctx.Done():
-		return Plan{}, Summary{}, ctx.Err()
+		return plan.Plan{}, Summary{}, ctx.Err()
 	}
 }

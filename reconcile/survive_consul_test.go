@@ -28,7 +28,7 @@ func ownCluster(t *testing.T, config devconsul.Config) *devconsul.Cluster {
 }
 
 func TestServerRestartsInTheMiddleOfASync(t *testing.T) {
-	s := newScene(t, ownCluster(t, devconsul.Config{Clients: 3}))
+	s := newEnv(t, ownCluster(t, devconsul.Config{Clients: 3}))
 	s.timeout = 2 * time.Second
 	for n := range 100 {
 		app := web(fmt.Sprintf("/many/app-%d", n), 3)
@@ -68,9 +68,9 @@ func TestServerRestartsInTheMiddleOfASync(t *testing.T) {
 
 // newWipeable has two agents, of which the first keeps its data where a test can
 // reach it.
-func newWipeable(t *testing.T, data string) *scene {
+func newWipeable(t *testing.T, data string) *env {
 	t.Helper()
-	s := newScene(t, ownCluster(t, devconsul.Config{
+	s := newEnv(t, ownCluster(t, devconsul.Config{
 		Clients: 2, AgentHCL: map[string]string{"client-1": fmt.Sprintf("data_dir = %q", data)},
 	}))
 	s.timeout = 2 * time.Second
@@ -78,7 +78,7 @@ func newWipeable(t *testing.T, data string) *scene {
 }
 
 // wiped ends the first agent, and all that it knew is lost.
-func (s *scene) wiped(data string) *devconsul.Agent {
+func (s *env) wiped(data string) *devconsul.Agent {
 	s.t.Helper()
 	agent := s.dev.Clients()[0]
 	if known, err := os.ReadDir(filepath.Join(data, "services")); err != nil || len(known) == 0 {
@@ -159,7 +159,7 @@ func (m *mute) counted() map[string]int {
 // A write that timed out has happened here. What it did is seen before anything is
 // written again, so nothing is there twice, also not on the main agent.
 func TestWriteThatTimedOutMayHaveHappened(t *testing.T) {
-	s := newScene(t, theCluster(t))
+	s := newEnv(t, theCluster(t))
 	s.timeout = time.Second
 	m := &mute{writes: map[string]int{}}
 	openDoors(t, s.dev, muteDoors).wrote = m.wrote
@@ -191,7 +191,7 @@ func TestWriteThatTimedOutMayHaveHappened(t *testing.T) {
 }
 
 // answeredAgain waits until so many silences of agents and keys have ended.
-func (s *scene) answeredAgain(times int) {
+func (s *env) answeredAgain(times int) {
 	s.t.Helper()
 	eventually(s.t, fmt.Sprintf("%d silences have ended", times), func() string {
 		if n := s.log.count("works again"); n < times {

@@ -81,7 +81,7 @@ func (d *doors) take() []string {
 }
 
 // through is the scene's Consul behind the doors of a port, open or not.
-func (s *scene) through(port int) reconcile.Consul {
+func (s *env) through(port int) reconcile.Consul {
 	s.t.Helper()
 	c, err := consul.NewCluster(consul.Config{
 		Address:   &url.URL{Scheme: "http", Host: fmt.Sprintf("%s:%d", s.dev.Server().Host, port)},
@@ -107,7 +107,7 @@ const (
 )
 
 func TestRestartWritesOnlyWhatDiffers(t *testing.T) {
-	s := newScene(t, theCluster(t))
+	s := newEnv(t, theCluster(t))
 	must(t, s.marathon.Create(web("/shop/web", 6)))
 	must(t, s.marathon.Create(web("/shop/api", 2)))
 	doors := openDoors(t, s.dev, countingDoors)
@@ -134,7 +134,7 @@ func TestRestartWritesOnlyWhatDiffers(t *testing.T) {
 }
 
 func TestConsulIsDownAtStart(t *testing.T) {
-	s := newScene(t, theCluster(t))
+	s := newEnv(t, theCluster(t))
 	must(t, s.marathon.Create(web("/web", 4)))
 	s.run(s.between(s.client(), s.through(lateDoors)))
 	eventually(t, "says that Consul is down", func() string { return s.saysNothingOf("connection refused") })
@@ -143,7 +143,7 @@ func TestConsulIsDownAtStart(t *testing.T) {
 }
 
 func TestMarathonIsDownAtStart(t *testing.T) {
-	s := newScene(t, theCluster(t))
+	s := newEnv(t, theCluster(t))
 	must(t, s.marathon.Create(web("/web", 4)))
 	down := func(w http.ResponseWriter, _ *http.Request) bool {
 		http.Error(w, "starting", http.StatusServiceUnavailable)
@@ -160,7 +160,7 @@ func TestMarathonIsDownAtStart(t *testing.T) {
 }
 
 // saysNothingOf is "" when the log has a line with these words.
-func (s *scene) saysNothingOf(words string) string {
+func (s *env) saysNothingOf(words string) string {
 	if s.log.count(words) > 0 {
 		return ""
 	}
@@ -169,7 +169,7 @@ func (s *scene) saysNothingOf(words string) string {
 
 // Whatever nonsense Marathon answers, nothing is removed because of it.
 func TestWrongAnswersRemoveNothing(t *testing.T) {
-	s := newScene(t, theCluster(t))
+	s := newEnv(t, theCluster(t))
 	for _, id := range []string{"/a", "/b", "/c", "/d"} {
 		must(t, s.marathon.Create(web(id, 4)))
 	}
@@ -212,7 +212,7 @@ func TestWrongAnswersRemoveNothing(t *testing.T) {
 }
 
 // answerApps answers the snapshot, and nothing else, in Marathon's place.
-func (s *scene) answerApps(answer http.HandlerFunc) {
+func (s *env) answerApps(answer http.HandlerFunc) {
 	s.marathon.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path != "/v2/apps" {
 			return false
@@ -225,7 +225,7 @@ func (s *scene) answerApps(answer http.HandlerFunc) {
 // A snapshot that leaves apps out (a token that has lost rights gets such ones)
 // removes nothing of an app that still answers for itself.
 func TestShortSnapshot(t *testing.T) {
-	s := newScene(t, theCluster(t))
+	s := newEnv(t, theCluster(t))
 	for _, id := range []string{"/a", "/b", "/c", "/d"} {
 		must(t, s.marathon.Create(web(id, 4)))
 	}
@@ -252,7 +252,7 @@ func TestShortSnapshot(t *testing.T) {
 }
 
 // without answers the snapshot as it is now, without some apps.
-func (s *scene) without(apps ...string) http.HandlerFunc {
+func (s *env) without(apps ...string) http.HandlerFunc {
 	s.t.Helper()
 	s.marathon.Intercept(nil)
 	whole := httptest.NewRecorder()
@@ -271,7 +271,7 @@ func (s *scene) without(apps ...string) http.HandlerFunc {
 }
 
 // client reads the scene's Marathon.
-func (s *scene) client() *marathon.Client {
+func (s *env) client() *marathon.Client {
 	s.t.Helper()
 	rest, err := transport.New(transport.Config{Connect: s.timeout, Head: 3 * s.timeout, Silence: s.timeout})
 	must(s.t, err)

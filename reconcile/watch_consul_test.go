@@ -29,7 +29,7 @@ func labelsOf(n int, generation string) map[string]string {
 // A watcher of the prefix, as consul-template is one, sees the labels of one
 // generation only, however they change.
 func TestWatcherNeverSeesHalfAChange(t *testing.T) {
-	s := newScene(t, theCluster(t))
+	s := newEnv(t, theCluster(t))
 	app := web("/my-app", 1)
 	app.Labels = labelsOf(10, "zero")
 	neighbour := web("/my-app-2", 1)
@@ -59,7 +59,7 @@ func TestWatcherNeverSeesHalfAChange(t *testing.T) {
 
 // watch follows a part of the prefix with blocking queries, and returns which
 // values it saw together each time.
-func (s *scene) watch(ctx context.Context, below string) (sights []string) {
+func (s *env) watch(ctx context.Context, below string) (sights []string) {
 	kv := s.api(s.dev.Server()).KV()
 	var index uint64
 	for ctx.Err() == nil {
@@ -82,7 +82,7 @@ func (s *scene) watch(ctx context.Context, below string) (sights []string) {
 }
 
 func TestFormatAndPrefix(t *testing.T) {
-	s := newScene(t, theCluster(t))
+	s := newEnv(t, theCluster(t))
 	app := web("/web", 1)
 	app.Labels = map[string]string{"vhost": `a "b" ü`, "empty": ""}
 	must(t, s.marathon.Create(app))
@@ -100,7 +100,7 @@ func TestFormatAndPrefix(t *testing.T) {
 
 // Services go on without the servers: agents answer by themselves. Keys wait.
 func TestConsulWithoutServer(t *testing.T) {
-	s := newScene(t, theCluster(t))
+	s := newEnv(t, theCluster(t))
 	s.timeout = 2 * time.Second
 	s.configure = func(c *reconcile.Config) { c.SyncInterval = 2 * time.Second }
 	must(t, s.marathon.Create(web("/web", 3)))
@@ -124,7 +124,7 @@ func isService(id string) bool { return strings.HasPrefix(id, "127.") }
 // The Python consular 1.3 had no meta, JSON values with Flags 0, and services
 // and keys of apps that are gone.
 func TestMigrationFromThePythonConsular(t *testing.T) {
-	s := newScene(t, theCluster(t))
+	s := newEnv(t, theCluster(t))
 	s.format = consul.FormatJSON
 	must(t, s.marathon.Create(web("/group/web", 4)))
 	for _, x := range s.desired().services {
@@ -159,7 +159,7 @@ func TestMigrationFromThePythonConsular(t *testing.T) {
 
 // missesAny watches the catalog until it is called: it says how often a name had
 // less than n services.
-func (s *scene) missesAny(name string, n int) func() int {
+func (s *env) missesAny(name string, n int) func() int {
 	ctx, cancel := context.WithCancel(context.Background())
 	missing := make(chan int, 1)
 	catalog := s.api(s.dev.Server()).Catalog()
@@ -184,7 +184,7 @@ func (s *scene) missesAny(name string, n int) func() int {
 // A large sync is stopped in the middle; the next one does the rest and nothing
 // else.
 func TestStoppedSyncIsFinishedByTheNext(t *testing.T) {
-	s := newScene(t, theCluster(t), simulator.Config{Hosts: hostsOf(theCluster(t).Clients())})
+	s := newEnv(t, theCluster(t), simulator.Config{Hosts: hostsOf(theCluster(t).Clients())})
 	app := web("/large", 240)
 	app.CPUs = 0.01
 	must(t, s.marathon.Create(app))

@@ -17,25 +17,23 @@ import (
 // or the catalog. It does one job at a time. After a failure it leaves the domain alone
 // for a growing, capped time, in which jobs pile up, each thing once.
 type worker struct {
+	// name is the domain's in the log: an agent's address, "kv" or "catalog".
+	name  string
 	queue *queue
-	// do looks at a job's subject and writes what has drifted.
-	do func(context.Context, job) (outcome, error)
+	tell  func(Notice)
 	// recovered is told when the domain answers again, and refused of each write
 	// that it will not do.
 	recovered func()
 	refused   func(*worker, job, error)
-	log       zerolog.Logger
-	// subject is what the log calls a job's key: "task", or "service" for keys.
-	subject string
 	// again ends a rest.
 	again chan struct{}
-	// silent says why the domain is left to the worker, which tries it now and then;
+	// outage says why the domain is left to the worker, which tries it now and then;
 	// nil while it answers.
-	silent atomic.Pointer[silence]
+	outage atomic.Pointer[outage]
 }
 
-// silence is a time in which a domain does not answer.
-type silence struct {
+// outage is a time in which a domain does not answer.
+type outage struct {
 	since time.Time
 	err   error
 }
@@ -56,15 +54,15 @@ func newBackoff(limit time.Duration) *backoff.ExponentialBackOff {
 	return b
 }
 
-// run does jobs until ctx ends.
-func (w *worker) run(ctx context.Context) {
+// work does jobs, each by execute, until ctx ends.
+func (w *worker) work(ctx context.Context, execute func(context.Context, job) (outcome, error)) {
 	pauses := newBackoff(maxBackoff)
 	for failures := 0; ; {
 		j, ok := w.queue.next(ctx)
 		if !ok {
 			return
 		}
-		done, err := w.do(ctx, j)
+		done, err := execute(ctx, j)
 		refused := errors.Is(err, errRefused)
 		switch {
 		case err != nil && ctx.Err() != nil:
@@ -77,9 +75,9 @@ func (w *worker) run(ctx context.Context) {
 			continue
 		case refused:
 			w.refused(w, j, err)
-			done = outcome{Failed: 1}
+			done.Failed++
 		}
-		w.answered(failures)
+		w.markUp(failures)
 		failures = 0
 		pauses.Reset()
 		j.finish(done)
@@ -101,12 +99,15 @@ func written(err error) error {
 // failed keeps the job, and leaves the domain alone for a while; false when ctx
 // ends. The first of a row of failures is logged, and then every tenth.
 func (w *worker) failed(ctx context.Context, j job, err error, failures int, wait time.Duration) bool {
-	if loud(failures) {
-		w.log.Warn().Err(err).Int("attempt", failures).Str("cause", j.name).Msg("failed: left alone for a while")
+	if everyTenth(failures) {
+		w.tell(Notice{
+			Level: zerolog.WarnLevel, Message: "failed: left alone for a while",
+			Agent: w.name, Err: err, Attempt: failures, Cause: j.name,
+		})
 	}
-	w.fellSilent(err)
+	w.markDown(err)
 	j.finish(outcome{Failed: 1})
-	j.batch, j.have = nil, nil
+	j.tally, j.keys, j.keysRead = nil, nil, false
 	if !w.queue.putBack(j) { // retired meanwhile: a resync finds what is left
 		w.recovered()
 	}
@@ -114,29 +115,31 @@ func (w *worker) failed(ctx context.Context, j job, err error, failures int, wai
 	return w.rest(ctx, wait)
 }
 
-// fellSilent notes that the domain does not answer, and since when.
-func (w *worker) fellSilent(err error) {
+// markDown notes that the domain does not answer, and since when.
+func (w *worker) markDown(err error) {
 	since := time.Now()
-	if before := w.silent.Load(); before != nil {
+	if before := w.outage.Load(); before != nil {
 		since = before.since
 	}
-	w.silent.Store(&silence{since: since, err: err})
+	w.outage.Store(&outage{since: since, err: err})
 }
 
-// answered notes that the domain does answer, be it with a refusal.
-func (w *worker) answered(failures int) {
-	if was := w.silent.Swap(nil); was != nil {
-		w.log.Info().Int("attempt", failures+1).Int("waiting", w.queue.len()).
-			Dur("silent_ms", time.Since(was.since)).Msg("works again")
+// markUp notes that the domain does answer, be it with a refusal.
+func (w *worker) markUp(failures int) {
+	if was := w.outage.Swap(nil); was != nil {
+		w.tell(Notice{
+			Level: zerolog.InfoLevel, Message: "works again",
+			Agent: w.name, Attempt: failures + 1, Waiting: w.queue.len(), Silent: time.Since(was.since),
+		})
 		w.recovered()
 	}
 }
 
-// leftAlone returns why nobody but the worker is to ask the domain; nil while it
+// backingOff returns why nobody but the worker is to ask the domain; nil while it
 // answers.
-func (w *worker) leftAlone() error {
-	if silent := w.silent.Load(); silent != nil {
-		return fmt.Errorf("left alone for now: %w", silent.err)
+func (w *worker) backingOff() error {
+	if outage := w.outage.Load(); outage != nil {
+		return fmt.Errorf("left alone for now: %w", outage.err)
 	}
 	return nil
 }
@@ -163,7 +166,7 @@ func (w *worker) rest(ctx context.Context, d time.Duration) bool {
 
 // finish tells the resync that asked for the job what came of it.
 func (j job) finish(o outcome) {
-	if j.batch != nil {
-		j.batch.done(o)
+	if j.tally != nil {
+		j.tally.done(o)
 	}
 }

@@ -16,13 +16,13 @@ func TestTryAgainEndsARest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := New(Config{Log: zerolog.Nop()}, nil, Consul{})
 		tried := make(chan time.Time, 1000)
-		r.keys.worker.do = func(context.Context, job) (outcome, error) {
+		execute := func(context.Context, job) (outcome, error) {
 			tried <- time.Now()
 			return outcome{}, errors.New("permission denied")
 		}
 		ended := make(chan struct{})
 		ctx, cancel := context.WithCancel(t.Context())
-		go func() { defer close(ended); r.keys.run(ctx) }()
+		go func() { defer close(ended); r.keys.work(ctx, execute) }()
 		r.keys.queue.put(job{key: "web"})
 		time.Sleep(10 * time.Minute)
 		for len(tried) > 0 {

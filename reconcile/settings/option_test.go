@@ -60,7 +60,7 @@ func TestFlagThenEnvironmentThenDefault(t *testing.T) {
 	level := func(s said) any { return s.level.String() }
 	timeout := func(s said) any { return s.Marathon.Timeout }
 	force := func(s said) any { return s.force }
-	id := func(s said) any { return s.Reconcile.Owner.RegistrationID }
+	id := func(s said) any { return s.Reconcile.Translation.Owner.RegistrationID }
 	for _, test := range []struct {
 		words string
 		of    func(said) any

@@ -19,6 +19,8 @@ import (
 	"consular/marathon"
 	"consular/marathon/transport"
 	"consular/reconcile"
+	"consular/reconcile/desired"
+	"consular/reconcile/plan"
 	"consular/stream"
 )
 
@@ -62,11 +64,11 @@ func Read(c *cli.Context, notice transport.Notice) (Settings, error) {
 	s.Stream = stream.Config{IdleTimeout: span("idle-timeout"), Timeout: timeout, MaxEvent: int(maxEvent)}
 	s.Consul = consul.Config{MaxAnswer: maxAnswer, Prefix: c.String("kv-prefix"), Format: consul.Format(c.String("kv-format"))}
 	s.Reconcile = reconcile.Config{
-		Translation: reconcile.Translation{
+		Translation: desired.Translation{
 			Owner: consul.Owner{RegistrationID: c.String("registration-id")}, Prefix: s.Consul.Prefix,
-			Fallback: enabled(c, "fallback"),
 		},
-		Policy:       reconcile.Policy{Purge: enabled(c, "purge"), Limit: limit, Confirm: span("purge-confirm")},
+		Fallback:     enabled(c, "fallback"),
+		Policy:       plan.Policy{Purge: enabled(c, "purge"), Limit: limit, Confirm: span("purge-confirm")},
 		SyncInterval: span("sync-interval"), PollInterval: span("poll-interval"), Patience: 4 * timeout,
 	}
 	for _, option := range fileOptions {
@@ -205,7 +207,7 @@ func (s Settings) Reconciler(log zerolog.Logger) (*reconcile.Reconciler, error) 
 	if err != nil {
 		return nil, err
 	}
-	s.Reconcile.Encode = cluster.Labels().Encode
+	s.Reconcile.Translation.Encode = cluster.Labels().Encode
 	s.Reconcile.Log = log
 	agent := func(host string) (reconcile.Agent, error) {
 		if host == "" {

@@ -1,0 +1,286 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"consular/consul"
+	"consular/marathon"
+	"consular/reconcile/desired"
+	"consular/reconcile/plan"
+)
+
+// agentWorker writes to one host's agent. Two hosts can be one agent: they
+// share its node, and only one of them holds its lock.
+type agentWorker struct {
+	worker
+	host  string
+	agent Agent
+	fleet *fleet
+	// node is who the agent is; nil until it has answered.
+	node atomic.Pointer[node]
+
+	want func(task, app string) desired.Want
+	// ours reports whether we own a service.
+	ours func(consul.Service) bool
+	// stale reports whether Marathon has not been heard for too long to register.
+	stale func() bool
+	// enqueueAll enqueues all that belongs to an agent that was listed anew.
+	enqueueAll func(*agentWorker)
+	// unreachable is told when there is no way to the agent.
+	unreachable func()
+}
+
+// run does jobs until ctx ends.
+func (w *agentWorker) run(ctx context.Context) {
+	w.work(ctx, func(ctx context.Context, j job) (outcome, error) {
+		done, err := w.execute(ctx, j)
+		if consul.Unreachable(err) {
+			w.unreachable()
+		}
+		return done, err
+	})
+}
+
+// execute brings one task's services in line with what is desired of them now, which
+// may not be what was desired when the job was made. One that is refused keeps no
+// other back.
+func (w *agentWorker) execute(ctx context.Context, j job) (outcome, error) {
+	if j.key == "" {
+		return outcome{}, w.listAnew(ctx)
+	}
+	n, err := w.lockListed(ctx)
+	if err != nil {
+		return outcome{}, err
+	}
+	defer n.unlock()
+	want := w.want(j.key, j.app)
+	if j.state.Phase() == marathon.Ended && want.Host == "" {
+		want.Verdict, want.Grounds = desired.Absent, desired.Ended // however long the job waited
+	}
+	here := n.of(j.key)
+	if len(here) == 0 && want.Verdict == desired.Absent && j.event() && !j.elsewhere && j.allowed.Allow(want.Grounds) {
+		return outcome{}, w.makeSure(ctx, n, j, want)
+	}
+	var done outcome
+	var refused []error
+	for _, d := range plan.Decide(want, here, w.ours, w.standing(ctx, n, j, want)) {
+		err := w.carryOut(ctx, n, j, want, d, &done)
+		switch {
+		case errors.Is(err, errRefused):
+			refused = append(refused, err)
+		case err != nil:
+			return done, err
+		}
+	}
+	return done, errors.Join(refused...)
+}
+
+// standing tells how our agent stands to a task's services: one is at home here, or
+// its home has it, or lacks it as far as we know.
+func (w *agentWorker) standing(ctx context.Context, n *node, j job, want desired.Want) func(id string) plan.Standing {
+	home := w.belongs(want.Host, n, j)
+	return func(id string) plan.Standing {
+		switch {
+		case home:
+			return plan.Home
+		case n.service(j.key, id) != nil && w.registeredAtHome(ctx, want.Host, j.key, id):
+			return plan.HomeHas
+		default:
+			return plan.HomeLacks
+		}
+	}
+}
+
+// carryOut writes one service, if the job's grounds and the time allow it.
+func (w *agentWorker) carryOut(ctx context.Context, n *node, j job, want desired.Want, d plan.Decision, done *outcome) error {
+	switch {
+	case d.Conflict:
+		w.tell(Notice{Level: zerolog.DebugLevel, Message: "left alone: not ours", Agent: w.name, Task: j.key, Service: d.Service.Name})
+		return nil
+	case d.Op == plan.Deregister && d.HomeFirst:
+		done.homeFirst++
+		return nil
+	case d.Op == plan.Deregister && !j.allowed.Allow(d.Grounds):
+		return nil
+	case d.Op != plan.Deregister && w.stale():
+		w.tell(Notice{
+			Level: zerolog.WarnLevel, Message: "not registered: Marathon has not been heard for too long",
+			Agent: w.name, Task: j.key,
+		})
+		done.tooOld++
+		return nil
+	}
+	start := time.Now()
+	if err := w.write(ctx, d); err != nil {
+		return w.failedWrite(n, err)
+	}
+	done.count(d.Op)
+	notice := w.wrote(j, want.App, start)
+	notice.Op, notice.Service = d.Op, d.Service.Name
+	switch d.Op {
+	case plan.Deregister:
+		n.remove(j.key, d.Service.ID)
+		notice.Message, notice.Why = "deregistered", strings.Join(d.Why, ", ")
+	case plan.Update:
+		n.put(j.key, d.Service)
+		notice.Message, notice.Port, notice.Drift = "updated", d.Service.Port, d.Why
+	default:
+		n.put(j.key, d.Service)
+		notice.Message, notice.Port = "registered", d.Service.Port
+	}
+	w.tell(notice)
+	return nil
+}
+
+// write makes one request. It finishes, also when we are told to stop.
+func (w *agentWorker) write(ctx context.Context, d plan.Decision) error {
+	ctx = context.WithoutCancel(ctx)
+	if d.Op == plan.Deregister {
+		return w.agent.Deregister(ctx, d.Service.ID)
+	}
+	return w.agent.Register(ctx, d.Service)
+}
+
+// makeSure deregisters a task of which, as far as we remember, nothing is here: an
+// event always sends it, for our memory of the agent may be wrong.
+func (w *agentWorker) makeSure(ctx context.Context, n *node, j job, want desired.Want) error {
+	start := time.Now()
+	if err := w.agent.Deregister(context.WithoutCancel(ctx), j.key); err != nil {
+		return w.failedWrite(n, err)
+	}
+	notice := w.wrote(j, want.App, start)
+	notice.Level, notice.Message = zerolog.DebugLevel, "deregistered again, to be sure"
+	w.tell(notice)
+	return nil
+}
+
+// wrote is what the operator is told of every write.
+func (w *agentWorker) wrote(j job, app string, start time.Time) Notice {
+	n := Notice{Level: zerolog.InfoLevel, Agent: w.name, App: app, Task: j.key, Cause: j.name, At: j.at, Took: time.Since(start)}
+	if j.event() {
+		n.State = j.state
+	}
+	return n
+}
+
+// belongs reports whether the services of a host's tasks belong to our node: as their
+// home, which it is for our own host even when nobody names that any more, or as the
+// fallback.
+func (w *agentWorker) belongs(host string, n *node, j job) bool {
+	return host == w.host || w.fleet.nodeOf(host) == n || j.fallback && w.noWayTo(host)
+}
+
+// noWayTo reports whether a host's agent does not answer at all now.
+func (w *agentWorker) noWayTo(host string) bool {
+	home := w.fleet.workerIf(host)
+	return home != nil && consul.Unreachable(home.backingOff())
+}
+
+// failedWrite forgets what we knew of the agent: a write that failed may have
+// happened. One that was refused has not.
+func (w *agentWorker) failedWrite(n *node, err error) error {
+	err = written(err)
+	n.listed = n.listed && errors.Is(err, errRefused)
+	return err
+}
+
+// homeWait is how long one agent's worker waits for another's write to end. Two
+// may wait for each other.
+const homeWait = 200 * time.Millisecond
+
+// registeredAtHome reports whether a service is where it belongs.
+func (w *agentWorker) registeredAtHome(ctx context.Context, host, task, id string) bool {
+	home := w.fleet.nodeOf(host)
+	if home == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, homeWait)
+	defer cancel()
+	if home.lock(ctx) != nil {
+		return false // it is busy, perhaps waiting for us: the next resync will see
+	}
+	defer home.unlock()
+	have := home.service(task, id)
+	return home.listed && have != nil && w.ours(*have)
+}
+
+// lockListed locks the agent's node, and lists the agent first when what we know of it
+// is not to be trusted: during an outage, that is nothing.
+func (w *agentWorker) lockListed(ctx context.Context) (*node, error) {
+	if w.backingOff() != nil {
+		if err := w.listAnew(ctx); err != nil {
+			return nil, err
+		}
+	}
+	for {
+		if n := w.node.Load(); n != nil {
+			if err := n.lock(ctx); err != nil {
+				return nil, err
+			}
+			if n.listed {
+				return n, nil
+			}
+			n.unlock()
+		}
+		if err := w.listAnew(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// listAnew lists the agent and enqueues everything that should be there: it may have
+// lost its state.
+func (w *agentWorker) listAnew(ctx context.Context) error {
+	_, _, err := w.list(ctx)
+	if err == nil {
+		w.enqueueAll(w)
+	}
+	return err
+}
+
+// list asks the agent who it is and what is registered there.
+func (w *agentWorker) list(ctx context.Context) (consul.Node, []consul.Service, error) {
+	self, err := w.agent.Self(ctx)
+	if err != nil {
+		return consul.Node{}, nil, err
+	}
+	n := w.fleet.node(self.ID)
+	w.node.Store(n)
+	if err := n.lock(ctx); err != nil {
+		return consul.Node{}, nil, fmt.Errorf("list services on %s: %w", w.agent.Address(), err)
+	}
+	defer n.unlock()
+	services, err := w.agent.Services(ctx)
+	if err == nil && w.host == mainHost {
+		err = w.stillIs(ctx, self)
+	}
+	if err != nil {
+		n.listed = false
+		return consul.Node{}, nil, err
+	}
+	n.replace(services)
+	return self, services, nil
+}
+
+// stillIs makes sure that the main agent, which may be an address of many, is
+// one: through a load balancer, services would be taken for another agent's. It
+// asks twice, for of two that take turns the first has the turn again.
+func (w *agentWorker) stillIs(ctx context.Context, self consul.Node) error {
+	for range 2 {
+		now, err := w.agent.Self(ctx)
+		if err != nil {
+			return err
+		}
+		if now.ID != self.ID {
+			return fmt.Errorf("%s is several agents (%s, %s): fallback needs one", w.agent.Address(), self.Name, now.Name)
+		}
+	}
+	return nil
+}

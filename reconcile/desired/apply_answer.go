@@ -1,0 +1,249 @@
+package desired
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"consular/marathon"
+)
+
+// BeginRead begins a read of Marathon and returns its ticket: from now on, events are
+// journalled until ApplySnapshot, ApplyApp, ApplyNotFound or CancelRead ends it.
+func (m *Model) BeginRead() Ticket {
+	m.now++
+	if m.journal.open == nil {
+		m.journal.open = map[Ticket]bool{}
+	}
+	m.journal.open[m.now] = true
+	return m.now
+}
+
+// CancelRead ends a read that had no answer.
+func (m *Model) CancelRead(asked Ticket) { m.journal.close(asked) }
+
+// ApplySnapshot takes a complete snapshot in, all but what was asked for later than
+// it, and replays onto it what was heard meanwhile. Its effects are what the
+// replay leaves open; comparing all else with Consul is the resync's business.
+func (m *Model) ApplySnapshot(asked Ticket, s marathon.Snapshot, at time.Time) Effects {
+	defer m.journal.close(asked)
+	if asked < m.snapshot {
+		return Effects{}
+	}
+	m.ready = true
+	m.snapshot = asked
+	m.unidentified = false
+	maps.DeleteFunc(m.failed, func(_ string, heard Ticket) bool { return heard < asked })
+	later := m.journal.after(asked)
+	listed := map[string]bool{}
+	var out Effects
+	for i := range s.Apps {
+		id := s.Apps[i].ID
+		listed[id] = true
+		m.applyApp(asked, s.Apps[i], later[id], at, &out)
+	}
+	for _, u := range s.Unreadable {
+		listed[u.ID] = true
+		m.unreadable(asked, u.ID)
+	}
+	m.dropUnlisted(asked, listed, at)
+	m.dropTombstones(asked, s, at)
+	m.dropDefinitions()
+	m.readUnheard(asked, later, &out)
+	m.recheckGone(asked, at)
+	return Effects{Read: out.Read, ReadUnprompted: out.ReadUnprompted, ReadAgain: out.ReadAgain, Definitions: out.Definitions}
+}
+
+// readUnheard asks for what a snapshot could not know: apps whose change was
+// heard of, or whose task was seen to run, only after it was asked for.
+func (m *Model) readUnheard(asked Ticket, later map[string][]taskEvent, out *Effects) {
+	for _, app := range sortedKeys(m.deferred) {
+		if m.deferred[app] > asked {
+			out.Read = append(out.Read, app)
+		}
+	}
+	clear(m.deferred)
+	for _, app := range sortedKeys(later) {
+		if m.apps[app] == nil && !m.noApp(app) && slices.ContainsFunc(later[app], taskEvent.running) {
+			out.ReadUnprompted = append(out.ReadUnprompted, app)
+		}
+	}
+}
+
+// ApplyApp takes in what GET /v2/apps/{id} said.
+func (m *Model) ApplyApp(asked Ticket, app marathon.App, at time.Time) Effects {
+	defer m.journal.close(asked)
+	var out Effects
+	m.applyApp(asked, app, m.journal.after(asked)[app.ID], at, &out)
+	return out
+}
+
+// ApplyNotFound takes in that Marathon has no such app: its services and labels
+// go, also while its last tasks still run.
+func (m *Model) ApplyNotFound(asked Ticket, id string, at time.Time) Effects {
+	defer m.journal.close(asked)
+	var out Effects
+	a := m.apps[id]
+	if m.outdated(asked, id) {
+		return out
+	}
+	gone := goneEntry{asked: asked, at: at, wasApp: a != nil || m.gone[id].wasApp}
+	if a != nil {
+		for _, task := range sortedKeys(a.tasks) {
+			out.addTask(m.tasks[task].task)
+		}
+		m.dropApp(id)
+		m.release(ServiceName(id), &out)
+	}
+	m.noteGone(id, gone)
+	return out
+}
+
+// release names what one app's going gives back to another of the same name.
+func (m *Model) release(name string, out *Effects) {
+	out.Names = append(out.Names, name)
+	if apps := m.names[name]; len(apps) == 1 {
+		for _, task := range sortedKeys(m.apps[apps[0]].tasks) {
+			out.addTask(m.tasks[task].task)
+		}
+	}
+}
+
+// ApplyDefinition takes in the definition of an old version; gone when Marathon has
+// deleted it.
+func (m *Model) ApplyDefinition(v Version, def marathon.Definition, gone bool) Effects {
+	m.definitions[v] = definition{Definition: def, gone: gone}
+	var out Effects
+	if a := m.apps[v.App]; a != nil {
+		for _, id := range sortedKeys(a.tasks) {
+			if t := m.tasks[id].task; t.Version == v.Version {
+				out.addTask(t)
+			}
+		}
+	}
+	return out
+}
+
+// applyApp makes an app what Marathon says it is, and replays onto it what was
+// heard of its tasks later.
+func (m *Model) applyApp(asked Ticket, app marathon.App, later []taskEvent, at time.Time, out *Effects) {
+	old := m.apps[app.ID]
+	if m.outdated(asked, app.ID) {
+		return
+	}
+	m.forgetGone(app.ID)
+	m.missing.remove(app.ID)
+	was := map[string]*taskEntry{}
+	since := asked
+	if old != nil {
+		since = old.since
+		for id := range old.tasks {
+			was[id] = m.tasks[id]
+			m.drop(id)
+		}
+	}
+	tasks := app.Tasks
+	app.Tasks = nil
+	a := &appEntry{app: app, asked: asked, since: since, tasks: map[string]struct{}{}}
+	if old != nil && old.stopped > asked {
+		a.stopped = old.stopped
+	}
+	m.apps[app.ID] = a
+	m.nameApp(app.ID)
+	for _, t := range tasks {
+		m.listTask(asked, t, at)
+	}
+	if m.replay(later) {
+		out.ReadAgain = append(out.ReadAgain, app.ID)
+	}
+	m.compare(a, was, out)
+	if old == nil || old.unreadable || !maps.Equal(old.app.Labels, app.Labels) {
+		out.Names = append(out.Names, ServiceName(app.ID))
+	}
+}
+
+// outdated reports whether an answer that was asked for later has told of the
+// app already, or of there being none.
+func (m *Model) outdated(asked Ticket, app string) bool {
+	a := m.apps[app]
+	return asked < m.snapshot || a != nil && a.asked > asked || m.gone[app].asked > asked
+}
+
+// listTask takes in one task of an answer. One that has ended is remembered like an
+// ended one that was heard of: REST may run ahead of the stream. One in a state
+// that we do not know is there, and Want leaves it alone.
+func (m *Model) listTask(asked Ticket, t marathon.Task, at time.Time) {
+	if _, ended := m.ended[t.ID]; ended {
+		return
+	}
+	switch t.State.Phase() {
+	case marathon.Running, marathon.Unrecognised:
+		m.put(t)
+	case marathon.Away:
+		m.put(t)
+		m.tasks[t.ID].lost = true
+	case marathon.Ended:
+		m.ended[t.ID] = tombstone{heard: asked, at: at}
+	}
+}
+
+// replay lets what was heard after the question was asked stand against the
+// answer, and reports whether that contradicts it: then one more read settles
+// it. Final states have won already.
+func (m *Model) replay(later []taskEvent) (contradicted bool) {
+	for _, e := range later {
+		listed := m.tasks[e.task.ID]
+		_, ended := m.ended[e.task.ID]
+		switch {
+		case ended:
+		case e.running() && (listed == nil || !listed.running()):
+			m.put(e.task)
+			contradicted = true
+		case e.task.State.Phase() == marathon.Away && listed != nil && !listed.lost:
+			listed.lost = true
+			contradicted = true
+		}
+	}
+	return contradicted
+}
+
+// compare finds what an answer has changed about an app's tasks: all that are
+// listed or were, for a new definition can change any of them.
+func (m *Model) compare(a *appEntry, was map[string]*taskEntry, out *Effects) {
+	for _, id := range sortedKeys(was) {
+		if m.tasks[id] == nil {
+			out.addTask(was[id].task)
+		}
+	}
+	asked := map[string]bool{}
+	for _, id := range sortedKeys(a.tasks) {
+		t := m.tasks[id].task
+		out.addTask(t)
+		old, known := m.definitions[Version{t.AppID, t.Version}]
+		if known && !old.gone || asked[t.Version] || a.app.Runs(t.Version) {
+			continue
+		}
+		asked[t.Version] = true
+		out.Definitions = append(out.Definitions, Version{t.AppID, t.Version})
+	}
+}
+
+// unreadable notes that an app is there, but not what it is.
+func (m *Model) unreadable(asked Ticket, id string) {
+	if id == "" {
+		m.unidentified = true
+		return
+	}
+	if m.outdated(asked, id) {
+		return
+	}
+	a := m.apps[id]
+	if a == nil {
+		a = &appEntry{app: marathon.App{ID: id}, since: asked, tasks: map[string]struct{}{}}
+		m.apps[id] = a
+	}
+	m.forgetGone(id)
+	m.missing.remove(id)
+	m.nameApp(id)
+	a.asked, a.unreadable = asked, true
+}

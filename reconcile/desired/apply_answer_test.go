@@ -1,0 +1,309 @@
+package desired
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"consular/marathon"
+)
+
+// While an app or a snapshot is read, events go on.
+func TestEventsDuringAReadAreReplayed(t *testing.T) {
+	task := newTask("t1", "/a")
+	for name, test := range map[string]struct {
+		heard    []marathon.State
+		answered []marathon.Task
+		want     Verdict
+		again    bool // one more read
+	}{
+		"killed, listed as running":        {[]marathon.State{marathon.TaskKilled}, []marathon.Task{task}, Absent, false},
+		"running, not listed":              {[]marathon.State{marathon.TaskRunning}, nil, Present, true},
+		"running, listed":                  {[]marathon.State{marathon.TaskRunning}, []marathon.Task{task}, Present, false},
+		"running, listed as lost":          {[]marathon.State{marathon.TaskRunning}, []marathon.Task{in(marathon.TaskLost, task)}, Present, true},
+		"running, listed in unknown state": {[]marathon.State{marathon.TaskRunning}, []marathon.Task{in("TASK_DREAMING", task)}, Present, true},
+		"unreachable, listed as running":   {[]marathon.State{marathon.TaskUnreachable}, []marathon.Task{task}, Absent, true},
+		"unreachable, not listed":          {[]marathon.State{marathon.TaskUnreachable}, nil, Absent, false},
+		"running, then killed, not listed": {[]marathon.State{marathon.TaskRunning, marathon.TaskKilled}, nil, Absent, false},
+		"unreachable and back":             {[]marathon.State{marathon.TaskUnreachable, marathon.TaskRunning}, []marathon.Task{task}, Present, true},
+	} {
+		for _, snapshot := range []bool{false, true} {
+			d := knowing(newApp("/a"))
+			asked := d.BeginRead()
+			for _, state := range test.heard {
+				d.ApplyEvent(changed(in(state, task)), start)
+			}
+			answer := func(asked Ticket) Effects {
+				if snapshot {
+					return d.ApplySnapshot(asked, marathonSnapshot(newApp("/a", test.answered...)), start)
+				}
+				return d.ApplyApp(asked, newApp("/a", test.answered...), start)
+			}
+			e := answer(asked)
+			wantVerdict(t, d, "t1", "/a", test.want)
+			if again := slices.Contains(e.ReadAgain, "/a"); again != test.again {
+				t.Errorf("%s (snapshot %v): read again %v, want %v", name, snapshot, again, test.again)
+			}
+			if e = answer(d.BeginRead()); len(e.Read)+len(e.ReadUnprompted)+len(e.ReadAgain) > 0 {
+				t.Errorf("%s (snapshot %v): the second answer asks for a third", name, snapshot)
+			}
+			if len(d.journal.events) > 0 {
+				t.Errorf("%s: no read is open, and the journal keeps %v", name, d.journal.events)
+			}
+		}
+	}
+}
+
+// A snapshot cannot list an app that was created after it was asked for.
+func TestTaskOfUnlistedAppIsReadFor(t *testing.T) {
+	d := knowing()
+	asked := d.BeginRead()
+	d.ApplyEvent(changed(newTask("t1", "/new")), start)
+	if e := d.ApplySnapshot(asked, marathonSnapshot(), start); !slices.Equal(e.ReadUnprompted, []string{"/new"}) {
+		t.Errorf("effects %+v, want a read of /new", e)
+	}
+}
+
+// Nor does it say that an app is gone that was read after it was asked for.
+func TestSnapshotDoesNotDropAppsReadLater(t *testing.T) {
+	d := knowing()
+	asked, later := d.BeginRead(), d.BeginRead()
+	d.ApplyApp(later, newApp("/new", newTask("t1", "/new")), start)
+	d.ApplySnapshot(asked, marathonSnapshot(), start)
+	wantVerdict(t, d, "t1", "/new", Present)
+}
+
+// Of two answers the one that was asked for later counts, whichever comes first.
+func TestOutdatedAnswersSayNothing(t *testing.T) {
+	old, young := newApp("/a", newTask("t1", "/a")), newApp("/a", newTask("t2", "/a"))
+	young.Labels = map[string]string{"role": "api"}
+	type answer func(d *Model, asked Ticket, app marathon.App)
+	answers := map[string]answer{
+		"app":      func(d *Model, asked Ticket, app marathon.App) { d.ApplyApp(asked, app, start) },
+		"snapshot": func(d *Model, asked Ticket, app marathon.App) { d.ApplySnapshot(asked, marathonSnapshot(app), start) },
+		"gone":     func(d *Model, asked Ticket, app marathon.App) { d.ApplyNotFound(asked, app.ID, start) },
+		"unreadable": func(d *Model, asked Ticket, app marathon.App) {
+			d.ApplySnapshot(asked, marathon.Snapshot{Unreadable: []marathon.Unreadable{{ID: app.ID, Err: errors.New("x")}}}, start)
+		},
+	}
+	for first, outdated := range answers {
+		for second, newer := range answers {
+			d := knowing()
+			asked, later := d.BeginRead(), d.BeginRead()
+			newer(d, later, young)
+			before, w := snapshotOf(d), d.Want("t2", "/a")
+			outdated(d, asked, old)
+			if diff := snapshotOf(d).diff(before); diff != "" {
+				t.Errorf("%s changed what %s had said: %s", first, second, diff)
+			}
+			if again := d.Want("t2", "/a"); again.Verdict != w.Verdict {
+				t.Errorf("%s changed what %s had said: %v, was %v", first, second, again.Verdict, w.Verdict)
+			}
+		}
+	}
+}
+
+func TestTombstonesLive(t *testing.T) {
+	task := newTask("t1", "/a")
+	dead := func() *Model {
+		d := knowing(newApp("/a", task))
+		d.ApplyEvent(changed(in(marathon.TaskKilled, task)), start)
+		return d
+	}
+	for name, test := range map[string]struct {
+		after  time.Duration
+		listed []marathon.Task
+		before bool // the snapshot was asked for before the task ended
+		want   Verdict
+	}{
+		"young":                {after: tombstoneLife - time.Second, want: Absent},
+		"old":                  {after: tombstoneLife, want: Present},
+		"old, but listed":      {after: tombstoneLife, listed: []marathon.Task{task}, want: Absent},
+		"old, asked for early": {after: tombstoneLife, before: true, want: Absent},
+	} {
+		d := knowing(newApp("/a", task))
+		asked := d.BeginRead()
+		if !test.before {
+			d = dead()
+			asked = d.BeginRead()
+		} else {
+			d.ApplyEvent(changed(in(marathon.TaskKilled, task)), start)
+		}
+		d.ApplySnapshot(asked, marathonSnapshot(newApp("/a", test.listed...)), start.Add(test.after))
+		d.ApplyEvent(changed(task), start.Add(test.after))
+		if w := d.Want("t1", "/a"); w.Verdict != test.want {
+			t.Errorf("%s: a late TASK_RUNNING gives %v, want %v", name, w.Verdict, test.want)
+		}
+	}
+}
+
+// REST may run ahead of the stream: a dead task that it lists is dead for good.
+func TestListedDeadTaskIsRemembered(t *testing.T) {
+	task := newTask("t1", "/a")
+	d := knowing(newApp("/a", in(marathon.TaskFailed, task)))
+	d.ApplyEvent(changed(task), start)
+	if w := wantVerdict(t, d, "t1", "/a", Absent); !w.Grounds.Has(Announced) {
+		t.Error("not announced")
+	}
+}
+
+// A state that is none we know changes nothing, whoever tells it.
+func TestListedUnknownStateLeavesServiceAlone(t *testing.T) {
+	d := knowing(newApp("/a", in("TASK_DREAMING", newTask("t1", "/a"))))
+	wantVerdict(t, d, "t1", "/a", Untouched)
+	d.ApplyEvent(changed(newTask("t1", "/a")), start)
+	wantVerdict(t, d, "t1", "/a", Present)
+}
+
+func TestMissingTaskIsAnnouncedByItsAppsOwnAnswer(t *testing.T) {
+	d := knowing(newApp("/a", newTask("t1", "/a")))
+	d.ApplySnapshot(d.BeginRead(), marathonSnapshot(newApp("/a")), start)
+	if w := wantVerdict(t, d, "t1", "/a", Absent); w.Grounds.Has(Announced) {
+		t.Error("missing from the snapshot alone, and announced")
+	}
+	e := d.ApplyApp(d.BeginRead(), newApp("/a"), start)
+	if w := wantVerdict(t, d, "t1", "/a", Absent); !w.Grounds.Has(Announced) {
+		t.Errorf("the app's own answer omits it, and it is not announced (effects %+v)", e)
+	}
+}
+
+func TestUnreadableAppStaysAsItIs(t *testing.T) {
+	d := knowing(newApp("/a", newTask("t1", "/a")), newApp("/b"))
+	unreadable := func(id string) marathon.Snapshot {
+		return marathon.Snapshot{Apps: []marathon.App{newApp("/b")}, Unreadable: []marathon.Unreadable{{ID: id, Err: errors.New("ports")}}}
+	}
+	d.ApplySnapshot(d.BeginRead(), unreadable("/a"), start)
+	wantVerdict(t, d, "t1", "/a", Untouched)
+	wantVerdict(t, d, "t9", "/a", Untouched)
+	if w := d.WantKeys("a"); w.Verdict != Untouched {
+		t.Errorf("labels of an unreadable app: %+v", w)
+	}
+	wantVerdict(t, d, "t8", "/b", Absent)
+
+	// Not even its ID: then nothing at all is purged.
+	d.ApplySnapshot(d.BeginRead(), unreadable(""), start)
+	wantVerdict(t, d, "t1", "/a", Untouched)
+	wantVerdict(t, d, "t8", "/b", Untouched)
+	wantVerdict(t, d, "t7", "/c", Untouched)
+	if w := d.WantKeys("c"); w.Verdict != Untouched {
+		t.Errorf("labels of nobody beside an app without an ID: %+v", w)
+	}
+	d.ApplySnapshot(d.BeginRead(), marathonSnapshot(newApp("/b")), start)
+	wantVerdict(t, d, "t7", "/c", Absent)
+}
+
+// Address and port are those of the definition that the task runs.
+func TestDefinitionOfTheTasksOwnVersion(t *testing.T) {
+	scaled := newApp("/a")
+	scaled.Version, scaled.LastScalingAt, scaled.LastConfigChangeAt = "v4", "v3", "v2"
+	scaled.Definition = marathon.Definition{Network: marathon.ContainerNetwork, Ports: []marathon.Port{{Container: 80}}}
+	old := marathon.Definition{Ports: []marathon.Port{{OnHost: true}}}
+	version := Version{"/a", "v1"}
+	for name, test := range map[string]struct {
+		version string
+		define  func(*Model)
+		want    Verdict
+		port    int
+		keep    bool
+	}{
+		"the app's own":           {version: "v4", want: Present, port: 80},
+		"since the last scaling":  {version: "v3", want: Present, port: 80},
+		"since the last change":   {version: "v2", want: Present, port: 80},
+		"older, not known yet":    {version: "v1", want: Untouched},
+		"older, known":            {version: "v1", want: Present, port: 31001, define: func(d *Model) { d.ApplyDefinition(version, old, false) }},
+		"older, deleted":          {version: "v1", want: Present, port: 80, keep: true, define: func(d *Model) { d.ApplyDefinition(version, marathon.Definition{}, true) }},
+		"between, after rollback": {version: "v2.5", want: Untouched},
+	} {
+		task := newTask("t1", "/a")
+		task.Version, task.Addresses = test.version, []string{"127.9.1.1"}
+		app := scaled
+		app.Tasks = []marathon.Task{task}
+		d := New(testTranslation())
+		e := d.ApplySnapshot(d.BeginRead(), marathonSnapshot(app), start)
+		if asks := len(e.Definitions) > 0; asks == app.Runs(test.version) {
+			t.Errorf("%s: asks for definitions %v", name, e.Definitions)
+		}
+		if test.define != nil {
+			test.define(d)
+		}
+		w := wantVerdict(t, d, "t1", "/a", test.want)
+		port := 0
+		for _, s := range w.Services {
+			port = s.Port
+		}
+		if port != test.port || w.VersionGone != test.keep {
+			t.Errorf("%s: port %d, keep %v; want %d, %v", name, port, w.VersionGone, test.port, test.keep)
+		}
+	}
+}
+
+func TestDefinitionsAreForgottenWhenNoTaskRunsThem(t *testing.T) {
+	task := newTask("t1", "/a")
+	task.Version = "v0"
+	d := knowing(newApp("/a", task))
+	if e := d.ApplyDefinition(Version{"/a", "v0"}, newApp("/a").Definition, false); len(e.Tasks) != 1 {
+		t.Errorf("a definition that came touches %v, want its task", e.Tasks)
+	}
+	d.ApplySnapshot(d.BeginRead(), marathonSnapshot(newApp("/a")), start)
+	if len(d.definitions) > 0 {
+		t.Errorf("still kept: %v", d.definitions)
+	}
+}
+
+func TestAbandonedReadKeepsNoJournal(t *testing.T) {
+	d := knowing(newApp("/a"))
+	first, second := d.BeginRead(), d.BeginRead()
+	d.ApplyEvent(changed(newTask("t1", "/a")), start)
+	d.CancelRead(first)
+	if len(d.journal.events) != 1 {
+		t.Errorf("the other read needs %d events, want 1", len(d.journal.events))
+	}
+	d.CancelRead(second)
+	if len(d.journal.events) != 0 {
+		t.Errorf("the journal keeps %v", d.journal.events)
+	}
+}
+
+// That an app ends was heard while a snapshot was on its way that still has it: the
+// next one's silence is no surprise.
+func TestStopHeardDuringASnapshotStands(t *testing.T) {
+	apps := []marathon.App{newApp("/g/a", newTask("t1", "/g/a")), newApp("/other")}
+	d := knowing(apps...)
+	asked := d.BeginRead()
+	d.ApplyEvent(marathon.DeploymentPlanned{Version: "d1", Apps: []string{"/g/a"}, Stopped: []string{"/g/a"}}, start)
+	d.ApplySnapshot(asked, marathonSnapshot(apps...), start)
+	d.ApplySnapshot(d.BeginRead(), marathonSnapshot(apps[1]), start)
+	if w := d.Want("t1", "/g/a"); w.Verdict != Absent || !w.Grounds.Has(Announced) {
+		t.Errorf("its task: %+v, want it announced as gone", w)
+	}
+}
+
+// A version that was not there once is asked for again with its app.
+func TestVersionThatWasGoneIsAskedForAgain(t *testing.T) {
+	task := newTask("t1", "/a")
+	task.Version = "v0"
+	app := newApp("/a", task)
+	d := knowing(app)
+	old := Version{App: "/a", Version: "v0"}
+	d.ApplyDefinition(old, marathon.Definition{}, true)
+	e := d.ApplySnapshot(d.BeginRead(), marathonSnapshot(app), start)
+	if !slices.Contains(e.Definitions, old) {
+		t.Errorf("asks for %v, want %v", e.Definitions, old)
+	}
+	d.ApplyDefinition(old, marathon.Definition{}, false)
+	if e = d.ApplySnapshot(d.BeginRead(), marathonSnapshot(app), start); len(e.Definitions) > 0 {
+		t.Errorf("asks again for %v", e.Definitions)
+	}
+}
+
+// A Marathon that contradicts itself: a task is of the app that claimed it last.
+func TestOneTaskOfTwoApps(t *testing.T) {
+	d := knowing(newApp("/a", newTask("t1", "/a")), newApp("/b"))
+	d.ApplyEvent(changed(newTask("t1", "/b")), start)
+	d.ApplyApp(d.BeginRead(), newApp("/b"), start)
+	d.ApplyNotFound(d.BeginRead(), "/a", start)
+	d.ApplySnapshot(d.BeginRead(), marathonSnapshot(newApp("/a", newTask("t2", "/a")), newApp("/b", newTask("t2", "/b"))), start)
+	d.ApplyNotFound(d.BeginRead(), "/a", start)
+	wantVerdict(t, d, "t2", "/b", Present)
+}

@@ -1,0 +1,236 @@
+package desired
+
+import (
+	"time"
+
+	"consular/marathon"
+)
+
+// Effects are what must be looked at after the model has changed: names of
+// things, never what happened to them.
+type Effects struct {
+	// Tasks are those whose services may have to change.
+	Tasks []TaskRef
+	// Names are the service names whose keys may have to change.
+	Names []string
+	// Read are apps to read. ReadUnprompted are those that only a task's event gives cause
+	// for, and no deployment; Definitions are old versions to read.
+	Read, ReadUnprompted []string
+	Definitions          []Version
+	// ReadAgain are apps to read once more, for events contradict what was read.
+	ReadAgain []string
+	// Resync is set when only a complete snapshot can tell; it says why.
+	Resync string
+}
+
+// TaskRef names one task, whose services are on one host.
+type TaskRef struct{ Task, App, Host string }
+
+func (e *Effects) addTask(t marathon.Task) {
+	e.Tasks = append(e.Tasks, TaskRef{Task: t.ID, App: t.AppID, Host: t.Host})
+}
+
+// ApplyEvent lets an event change the model. at is when it was heard, by our clock.
+// The event table is in doc.go.
+func (m *Model) ApplyEvent(e marathon.Event, at time.Time) Effects {
+	m.now++
+	var out Effects
+	switch e := e.(type) {
+	case marathon.TaskChanged:
+		m.journal.add(taskEvent{at: m.now, task: e.Task})
+		m.applyTask(e.Task, at, &out)
+	case marathon.DeploymentPlanned:
+		m.deployments.remember(e.Version, e.Apps, m.now)
+		m.notePlan(e.Apps, e.Stopped)
+		m.notePods(e.Pods, at)
+	case marathon.DeploymentEnded:
+		m.deployments.remember(e.Version, e.Apps, m.now)
+		m.notePlan(e.Apps, nil)
+		m.notePods(e.Pods, at)
+		m.read(e.Apps, &out)
+		m.noteFailed(e)
+	case marathon.GroupChanged:
+		m.applyGroup(e.Version, &out)
+	case marathon.AppTerminated:
+		if a := m.apps[e.AppID]; a != nil {
+			a.stopped = m.now
+			m.read([]string{e.AppID}, &out)
+		}
+	}
+	return out
+}
+
+// notePlan notes what a plan says of its apps: those it stops, and that an ID
+// which was none may be an app now.
+func (m *Model) notePlan(apps, stopped []string) {
+	for _, app := range apps {
+		if gone, known := m.gone[app]; known {
+			gone.mayExist = true
+			m.gone[app] = gone
+		}
+	}
+	for _, app := range stopped {
+		if a := m.apps[app]; a != nil {
+			a.stopped = m.now
+		}
+	}
+}
+
+// notePods notes that IDs are pods, so that their containers' events cost no
+// read. What is known as an app is not believed to be a pod until it is gone.
+func (m *Model) notePods(pods []string, at time.Time) {
+	for _, id := range pods {
+		if m.apps[id] == nil {
+			m.noteGone(id, goneEntry{asked: m.now, at: at, wasApp: m.gone[id].wasApp})
+		}
+	}
+}
+
+// applyGroup reads the apps that the plan of this version named: only now does
+// REST show the change.
+func (m *Model) applyGroup(version string, out *Effects) {
+	p, known := m.deployments[version]
+	if !known {
+		out.Resync = "a change of unknown apps"
+		return
+	}
+	m.read(p.apps, out)
+	if len(p.apps) == 0 {
+		m.read(sortedKeys(m.failed), out)
+	}
+}
+
+// noteFailed notes what a failed deployment was about. It may be rolled back by a plan
+// that has nothing to start or stop, and so names no app: what ran was never
+// more than the definition.
+func (m *Model) noteFailed(e marathon.DeploymentEnded) {
+	if !e.Failed {
+		return
+	}
+	for _, app := range e.Apps {
+		m.failed[app] = m.now
+	}
+}
+
+// read asks for apps; before the first snapshot is in, it waits for that.
+func (m *Model) read(apps []string, out *Effects) {
+	if m.ready {
+		out.Read = append(out.Read, apps...)
+		return
+	}
+	for _, app := range apps {
+		m.deferred[app] = m.now
+	}
+}
+
+// applyTask takes one task event into the model. Final states always win, in
+// whatever order one task's events arrive.
+func (m *Model) applyTask(t marathon.Task, at time.Time, out *Effects) {
+	phase := t.State.Phase()
+	if phase == marathon.Ended {
+		m.end(t, at, out)
+		return
+	}
+	if _, ended := m.ended[t.ID]; ended || !m.ready || phase == marathon.Pending || phase == marathon.Unrecognised {
+		return
+	}
+	a := m.apps[t.AppID]
+	switch {
+	case m.noApp(t.AppID):
+		return // a pod, or a late event of an app that is gone
+	case a == nil:
+		out.ReadUnprompted = append(out.ReadUnprompted, t.AppID)
+		return // the answer has the task: REST is never behind a status
+	case phase == marathon.Away:
+		m.lose(t, out)
+	default:
+		m.runs(a, t, out)
+	}
+}
+
+// noApp reports whether an ID is known to be none of an app.
+func (m *Model) noApp(id string) bool {
+	gone, known := m.gone[id]
+	return known && !gone.mayExist
+}
+
+// end remembers that a task never runs again. That of what was never an app (a
+// pod's container) is remembered too, for an answer on its way may make it one.
+func (m *Model) end(t marathon.Task, at time.Time, out *Effects) {
+	m.ended[t.ID] = tombstone{heard: m.now, at: at}
+	t = m.located(t)
+	m.forget(t.ID)
+	gone, isNone := m.gone[t.AppID]
+	if m.ready && (!isNone || gone.wasApp) {
+		out.addTask(t)
+	}
+}
+
+// located returns the task of an event that ends it on the host where its service
+// is: such events may have none, "unknown" or, before 1.4.7, an earlier one.
+func (m *Model) located(t marathon.Task) marathon.Task {
+	if known := m.tasks[t.ID]; known != nil {
+		t.Host = known.task.Host
+	}
+	return t
+}
+
+// leave marks a task whose agent was lost. Its event has no addresses, so what
+// is known of the task otherwise stays.
+func (m *Model) lose(t marathon.Task, out *Effects) {
+	known := m.tasks[t.ID]
+	if known == nil {
+		m.put(t)
+		known = m.tasks[t.ID]
+	}
+	known.lost = true
+	out.addTask(known.task)
+}
+
+// runs takes a running task into the model. A version that is neither the
+// app's nor known means that the app has changed unheard, or will have.
+func (m *Model) runs(a *appEntry, t marathon.Task, out *Effects) {
+	m.put(t)
+	out.addTask(t)
+	if _, known := m.definitions[Version{t.AppID, t.Version}]; !known && !a.app.Runs(t.Version) {
+		out.ReadUnprompted = append(out.ReadUnprompted, t.AppID)
+	}
+}
+
+// put takes a task in as running. It is of one app, the last that claimed it.
+func (m *Model) put(t marathon.Task) {
+	m.forget(t.ID)
+	m.tasks[t.ID] = &taskEntry{task: t}
+	if m.onHost[t.Host] == nil {
+		m.onHost[t.Host] = map[string]struct{}{}
+	}
+	m.onHost[t.Host][t.ID] = struct{}{}
+	if a := m.apps[t.AppID]; a != nil {
+		a.tasks[t.ID] = struct{}{}
+	}
+}
+
+// forget drops a task.
+func (m *Model) forget(id string) {
+	t := m.tasks[id]
+	if t == nil {
+		return
+	}
+	m.drop(id)
+	if a := m.apps[t.task.AppID]; a != nil {
+		delete(a.tasks, id)
+	}
+}
+
+// drop takes a task out, but not out of its app.
+func (m *Model) drop(id string) {
+	t := m.tasks[id]
+	if t == nil {
+		return
+	}
+	delete(m.tasks, id)
+	delete(m.onHost[t.task.Host], id)
+	if len(m.onHost[t.task.Host]) == 0 {
+		delete(m.onHost, t.task.Host)
+	}
+}

@@ -1,0 +1,48 @@
+package desired
+
+import (
+	"fmt"
+	"testing"
+
+	"consular/marathon"
+)
+
+// aLargeCluster has apps of 20 tasks on as many hosts, and labels on every app.
+func aLargeCluster(apps, hosts, labels int) []marathon.App {
+	var all []marathon.App
+	for i := range apps {
+		app := newApp(fmt.Sprintf("/group-%d/app-%d", i%10, i))
+		app.Labels = map[string]string{}
+		for l := range labels {
+			app.Labels[fmt.Sprintf("label-%d", l)] = "value"
+		}
+		for n := range 20 {
+			task := newTask(fmt.Sprintf("task.%d.%d", i, n), app.ID)
+			task.Host = fmt.Sprintf("agent-%d.test", (i+n)%hosts)
+			app.Tasks = append(app.Tasks, task)
+		}
+		all = append(all, app)
+	}
+	return all
+}
+
+// BenchmarkModel is one event, decoded and applied: of a launch and a kill in
+// turn, on a cluster of 10,000 tasks.
+func BenchmarkModel(b *testing.B) {
+	d := knowing(aLargeCluster(500, 100, 5)...)
+	var events [2][]byte
+	for i, state := range []string{"TASK_RUNNING", "TASK_KILLED"} {
+		events[i] = fmt.Appendf(nil, `{"slaveId":"s1","taskId":"task.new","taskStatus":%q,"message":"","appId":"/group-1/app-1",`+
+			`"host":"agent-1.test","ipAddresses":[{"ipAddress":"127.0.1.1","protocol":"IPv4"}],"ports":[31001],"version":"v1",`+
+			`"eventType":"status_update_event","timestamp":"2026-11-22T16:21:57.237Z"}`, state)
+	}
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		e, err := marathon.Decode("status_update_event", events[n%2])
+		if err != nil {
+			b.Fatal(err)
+		}
+		delete(d.ended, "task.new")
+		d.ApplyEvent(e, start)
+	}
+}

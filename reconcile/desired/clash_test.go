@@ -1,0 +1,91 @@
+package desired
+
+import (
+	"slices"
+	"testing"
+
+	"consular/marathon"
+)
+
+func incumbentOf(t *testing.T, d *Model) string {
+	t.Helper()
+	clashes := d.Clashes()
+	if len(clashes) != 1 || clashes[0].Name != "a-b" || !slices.Equal(clashes[0].Apps, []string{"/a-b", "/a/b"}) {
+		t.Fatalf("clashes %+v, want one of /a-b and /a/b", clashes)
+	}
+	return clashes[0].Incumbent
+}
+
+func TestNewcomerOfAClashIsQuarantined(t *testing.T) {
+	older, newer := newApp("/a/b", newTask("t1", "/a/b")), newApp("/a-b", newTask("t2", "/a-b"))
+	for name, arrive := range map[string]func(*Model){
+		"event":    func(d *Model) { d.ApplyApp(d.BeginRead(), newer, start) },
+		"snapshot": func(d *Model) { d.ApplySnapshot(d.BeginRead(), marathonSnapshot(newer, older), start) },
+	} {
+		d := knowing(older)
+		arrive(d)
+		if incumbent := incumbentOf(t, d); incumbent != "/a/b" {
+			t.Errorf("%s: incumbent %q", name, incumbent)
+		}
+		wantVerdict(t, d, "t1", "/a/b", Present)
+		wantVerdict(t, d, "t2", "/a-b", Untouched)
+		wantVerdict(t, d, "t9", "/a-b", Untouched)
+		if w := d.WantKeys("a-b"); w.App != "/a/b" || w.Verdict != Present {
+			t.Errorf("%s: labels are those of %+v", name, w)
+		}
+		d.ApplyEvent(changed(in(marathon.TaskKilled, newTask("t2", "/a-b"))), start)
+		if w := wantVerdict(t, d, "t2", "/a-b", Absent); !w.Grounds.Has(Announced) {
+			t.Errorf("%s: a quarantined task that ends is not deregistered", name)
+		}
+	}
+}
+
+func TestClashOfTwoNewAppsQuarantinesBoth(t *testing.T) {
+	a, b := newApp("/a/b", newTask("t1", "/a/b")), newApp("/a-b", newTask("t2", "/a-b"))
+	for name, registered := range map[string]map[string]bool{
+		"none registered": nil,
+		"both registered": {"/a/b": true, "/a-b": true},
+	} {
+		d := knowing(a, b)
+		d.PickIncumbents(registered)
+		if incumbent := incumbentOf(t, d); incumbent != "" {
+			t.Errorf("%s: incumbent %q", name, incumbent)
+		}
+		wantVerdict(t, d, "t1", "/a/b", Untouched)
+		wantVerdict(t, d, "t2", "/a-b", Untouched)
+		if w := d.WantKeys("a-b"); w.Verdict != Untouched {
+			t.Errorf("%s: labels %+v", name, w)
+		}
+	}
+	d := knowing(a, b)
+	d.PickIncumbents(map[string]bool{"/a-b": true})
+	if incumbent := incumbentOf(t, d); incumbent != "/a-b" {
+		t.Errorf("incumbent %q, want the one that is registered", incumbent)
+	}
+	wantVerdict(t, d, "t2", "/a-b", Present)
+}
+
+// When one of two goes, the other's tasks and labels are to be written now, not
+// at the next resync.
+func TestEndOfAClashReleasesTheOther(t *testing.T) {
+	d := knowing(newApp("/a/b", newTask("t1", "/a/b")))
+	d.ApplyApp(d.BeginRead(), newApp("/a-b", newTask("t2", "/a-b")), start)
+	e := d.ApplyNotFound(d.BeginRead(), "/a/b", start)
+	wantVerdict(t, d, "t2", "/a-b", Present)
+	if !slices.ContainsFunc(e.Tasks, func(t TaskRef) bool { return t.Task == "t2" }) {
+		t.Errorf("effects %+v do not name the task that is released", e)
+	}
+	if !slices.Contains(e.Names, "a-b") || len(d.Clashes()) > 0 {
+		t.Errorf("effects %+v, clashes %v", e, d.Clashes())
+	}
+}
+
+func TestIncumbentOfThreeGoes(t *testing.T) {
+	d := knowing(newApp("/a/b/c", newTask("t1", "/a/b/c")))
+	d.ApplyApp(d.BeginRead(), newApp("/a-b/c"), start)
+	d.ApplyApp(d.BeginRead(), newApp("/a/b-c"), start)
+	d.ApplyNotFound(d.BeginRead(), "/a/b/c", start)
+	if c := d.Clashes(); len(c) != 1 || len(c[0].Apps) != 2 || c[0].Incumbent != "" {
+		t.Errorf("clashes %+v, want two apps and no incumbent", c)
+	}
+}

@@ -1,0 +1,64 @@
+package desired
+
+import "strings"
+
+// Grounds say why something may be removed: a set, for one thing may be removed for
+// several reasons at once. Whoever allows removals (the policy, an event) allows sets
+// too, and two that allow the same removal allow it on the grounds of both.
+type Grounds uint8
+
+const (
+	// Ended is that the task has ended: an event about the task itself said so, or an
+	// answer of Marathon lists it as ended.
+	Ended Grounds = 1 << iota
+	// AppGone is that its app is gone: Marathon's own 404, or a plan that stopped it.
+	AppGone
+	// Moved is that the service belongs on another agent, and is registered there.
+	Moved
+	// LabelGone is that the app is there and has no such label.
+	LabelGone
+	// Lost is that the task's Mesos agent was lost. The task may come back.
+	Lost
+	// Missing is that a snapshot merely omits the task or the app.
+	Missing
+	// Excluded is that the task runs, and its definition or an option leaves this
+	// service of it out.
+	Excluded
+
+	// Announced are the grounds that need no further question: what they rest on
+	// speaks of the thing itself.
+	Announced = Ended | AppGone
+	// Unannounced are those that rest on a look at Marathon alone.
+	Unannounced = LabelGone | Lost | Missing | Excluded
+)
+
+var groundNames = []struct {
+	g   Grounds
+	why string
+}{
+	{AppGone, "app is gone"},
+	{Ended, "task has ended"},
+	{Moved, "wrong agent"},
+	{LabelGone, "label is not on the app"},
+	{Lost, "task is unreachable"},
+	{Missing, "task is not in Marathon"},
+	{Excluded, "excluded"},
+}
+
+// Has reports whether any of the other grounds is among these.
+func (g Grounds) Has(any Grounds) bool { return g&any != 0 }
+
+// Allow reports whether a removal on the other grounds is allowed by these: all of
+// them have to be.
+func (g Grounds) Allow(removal Grounds) bool { return removal&^g == 0 }
+
+// String says in words on what grounds something goes.
+func (g Grounds) String() string {
+	var why []string
+	for _, n := range groundNames {
+		if g.Has(n.g) {
+			why = append(why, n.why)
+		}
+	}
+	return strings.Join(why, ", ")
+}

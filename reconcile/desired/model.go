@@ -1,0 +1,194 @@
+package desired
+
+import (
+	"slices"
+	"time"
+
+	"consular/consul"
+	"consular/marathon"
+)
+
+// Model is what should be in Consul, as far as Marathon has told. Events and answers
+// change it; Want and WantKeys read it, one task or one name at a time. It is pure: no
+// clock, no log, no I/O, and no result depends on map order. It is not safe for
+// concurrent use.
+type Model struct {
+	tr Translation
+
+	// now orders what was heard and what was asked for; see Ticket.
+	now Ticket
+	// ready is false until the first complete snapshot: nothing is deregistered
+	// before it.
+	ready bool
+	// snapshot is the ticket of the newest snapshot.
+	snapshot Ticket
+	// unidentified is set when that snapshot held an app whose ID could not be read:
+	// any service could be its own.
+	unidentified bool
+
+	apps map[string]*appEntry
+	// gone are IDs that Marathon said are no apps: deleted ones, and pods.
+	gone map[string]goneEntry
+	// goneNames lists those of gone that were apps, by service name.
+	goneNames map[string][]string
+	// missing are apps that were dropped without a word.
+	missing missing
+	tasks   map[string]*taskEntry
+	// onHost are the IDs of tasks by their host, so that what concerns one agent
+	// does not cost a look at all tasks.
+	onHost map[string]map[string]struct{}
+	// ended are the tombstones: no later event or stale answer registers these
+	// tasks again.
+	ended map[string]tombstone
+	// definitions of versions that are not the app's own any more, by app and version.
+	definitions map[Version]definition
+	// names lists the apps of each service name; two are a clash.
+	names      map[string][]string
+	incumbents map[string]string
+
+	deployments deployments
+	journal     journal
+	// failed are the apps of deployments that failed since the last snapshot was
+	// asked for, and when that was heard. A change that names no app may take back
+	// what they did.
+	failed map[string]Ticket
+	// deferred are apps that changed before the first snapshot was in, and when
+	// that was heard.
+	deferred map[string]Ticket
+}
+
+// Ticket orders events and reads: an answer tells nothing about events heard
+// after its read was asked for, and the answer that was asked for later counts.
+// Marathon's versions and timestamps order nothing.
+type Ticket uint64
+
+// Version names an immutable definition.
+type Version struct{ App, Version string }
+
+// appEntry is one app that Marathon has.
+type appEntry struct {
+	app marathon.App // without its tasks
+	// asked is the ticket of the read that told.
+	asked Ticket
+	// since is the ticket of the first read that had it.
+	since Ticket
+	// unreadable apps are there, but could not be decoded: left as they are.
+	unreadable bool
+	// stopped is the ticket of the event that announced the app's end; 0 when none has.
+	stopped Ticket
+	tasks   map[string]struct{}
+}
+
+// goneEntry remembers that an ID is no app, so that a pod's events cost no
+// reads and what a deleted app leaves behind needs no second question.
+type goneEntry struct {
+	asked Ticket
+	at    time.Time
+	// wasApp is false for what was never seen to be an app.
+	wasApp bool
+	// mayExist is set when it may be an app now: a deployment has named it since,
+	// or there was a resync.
+	mayExist bool
+}
+
+type taskEntry struct {
+	task marathon.Task
+	// lost tasks may come back: deregistered, not forgotten.
+	lost bool
+}
+
+func (t *taskEntry) running() bool { return !t.lost && t.task.State.Phase() == marathon.Running }
+
+type tombstone struct {
+	heard Ticket
+	at    time.Time
+}
+
+type definition struct {
+	marathon.Definition
+	// gone versions were deleted in Marathon: what is registered stays.
+	gone bool
+}
+
+// tombstoneLife is how long an ended task is remembered at least.
+const tombstoneLife = 10 * time.Minute
+
+// Framework is the frameworkId of GET /v2/info that services are marked with; "" while
+// it is not known.
+func (m *Model) Framework() string { return m.tr.Framework }
+
+// SetFramework takes in what GET /v2/info said. Once known, an answer without it says
+// nothing.
+func (m *Model) SetFramework(id string) {
+	if id != "" {
+		m.tr.Framework = id
+	}
+}
+
+// Owns reports whether a service is ours, and which app it is tagged with.
+func (m *Model) Owns(s consul.Service) (app string, ours bool) { return m.tr.Owns(s) }
+
+// OwnsKey reports whether a key with these flags is ours.
+func (m *Model) OwnsKey(flags uint64) bool { return m.tr.OwnsKey(flags) }
+
+// Translation says how things are written, with the framework that is known now.
+func (m *Model) Translation() Translation { return m.tr }
+
+// Has reports whether any app has this service name.
+func (m *Model) Has(name string) bool { return len(m.names[name]) > 0 }
+
+// New returns an empty model that waits for its first snapshot.
+func New(tr Translation) *Model {
+	return &Model{
+		tr:          tr,
+		apps:        map[string]*appEntry{},
+		gone:        map[string]goneEntry{},
+		missing:     missing{},
+		goneNames:   map[string][]string{},
+		tasks:       map[string]*taskEntry{},
+		onHost:      map[string]map[string]struct{}{},
+		ended:       map[string]tombstone{},
+		definitions: map[Version]definition{},
+		names:       map[string][]string{},
+		incumbents:  map[string]string{},
+		deployments: deployments{},
+		failed:      map[string]Ticket{},
+		deferred:    map[string]Ticket{},
+	}
+}
+
+// Names returns the service names of all apps, in order.
+func (m *Model) Names() []string { return sortedKeys(m.names) }
+
+// Hosts returns the hosts of all tasks, in order.
+func (m *Model) Hosts() []string { return sortedKeys(m.onHost) }
+
+// TasksOn returns the IDs of the tasks that run on any of the hosts, in order.
+func (m *Model) TasksOn(hosts ...string) []string {
+	var ids []string
+	for _, host := range hosts {
+		for id := range m.onHost[host] {
+			if !m.tasks[id].lost {
+				ids = append(ids, id)
+			}
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// Tasks returns the IDs of all tasks, in order.
+func (m *Model) Tasks() []string { return sortedKeys(m.tasks) }
+
+// Size returns how many tasks are known, lost ones included.
+func (m *Model) Size() int { return len(m.tasks) }
+
+// Count returns how many apps and running tasks there are.
+func (m *Model) Count() (apps, tasks int) {
+	for _, t := range m.tasks {
+		if t.running() {
+			tasks++
+		}
+	}
+	return len(m.apps), tasks
+}

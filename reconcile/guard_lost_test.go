@@ -1,0 +1,74 @@
+package reconcile_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"consular/marathon"
+)
+
+// The limit on lost tasks, when plans and events deregister them by turns.
+
+// hundred is an app of a hundred tasks on a host.
+func hundred(host string) marathon.App {
+	var ids []string
+	for i := range 100 {
+		ids = append(ids, fmt.Sprintf("a.%02d", i))
+	}
+	return appOn(host, "/a", ids...)
+}
+
+// loses makes Marathon tell that so many more tasks of the first app are lost.
+func (m *fakeMarathon) loses(n int) {
+	m.set(func(m *fakeMarathon) {
+		app := appOn(h1, "/a")
+		for _, task := range m.apps[0].Tasks {
+			if n > 0 && task.State == marathon.TaskRunning {
+				task.State = marathon.TaskUnreachable
+				n--
+			}
+			app.Tasks = append(app.Tasks, task)
+		}
+		m.apps[0] = app
+	})
+}
+
+// wantsHalf fails the test unless at least half of the hundred are left.
+func (x *fakeCluster) wantsHalf() {
+	x.Helper()
+	if n := len(x.agents[h1].tasks()); n < 50 {
+		x.Errorf("%d of 100 are left within a minute, and the limit is 50 %%", n)
+	}
+}
+
+func TestLostTasksOfSeveralPollsAreCountedTogether(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		x.marathon.apps = []marathon.App{hundred(h1)}
+		x.connect()
+		x.Disconnected("closed")
+		for _, n := range []int{45, 25, 14} {
+			x.marathon.loses(n)
+			time.Sleep(17 * time.Second)
+		}
+		x.wantsHalf()
+	}, h1)
+}
+
+func TestLostTasksOfAPlanAndOfEventsAreCountedTogether(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		x.marathon.apps = []marathon.App{hundred(h1)}
+		x.connect()
+		x.Disconnected("closed")
+		x.marathon.loses(45)
+		x.Connected()
+		time.Sleep(2 * time.Second)
+		for i := 45; i < 95; i++ {
+			lost := taskOn(h1, "/a", fmt.Sprintf("a.%02d", i))
+			lost.State = marathon.TaskUnreachable
+			x.tells(lost)
+		}
+		time.Sleep(2 * time.Second)
+		x.wantsHalf()
+	}, h1)
+}

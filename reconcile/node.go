@@ -1,0 +1,81 @@
+package reconcile
+
+import (
+	"context"
+	"slices"
+
+	"consular/consul"
+	"consular/reconcile/desired"
+)
+
+// node is one agent, whatever it is called, and what we know is registered there. Who
+// holds its lock may read, write and change what is known.
+type node struct {
+	ctxMutex
+	id string
+	// have is what was listed, and what we have written since, by task.
+	have map[string][]consul.Service
+	// listed is false before the first listing and after a failure.
+	listed bool
+}
+
+func newNode(id string) *node { return &node{ctxMutex: newCtxMutex(), id: id} }
+
+// replace takes in a listing.
+func (n *node) replace(services []consul.Service) {
+	n.have = make(map[string][]consul.Service, len(services))
+	for _, s := range services {
+		task := desired.TaskOf(s)
+		n.have[task] = append(n.have[task], s)
+	}
+	n.listed = true
+}
+
+// of returns a task's services, whoever owns them.
+func (n *node) of(task string) []consul.Service { return n.have[task] }
+
+// service returns one of a task's services; nil when it is not there.
+func (n *node) service(task, id string) *consul.Service {
+	for i, s := range n.have[task] {
+		if s.ID == id {
+			return &n.have[task][i]
+		}
+	}
+	return nil
+}
+
+// put takes in a service that was registered.
+func (n *node) put(task string, s consul.Service) {
+	if have := n.service(task, s.ID); have != nil {
+		*have = s
+		return
+	}
+	n.have[task] = append(n.have[task], s)
+}
+
+// remove takes in that a service was deregistered.
+func (n *node) remove(task, id string) {
+	left := slices.DeleteFunc(n.have[task], func(s consul.Service) bool { return s.ID == id })
+	if len(left) == 0 {
+		delete(n.have, task)
+		return
+	}
+	n.have[task] = left
+}
+
+// ctxMutex is a mutex that honours a context.
+type ctxMutex chan struct{}
+
+func newCtxMutex() ctxMutex { return make(ctxMutex, 1) }
+
+// lock waits until it is free, or ctx ends.
+func (m ctxMutex) lock(ctx context.Context) error {
+	select {
+	case m <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (m ctxMutex) unlock() { <-m }

@@ -1,0 +1,104 @@
+package reconcile
+
+import (
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"consular/marathon"
+	"consular/reconcile/plan"
+)
+
+// Notice is one thing that the operator is told. The log writes it as one line, whose
+// fields are documented in README; whoever else listens (figures) is handed the same.
+// Fields that are zero are left out.
+type Notice struct {
+	Level   zerolog.Level
+	Message string
+
+	// App, Task and Service are what it is about, and Agent which of Consul's failure
+	// domains: an agent's address, "kv" or "catalog". Node is a dead agent's node, Port the
+	// service's. Key and Deleted are the labels that were set and deleted, What is
+	// what could not be read, GoesOn the app that keeps a name.
+	App, Task, Service, Agent, Node, What, GoesOn string
+	// Version is the app's.
+	Version      string
+	Port         int
+	Key, Deleted []string
+	// Cause is why it was done: an event's type, "resync", …; Event that type when an
+	// event was merely heard, State the task's state by that event, and At Marathon's own time
+	// of it.
+	Cause, Event string
+	State        marathon.State
+	At           time.Time
+	// Drift says what had drifted, and Why why something goes or is held back.
+	Drift []string
+	Why   string
+	Err   error
+	// Attempt counts tries or failures in a row, Lost tasks, Held removals, Ports and
+	// Keys what the message speaks of, Waiting the jobs in the queue.
+	Attempt, Lost, Held, Ports, Keys, Waiting int
+	// Took is how long a write took, Silent how long a failure domain did not answer.
+	Took, Silent time.Duration
+
+	// Op is set when Consul was written, by one request or one name's transaction, and
+	// Summary when a resync is over.
+	Op      plan.Op
+	Summary *Summary
+}
+
+// tell tells the operator, and whoever else listens.
+func (c Config) tell(n Notice) {
+	n.log(c.Log)
+	for _, listener := range c.Listeners {
+		listener(n)
+	}
+}
+
+// log writes a notice as one line.
+func (n Notice) log(log zerolog.Logger) {
+	line := log.WithLevel(n.Level)
+	if !line.Enabled() || n.Level < log.GetLevel() {
+		return
+	}
+	for _, f := range []struct{ name, value string }{
+		{"agent", n.Agent}, {"node", n.Node}, {"what", n.What}, {"app", n.App}, {"task", n.Task}, {"service", n.Service}, {"version", n.Version},
+		{"goes_on", n.GoesOn}, {"key", strings.Join(n.Key, ", ")}, {"deleted", strings.Join(n.Deleted, ", ")},
+		{"event", n.Event}, {"cause", n.Cause}, {"state", string(n.State)}, {"why", n.Why},
+	} {
+		if f.value != "" {
+			line = line.Str(f.name, f.value)
+		}
+	}
+	for _, f := range []struct {
+		name  string
+		value int
+	}{
+		{"port", n.Port}, {"ports", n.Ports}, {"keys", n.Keys}, {"lost", n.Lost}, {"held_back", n.Held},
+		{"waiting", n.Waiting}, {"attempt", n.Attempt},
+	} {
+		if f.value != 0 {
+			line = line.Int(f.name, f.value)
+		}
+	}
+	if len(n.Drift) > 0 {
+		line = line.Strs("why", n.Drift)
+	}
+	if n.Summary != nil {
+		n.Summary.fields(line)
+	}
+	if !n.At.IsZero() {
+		line = line.Int64("lag_ms", time.Since(n.At).Milliseconds())
+	}
+	if n.Took > 0 {
+		line = line.Dur("took_ms", n.Took)
+	}
+	if n.Silent > 0 {
+		line = line.Dur("silent_ms", n.Silent)
+	}
+	if n.Err != nil {
+		line = line.Err(n.Err)
+	}
+	line.Msg(n.Message)
+}

@@ -1,0 +1,89 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"consular/consul"
+	"consular/marathon"
+	"consular/reconcile/desired"
+)
+
+// aLargeCluster has apps of 20 tasks on as many hosts, and labels on every app.
+func aLargeCluster(apps, hosts, labels int) []marathon.App {
+	var all []marathon.App
+	for i := range apps {
+		app := newApp(fmt.Sprintf("/group-%d/app-%d", i%10, i))
+		app.Labels = map[string]string{}
+		for l := range labels {
+			app.Labels[fmt.Sprintf("label-%d", l)] = "value"
+		}
+		for n := range 20 {
+			task := newTask(fmt.Sprintf("task.%d.%d", i, n), app.ID)
+			task.Host = fmt.Sprintf("agent-%d.test", (i+n)%hosts)
+			app.Tasks = append(app.Tasks, task)
+		}
+		all = append(all, app)
+	}
+	return all
+}
+
+// BenchmarkPlan is the plan of a resync of 10,000 tasks and 50,000 labels.
+func BenchmarkPlan(b *testing.B) {
+	apps := aLargeCluster(500, 100, 100)
+	m := knowing(apps...)
+	agents := map[string]*Agent{}
+	var keys []consul.Key
+	for _, app := range apps {
+		for label, value := range app.Labels {
+			keys = append(keys, keyOf(desired.ServiceName(app.ID), label, value))
+		}
+		for _, task := range app.Tasks {
+			if agents[task.Host] == nil {
+				a := agentOn(task.Host)
+				agents[task.Host] = &a
+			}
+			agents[task.Host].Services = append(agents[task.Host].Services, serviceOf(task))
+		}
+	}
+	actual := Actual{Keys: keys}
+	for _, host := range slices.Sorted(maps.Keys(agents)) {
+		actual.Agents = append(actual.Agents, *agents[host])
+	}
+	for name, change := range map[string]func(Actual) Actual{
+		"unchanged": func(a Actual) Actual { return a },
+		"empty":     func(a Actual) Actual { a.Keys = nil; return withoutServices(a) },
+		"no apps":   strangers,
+	} {
+		b.Run(name, func(b *testing.B) {
+			have := change(actual)
+			b.ReportAllocs()
+			for b.Loop() {
+				Make(m, have)
+			}
+		})
+	}
+}
+
+func withoutServices(a Actual) Actual {
+	agents := a.Agents
+	a.Agents = nil
+	for _, agent := range agents {
+		agent.Services = nil
+		a.Agents = append(a.Agents, agent)
+	}
+	return a
+}
+
+// strangers renames all keys, so that each of 50,000 is of a name without an app.
+func strangers(a Actual) Actual {
+	keys := a.Keys
+	a.Keys = nil
+	for i, k := range keys {
+		k.Service = fmt.Sprint("stranger-", i)
+		a.Keys = append(a.Keys, k)
+	}
+	return a
+}

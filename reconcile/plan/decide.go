@@ -1,0 +1,108 @@
+package plan
+
+import (
+	"fmt"
+
+	"consular/consul"
+	"consular/reconcile/desired"
+)
+
+// Standing says how an agent stands to one service of a task: whether it belongs
+// there, and if not, what is known of the agent where it does.
+type Standing int
+
+const (
+	// Home is the agent that the service belongs on.
+	Home Standing = iota
+	// HomeHas says that it belongs on another agent, where it is registered.
+	HomeHas
+	// HomeLacks says that it belongs on another agent, where it is not registered yet.
+	HomeLacks
+	// HomeUnknown says that it belongs elsewhere, and that it is not known on which
+	// agent, or that it cannot be registered there.
+	HomeUnknown
+)
+
+// Decision is what is to become of one service on one agent. Services that stay as
+// they are have none.
+type Decision struct {
+	// Op is Register, Update or Deregister; none for a Conflict.
+	Op Op
+	// Service is what is written, or what goes.
+	Service consul.Service
+	// Why says what has drifted, or on what Grounds it goes.
+	Why     []string
+	Grounds desired.Grounds
+	// HomeFirst is set when it may only go once it is registered where it belongs.
+	HomeFirst bool
+	// Conflict is set when somebody else's service has the ID.
+	Conflict bool
+}
+
+// Decide says what is to become of a task's services on one agent: here are those
+// that are registered there now, whoever owns them, ours tells whose a service is, and
+// standing how the agent stands to the service with an ID. It is the only place
+// that decides this: plans are made of its decisions, and workers carry them out.
+func Decide(w desired.Want, here []consul.Service, ours func(consul.Service) bool, standing func(id string) Standing) []Decision {
+	switch w.Verdict {
+	case desired.Untouched:
+		return nil
+	case desired.Absent:
+		return removals(w.Grounds, w.Grounds.String(), here, ours)
+	}
+	var decisions []Decision
+	for _, s := range w.Services {
+		if d, some := decideWanted(w, s, find(here, s.ID), ours, standing(s.ID)); some {
+			decisions = append(decisions, d)
+		}
+	}
+	for i := range here {
+		_, wanted := w.Service(here[i].ID)
+		if !wanted && standing(here[i].ID) != HomeUnknown {
+			decisions = append(decisions, removals(desired.Excluded, "not a service of its task", here[i:i+1], ours)...)
+		}
+	}
+	return decisions
+}
+
+// decideWanted decides about a service that should be there, somewhere.
+func decideWanted(w desired.Want, s consul.Service, have *consul.Service, ours func(consul.Service) bool, at Standing) (d Decision, some bool) {
+	switch {
+	case at != Home && (have == nil || at == HomeUnknown || !ours(*have)):
+		return Decision{}, false
+	case at != Home:
+		return Decision{
+			Op: Deregister, Service: *have, Grounds: desired.Moved, HomeFirst: at == HomeLacks,
+			Why: []string{fmt.Sprintf("%s: runs on %s", desired.Moved, w.Host)},
+		}, true
+	case have == nil:
+		return Decision{Op: Register, Service: s, Why: []string{"not registered"}}, true
+	case !ours(*have):
+		return Decision{Service: *have, Conflict: true}, true
+	case w.VersionGone:
+		return Decision{}, false
+	}
+	drift := s.Diff(*have)
+	return Decision{Op: Update, Service: s, Why: drift}, len(drift) > 0
+}
+
+// removals removes what is ours of these services.
+func removals(grounds desired.Grounds, why string, services []consul.Service, ours func(consul.Service) bool) []Decision {
+	var decisions []Decision
+	for _, s := range services {
+		if ours(s) {
+			decisions = append(decisions, Decision{Op: Deregister, Service: s, Grounds: grounds, Why: []string{why}})
+		}
+	}
+	return decisions
+}
+
+// find returns the service with an ID; nil when there is none.
+func find(services []consul.Service, id string) *consul.Service {
+	for i := range services {
+		if services[i].ID == id {
+			return &services[i]
+		}
+	}
+	return nil
+}

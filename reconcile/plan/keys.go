@@ -1,0 +1,132 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"consular/consul"
+	"consular/reconcile/desired"
+)
+
+// keys compares the keys below the prefix with the labels of the apps.
+func (p *comparison) keys() {
+	if p.actual.KeysErr != nil {
+		p.Unread = append(p.Unread, Unread{What: UnreadKeys, Err: p.actual.KeysErr.Error()})
+		return
+	}
+	have := map[string][]consul.Key{}
+	for _, k := range p.actual.Keys {
+		if p.model.OwnsKey(k.Flags) {
+			p.Keys++
+		}
+		have[k.Service] = append(have[k.Service], k)
+	}
+	p.Have = have
+	for _, name := range slices.Sorted(maps.Keys(have)) {
+		p.name(name, p.model.WantKeys(name), have[name])
+	}
+	for _, name := range p.model.Names() {
+		if len(have[name]) == 0 {
+			p.name(name, p.model.WantKeys(name), nil)
+		}
+	}
+}
+
+// traceKeys lets services that go name the apps of the keys that go with them: these
+// are to be asked for, and no others that could have the name.
+func (p *comparison) traceKeys() {
+	named := map[string][]string{}
+	for _, app := range p.NamedByServices() {
+		named[desired.ServiceName(app)] = append(named[desired.ServiceName(app)], app)
+	}
+	for i := range p.Changes {
+		c := &p.Changes[i]
+		if c.Op != Delete || !c.Grounds.Has(desired.Missing) {
+			continue
+		}
+		if apps := named[c.Service]; apps != nil {
+			c.Suspects = apps
+		}
+	}
+}
+
+// name compares the keys of one service name.
+func (p *comparison) name(name string, w desired.WantKeys, have []consul.Key) {
+	changes, conflicts, unowned := DiffKeys(p.model.Translation(), name, w, have)
+	p.Changes = append(p.Changes, changes...)
+	p.Conflicts = append(p.Conflicts, conflicts...)
+	p.Unowned += unowned
+	for _, err := range w.Unfit {
+		p.Unfit = append(p.Unfit, Unfit{App: w.App, Err: err.Error()})
+	}
+}
+
+// DiffKeys compares one name's keys with its labels: whole keys, so that
+// "/my-app" never touches what belongs to "/my-app-2". Nobody's keys are taken
+// over when they are labels now, and otherwise counted.
+func DiffKeys(tr desired.Translation, name string, w desired.WantKeys, have []consul.Key) (changes []Change, conflicts []Conflict, unowned int) {
+	if w.Verdict == desired.Untouched {
+		return nil, nil, 0
+	}
+	there := map[string]bool{}
+	for _, k := range have {
+		there[k.Label] = true
+		value, wanted := w.Labels[k.Label]
+		change := Change{App: w.App, Service: name, Key: tr.Path(k)}
+		switch {
+		case wanted && k.Flags != 0 && !tr.OwnsKey(k.Flags):
+			conflicts = append(conflicts, Conflict{Service: name, Key: tr.Path(k), Why: fmt.Sprintf("owned by another cluster (flags %d)", k.Flags)})
+		case wanted:
+			if change.Why = keyDrift(tr.Owner, k, value); change.Why != nil {
+				changes = append(changes, change.set(tr.Owner, k, value))
+			}
+		case tr.OwnsKey(k.Flags) && (k.Flags != 0 || !w.Clash):
+			changes = append(changes, change.drop(k, w))
+		case k.Flags == 0:
+			unowned++
+		}
+	}
+	for _, label := range slices.Sorted(maps.Keys(w.Labels)) {
+		if !there[label] {
+			k := consul.Key{Service: name, Label: label}
+			change := Change{App: w.App, Service: name, Key: tr.Path(k), Why: []string{"missing"}}
+			changes = append(changes, change.set(tr.Owner, k, w.Labels[label]))
+		}
+	}
+	return changes, conflicts, unowned
+}
+
+// keyDrift says what is wrong with a key that should be there.
+func keyDrift(owner consul.Owner, k consul.Key, value string) []string {
+	var why []string
+	switch {
+	case k.Flags == 0:
+		why = append(why, "taken over: nobody's")
+	case k.Flags != owner.Flags():
+		why = append(why, "taken over: of a former registration ID")
+	}
+	if k.Value != value {
+		why = append(why, "value edited")
+	}
+	return why
+}
+
+func (c Change) set(owner consul.Owner, k consul.Key, value string) Change {
+	k.Value, k.Flags = value, owner.Flags()
+	c.Op, c.Write = Set, consul.KeyChange{Key: k}
+	return c
+}
+
+func (c Change) drop(k consul.Key, w desired.WantKeys) Change {
+	c.Op, c.Write, c.Grounds = Delete, consul.KeyChange{Key: k, Delete: true}, w.Grounds
+	switch {
+	case w.Verdict == desired.Present:
+		c.Grounds, c.Why = desired.LabelGone, []string{desired.LabelGone.String()}
+	case w.Grounds.Has(desired.Announced):
+		c.Why = []string{w.Grounds.String()}
+	default:
+		c.Why, c.Suspects = []string{"app is not in Marathon"}, w.Suspects
+	}
+	return c
+}

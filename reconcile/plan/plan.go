@@ -1,0 +1,196 @@
+package plan
+
+import (
+	"slices"
+
+	"consular/consul"
+	"consular/reconcile/desired"
+)
+
+// Actual is what Consul holds, as far as it could be read.
+type Actual struct {
+	Agents []Agent
+	// Keys are all below the prefix, whoever owns them.
+	Keys []consul.Key
+	// KeysErr says why Keys could not be read completely: then no key changes.
+	KeysErr error
+	// Partial is set while not all agents have been asked: names that clash are
+	// not settled by what some of them have.
+	Partial bool
+	// CatalogErr says why dead nodes, and those that Marathon does not name,
+	// could not be looked for.
+	CatalogErr error
+	// Unread is what of Marathon could not be read.
+	Unread []Unread
+}
+
+// Agent is one agent with all of its services, whoever owns them.
+type Agent struct {
+	// Address is where it was asked: "10.0.0.1:8500"; or the name of a node
+	// whose address another agent has.
+	Address string
+	// Hosts are Marathon's names for it; none for such a node.
+	Hosts    []string
+	Node     consul.Node
+	Services []consul.Service
+	// Err says why it could not be read: then it is left out.
+	Err error
+	// Failed is set when Consul itself has given the node up; Services are the
+	// catalog's then, and are removed there.
+	Failed bool
+	// Unreachable is set when there is no way to the agent. OnNode are the
+	// services with our registration ID that the catalog shows on a silent
+	// agent's node all the same, by ID; nil while that is not known.
+	Unreachable bool
+	OnNode      map[string]consul.Service
+	// Main is set on the main agent.
+	Main bool
+}
+
+// Op is what a change does.
+type Op string
+
+// The operations, in the order in which a worker does them: what is new is there
+// before what it replaces is gone.
+const (
+	Register   Op = "register"
+	Update     Op = "update"
+	Set        Op = "set"
+	Deregister Op = "deregister"
+	Delete     Op = "delete"
+)
+
+var opOrder = map[Op]int{Register: 0, Update: 1, Set: 2, Deregister: 3, Delete: 4}
+
+// Change is one write that would remove drift.
+type Change struct {
+	Op Op `json:"op"`
+	// Agent is the address of the agent; empty for a key.
+	Agent string `json:"agent,omitempty"`
+	App   string `json:"app,omitempty"`
+	Task  string `json:"task,omitempty"`
+	// Service is the Consul name.
+	Service string `json:"service"`
+	Key     string `json:"key,omitempty"`
+	// Why says what has drifted, or why something goes.
+	Why []string `json:"why"`
+
+	// ID is the service's.
+	ID string `json:"-"`
+	// Host is the one whose worker writes; none for keys, and for the catalog.
+	Host string `json:"-"`
+	// Node is set when the agent is dead: then its service goes from the catalog.
+	Node string `json:"-"`
+	// Fallback is set for what is registered on the main agent instead of its own.
+	Fallback bool `json:"-"`
+	// Grounds say why something may be removed; none for a write.
+	Grounds desired.Grounds `json:"-"`
+	// Suspects are the apps to ask for before a key goes.
+	Suspects []string `json:"-"`
+	// Definition is what is registered of a service, and Write what is written of a key.
+	Definition consul.Service   `json:"-"`
+	Write      consul.KeyChange `json:"-"`
+}
+
+// id names what a change is about, so that the plans of two resyncs can be compared.
+func (c Change) id() string { return string(c.Op) + " " + c.Agent + " " + c.ID + " " + c.Key }
+
+// Conflict is a foreign thing in our way: left alone.
+type Conflict struct {
+	Agent   string `json:"agent,omitempty"`
+	Service string `json:"service"`
+	Task    string `json:"task,omitempty"`
+	Key     string `json:"key,omitempty"`
+	Why     string `json:"why"`
+}
+
+// Unread is a part of either side that could not be read and was left out.
+type Unread struct {
+	// What is an agent's address, "keys", "catalog", "versions" or "app" and its ID.
+	What string `json:"what"`
+	Err  string `json:"error"`
+}
+
+// Unfit is a task, or a label of an app when Task is empty, that cannot be in
+// Consul and is left out.
+type Unfit struct{ App, Task, Err string }
+
+// MarshalText implements encoding.TextMarshaler.
+func (u Unfit) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
+
+// String is what the log and people are told.
+func (u Unfit) String() string {
+	what := "label"
+	if u.Task != "" {
+		what = "task " + shown(u.Task)
+	}
+	return what + " of " + shown(u.App) + ": " + u.Err
+}
+
+// Plan is the drift and what would remove it.
+type Plan struct {
+	// Changes are to be done.
+	Changes []Change `json:"changes"`
+	// Held are removals that the policy holds back, and HeldWhy its reasons.
+	Held    []Change `json:"held"`
+	HeldWhy []string `json:"held_why"`
+	// Unconfirmed are removals that wait for their app's own answer.
+	Unconfirmed []Change        `json:"unconfirmed"`
+	Conflicts   []Conflict      `json:"conflicts"`
+	Clashes     []desired.Clash `json:"clashes"`
+	Unread      []Unread        `json:"unread"`
+	// Skipped are agents whose nodes Consul itself has as failed.
+	Skipped []string `json:"skipped"`
+	// Unfit says what of Marathon cannot be in Consul, and is left out.
+	Unfit []Unfit `json:"unfit"`
+	// Unowned counts keys below the prefix that nobody owns and no app wants.
+	Unowned int `json:"unowned_keys"`
+	// Services and Keys count what we own in Consul now.
+	Services int `json:"services"`
+	Keys     int `json:"keys"`
+
+	// otherFramework is set when services of our registration ID belong to
+	// another Marathon.
+	otherFramework bool
+	// catalogUnread is set when nobody could look for such services elsewhere.
+	catalogUnread bool
+	// Have are the keys that were read, by service name: whoever writes them need not
+	// read them again.
+	Have map[string][]consul.Key `json:"-"`
+	// confirmable is set when time confirms what is held back.
+	confirmable bool
+}
+
+// InSync reports whether nothing is left to do or to decide.
+func (p *Plan) InSync() bool {
+	return len(p.Changes)+len(p.Held)+len(p.Unconfirmed)+len(p.Conflicts)+len(p.Clashes) == 0
+}
+
+// Waiting counts what another look soon may find different: what is held back or
+// could not be confirmed, and what of Consul has no worker of its own that
+// notices when it answers again.
+func (p *Plan) Waiting() int {
+	n := len(p.Held) + len(p.Unconfirmed)
+	for _, u := range p.Unread {
+		if slices.Contains([]string{UnreadKeys, UnreadCatalog, UnreadVersions}, u.What) {
+			n++
+		}
+	}
+	return n
+}
+
+// What Unread.What calls things that have no worker of their own.
+const (
+	UnreadKeys     = "keys"
+	UnreadCatalog  = "catalog"
+	UnreadVersions = "versions"
+)
+
+// Counts returns how many changes there are of each operation.
+func (p *Plan) Counts() map[Op]int {
+	n := map[Op]int{}
+	for _, c := range p.Changes {
+		n[c.Op]++
+	}
+	return n
+}

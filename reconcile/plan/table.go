@@ -1,0 +1,136 @@
+package plan
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"consular/reconcile/desired"
+)
+
+// WriteTable prints a plan for people: one line for each change, aligned, then
+// what is held back, in the way, or could not be read.
+func (p *Plan) WriteTable(w io.Writer, colour bool) error {
+	var table bytes.Buffer
+	columns := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	row := func(op, where, app, what string, why ...string) {
+		fmt.Fprintf(columns, "%s\t%s\t%s\t%s\t%s\n", op, orDash(shown(where)), orDash(shown(app)), shown(what), shown(strings.Join(why, ", ")))
+	}
+	if !p.InSync() {
+		row("CHANGE", "AGENT", "APP", "TASK OR KEY", "WHY")
+	}
+	for _, c := range p.Changes {
+		row(string(c.Op), c.Agent, c.App, c.subject(), c.Why...)
+	}
+	for _, c := range p.Held {
+		row("held back", c.Agent, c.App, c.subject(), append(c.Why, p.HeldWhy...)...)
+	}
+	for _, c := range p.Unconfirmed {
+		row("unconfirmed", c.Agent, c.App, c.subject(), append(c.Why, "its app could not be asked for")...)
+	}
+	for _, c := range p.Conflicts {
+		row("conflict", c.Agent, "", c.Task+c.Key, c.Why)
+	}
+	for _, c := range p.Clashes {
+		row("clash", "", strings.Join(c.Apps, " "), c.Name, "one service name for several apps; goes on: "+orDash(c.Incumbent))
+	}
+	for _, u := range p.Unread {
+		row("unread", u.What, "", "", u.Err)
+	}
+	for _, agent := range p.Skipped {
+		row("skipped", agent, "", "", "Consul has its node as failed")
+	}
+	if err := columns.Flush(); err != nil {
+		return err
+	}
+	for _, line := range p.footer() {
+		fmt.Fprintln(&table, line)
+	}
+	text := table.String()
+	if colour {
+		text = paint(text)
+	}
+	_, err := io.WriteString(w, text)
+	return err
+}
+
+// WriteJSON prints a plan for machines: one object, its lists never null.
+func (p *Plan) WriteJSON(w io.Writer) error {
+	full := *p
+	full.Changes = append([]Change{}, p.Changes...)
+	full.Held = append([]Change{}, p.Held...)
+	full.HeldWhy = append([]string{}, p.HeldWhy...)
+	full.Unconfirmed = append([]Change{}, p.Unconfirmed...)
+	full.Conflicts = append([]Conflict{}, p.Conflicts...)
+	full.Clashes = append([]desired.Clash{}, p.Clashes...)
+	full.Skipped = append([]string{}, p.Skipped...)
+	full.Unread = append([]Unread{}, p.Unread...)
+	full.Unfit = append([]Unfit{}, p.Unfit...)
+	out := json.NewEncoder(w)
+	out.SetIndent("", "  ")
+	out.SetEscapeHTML(false)
+	return out.Encode(full)
+}
+
+// footer says what no line of the table says.
+func (p *Plan) footer() []string {
+	var lines []string
+	for _, u := range p.Unfit {
+		lines = append(lines, "left out: "+u.String())
+	}
+	if p.Unowned > 0 {
+		lines = append(lines, fmt.Sprintf("%d keys below the prefix are nobody's and no app's: left alone", p.Unowned))
+	}
+	state := "in sync"
+	if !p.InSync() {
+		n := p.Counts()
+		state = fmt.Sprintf("%d to register, %d to update, %d to deregister, %d keys to set, %d to delete, %d held back",
+			n[Register], n[Update], n[Deregister], n[Set], n[Delete], len(p.Held)+len(p.Unconfirmed))
+	}
+	if len(p.Unread) > 0 {
+		state += fmt.Sprintf("; %d things could not be read", len(p.Unread))
+	}
+	return append(lines, fmt.Sprintf("%d services and %d keys are ours: %s", p.Services, p.Keys, state))
+}
+
+// subject is what a change is about: a task or a key.
+func (c Change) subject() string { return c.Task + c.Key }
+
+// shown is text of others, such as a task ID, as a terminal can take it: nothing in
+// it moves the cursor or looks like a line of ours.
+func shown(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return fmt.Sprintf("%.200q", s)
+	}
+	return s
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// paint colours each line by its first word: green adds, yellow changes, red
+// takes away or stands in the way.
+func paint(table string) string {
+	lines := strings.SplitAfter(table, "\n")
+	for i, line := range lines {
+		word, _, _ := strings.Cut(line, " ")
+		if code := colours[word]; code != "" {
+			lines[i] = code + strings.TrimSuffix(line, "\n") + "\x1b[0m\n"
+		}
+	}
+	return strings.Join(lines, "")
+}
+
+var colours = map[string]string{
+	string(Register): "\x1b[32m", string(Update): "\x1b[33m", string(Set): "\x1b[33m",
+	string(Deregister): "\x1b[31m", string(Delete): "\x1b[31m",
+	"held": "\x1b[35m", "unconfirmed": "\x1b[35m", "conflict": "\x1b[31m", "clash": "\x1b[31m", "unread": "\x1b[31m",
+}

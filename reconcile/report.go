@@ -1,0 +1,194 @@
+package reconcile
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"consular/marathon"
+	"consular/reconcile/desired"
+	"consular/reconcile/plan"
+)
+
+// What the operator is told beside what is written: each thing once, or now and then.
+
+// everyTenth reports whether the nth in a row of the same is told of: the first, and
+// then every tenth.
+func everyTenth(n int) bool { return n == 1 || n%10 == 0 }
+
+// firstTime reports whether a message has not been told yet.
+func (r *Reconciler) firstTime(message string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.logged) > maxLogged {
+		clear(r.logged)
+	}
+	first := !r.logged[message]
+	r.logged[message] = true
+	return first
+}
+
+// maxLogged bounds the memory of one-time messages.
+const maxLogged = 10_000
+
+// tellPorts says once per app version that an app has several ports.
+func (r *Reconciler) tellPorts(app marathon.App) {
+	if n := len(app.Definition.Ports); n > 1 && r.firstTime("ports of "+app.ID+" "+app.Version) {
+		r.config.tell(Notice{
+			Level: zerolog.InfoLevel, Message: "the app has several ports: its services have the first one that it declares",
+			App: app.ID, Ports: n,
+		})
+	}
+}
+
+// tellPlan says what the operator has to know of a plan: each thing once.
+func (r *Reconciler) tellPlan(p *plan.Plan) {
+	for _, c := range p.Conflicts {
+		if r.firstTime("conflict " + c.Agent + c.Task + c.Key + c.Why) {
+			r.config.tell(Notice{
+				Level: zerolog.WarnLevel, Message: "conflict, left alone: " + c.Why,
+				Agent: c.Agent, Task: c.Task, Service: c.Service, Key: single(c.Key),
+			})
+		}
+	}
+	for _, c := range p.Clashes {
+		r.tellClash(c)
+	}
+	for _, u := range p.Unfit {
+		r.leaveOut(u)
+	}
+	r.tellUnread(p)
+	r.tellHeld(p)
+	if p.Unowned > 0 && r.firstTime(fmt.Sprint("unowned ", p.Unowned)) {
+		r.config.tell(Notice{
+			Level: zerolog.InfoLevel, Message: "keys below the prefix that nobody owns and no app wants: left alone",
+			Keys: p.Unowned,
+		})
+	}
+}
+
+// single is a list of one text, or of none.
+func single(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return []string{text}
+}
+
+// leaveOut says once what cannot be in Consul.
+func (r *Reconciler) leaveOut(u plan.Unfit) {
+	if r.firstTime(u.String()) {
+		r.config.tell(Notice{
+			Level: zerolog.WarnLevel, Message: "left out: " + u.String(),
+			App: u.App, Task: u.Task, Err: errors.New(u.Err),
+		})
+	}
+}
+
+// tellClash says who goes on and who does not, once for each such state of a name.
+func (r *Reconciler) tellClash(c desired.Clash) {
+	if r.firstTime(fmt.Sprint("clash ", c)) {
+		r.config.tell(Notice{
+			Level: zerolog.ErrorLevel, Message: "name clash: the others are quarantined",
+			Service: c.Name, App: strings.Join(c.Apps, ", "), GoesOn: c.Incumbent,
+		})
+	}
+}
+
+// tellUnread says which parts of Consul could not be read, and what that means:
+// first, every tenth time, and when it is over. Agents have workers that say so.
+func (r *Reconciler) tellUnread(p *plan.Plan) {
+	for _, what := range []string{plan.UnreadKeys, plan.UnreadCatalog} {
+		at := slices.IndexFunc(p.Unread, func(u plan.Unread) bool { return u.What == what })
+		times := r.unreadResyncs[what]
+		switch {
+		case at >= 0:
+			times++
+			if everyTenth(times) {
+				r.config.tell(Notice{
+					Level: zerolog.ErrorLevel, Message: "cannot be read: nothing is removed there",
+					What: what, Err: errors.New(p.Unread[at].Err), Attempt: times,
+				})
+			}
+		case times > 0:
+			r.config.tell(Notice{Level: zerolog.InfoLevel, Message: "can be read again", What: what, Attempt: times + 1})
+			times = 0
+		}
+		r.unreadResyncs[what] = times
+	}
+	for _, agent := range p.Skipped {
+		if r.firstTime("skipped " + agent) {
+			r.config.tell(Notice{Level: zerolog.InfoLevel, Message: "skipped: Consul has its node as failed", Agent: agent})
+		}
+	}
+}
+
+// tellHeld says what is held back: first, every tenth time, when the reasons
+// change, and when it is over.
+func (r *Reconciler) tellHeld(p *plan.Plan) {
+	why := strings.Join(p.HeldWhy, "; ")
+	r.mu.Lock()
+	if why != r.heldWhy {
+		r.heldResyncs = 0
+	}
+	before := r.heldWhy
+	r.heldWhy = why
+	r.heldResyncs++
+	times := r.heldResyncs
+	r.mu.Unlock()
+	level := zerolog.DebugLevel
+	if everyTenth(times) {
+		level = zerolog.ErrorLevel
+	}
+	switch {
+	case len(p.Held) > 0:
+		r.config.tell(Notice{
+			Level: level, Message: "removals are held back: " + wayOut(p),
+			Held: len(p.Held), Why: why, Attempt: times,
+		})
+	case before != "":
+		r.config.tell(Notice{Level: zerolog.InfoLevel, Message: "nothing is held back any more"})
+	}
+}
+
+// wayOut says what becomes of held removals.
+func wayOut(p *plan.Plan) string {
+	if p.Confirmable() {
+		return "they go when every look for --purge-confirm would remove them; see `consular plan`, and `consular sync --force` if they should go"
+	}
+	return "time will not confirm them; see `consular plan`, and `consular sync --force` if they should go"
+}
+
+// tellSnapshot tells of what a snapshot holds that is not plain.
+func (r *Reconciler) tellSnapshot(s marathon.Snapshot) {
+	for _, u := range s.Unreadable {
+		if r.firstTime("unreadable " + u.ID + u.Err.Error()) {
+			r.config.tell(Notice{Level: zerolog.ErrorLevel, Message: "cannot decode the app: left as it is", App: u.ID, Err: u.Err})
+		}
+	}
+	for i := range s.Apps {
+		r.tellPorts(s.Apps[i])
+	}
+}
+
+// refusedAgain is how long after a refusal it is tried again: permissions change.
+const refusedAgain = time.Minute
+
+// refused tells of a write that Consul will not do; a resync tries again.
+func (r *Reconciler) refused(w *worker, j job, err error) {
+	r.schedule.ask("refused", time.Now().Add(refusedAgain))
+	n := Notice{Level: zerolog.DebugLevel, Message: "write refused", Agent: w.name, App: j.app, Cause: j.name, Err: err}
+	if r.firstTime(err.Error()) {
+		n.Level = zerolog.ErrorLevel
+	}
+	if w == &r.keys.worker {
+		n.Service = j.key
+	} else {
+		n.Task = j.key
+	}
+	r.config.tell(n)
+}

@@ -1,0 +1,85 @@
+package reconcile
+
+import (
+	"sync"
+
+	"consular/reconcile/plan"
+)
+
+// outcome counts what came of jobs.
+type outcome struct {
+	Registered, Updated, Deregistered int
+	KeysSet, KeysDeleted              int
+	// Failed counts jobs that failed at first try; their workers go on.
+	Failed int
+	// homeFirst counts services that stay where they are until they are
+	// registered at home.
+	homeFirst int
+	// tooOld counts services that are not registered because what Marathon said
+	// was too long ago.
+	tooOld int
+}
+
+// count counts one write.
+func (o *outcome) count(op plan.Op) {
+	switch op {
+	case plan.Register:
+		o.Registered++
+	case plan.Update:
+		o.Updated++
+	case plan.Deregister:
+		o.Deregistered++
+	}
+}
+
+func (o *outcome) add(p outcome) {
+	o.Registered += p.Registered
+	o.Updated += p.Updated
+	o.Deregistered += p.Deregistered
+	o.KeysSet += p.KeysSet
+	o.KeysDeleted += p.KeysDeleted
+	o.Failed += p.Failed
+	o.homeFirst += p.homeFirst
+	o.tooOld += p.tooOld
+}
+
+// left counts what another resync may do.
+func (o *outcome) left() int { return o.homeFirst + o.tooOld }
+
+// again reports whether another resync should be made for that.
+func (o *outcome) again() bool { return o.left() > 0 && o.Failed == 0 }
+
+// wrote reports whether any service was written.
+func (o *outcome) wrote() bool { return o.Registered+o.Updated+o.Deregistered > 0 }
+
+// tally sums up what came of one resync's jobs. When each of them has been done, or has
+// failed for the first time, it calls finish, once.
+type tally struct {
+	mu     sync.Mutex
+	open   int
+	sum    outcome
+	finish func(outcome)
+}
+
+// newTally returns a tally of one job, which is to dispatch the others: it cannot
+// finish before that is done.
+func newTally(finish func(outcome)) *tally { return &tally{open: 1, finish: finish} }
+
+// expect adds n jobs. The tally must not have finished.
+func (t *tally) expect(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.open += n
+}
+
+// done takes in what came of one job.
+func (t *tally) done(o outcome) {
+	t.mu.Lock()
+	t.sum.add(o)
+	t.open--
+	sum, last := t.sum, t.open == 0
+	t.mu.Unlock()
+	if last {
+		t.finish(sum)
+	}
+}
