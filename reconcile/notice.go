@@ -63,9 +63,20 @@ func (n Notice) log(log zerolog.Logger) {
 		return
 	}
 	for _, f := range []struct{ name, value string }{
-		{"agent", n.Agent}, {"node", n.Node}, {"what", n.What}, {"app", n.App}, {"task", n.Task}, {"service", n.Service}, {"version", n.Version},
-		{"goes_on", n.GoesOn}, {"key", strings.Join(n.Key, ", ")}, {"deleted", strings.Join(n.Deleted, ", ")},
-		{"event", n.Event}, {"cause", n.Cause}, {"state", string(n.State)}, {"why", n.Why},
+		{"agent", n.Agent},
+		{"node", n.Node},
+		{"what", n.What},
+		{"app", n.App},
+		{"task", n.Task},
+		{"service", n.Service},
+		{"version", n.Version},
+		{"goes_on", n.GoesOn},
+		{"key", strings.Join(n.Key, ", ")},
+		{"deleted", strings.Join(n.Deleted, ", ")},
+		{"event", n.Event},
+		{"cause", n.Cause},
+		{"state", string(n.State)},
+		{"why", n.Why},
 	} {
 		if f.value != "" {
 			line = line.Str(f.name, f.value)
@@ -75,8 +86,13 @@ func (n Notice) log(log zerolog.Logger) {
 		name  string
 		value int
 	}{
-		{"port", n.Port}, {"ports", n.Ports}, {"keys", n.Keys}, {"lost", n.Lost}, {"held_back", n.Held},
-		{"waiting", n.Waiting}, {"attempt", n.Attempt},
+		{"port", n.Port},
+		{"ports", n.Ports},
+		{"keys", n.Keys},
+		{"lost", n.Lost},
+		{"held_back", n.Held},
+		{"waiting", n.Waiting},
+		{"attempt", n.Attempt},
 	} {
 		if f.value != 0 {
 			line = line.Int(f.name, f.value)

@@ -18,7 +18,7 @@ func TestTryAgainEndsARest(t *testing.T) {
 		tried := make(chan time.Time, 1000)
 		execute := func(context.Context, job) (outcome, error) {
 			tried <- time.Now()
-			return outcome{}, errors.New("permission denied")
+			return outcome{Failed: 1}, errors.New("permission denied")
 		}
 		ended := make(chan struct{})
 		ctx, cancel := context.WithCancel(t.Context())

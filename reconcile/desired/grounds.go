@@ -46,7 +46,7 @@ var groundNames = []struct {
 }
 
 // Has reports whether any of the other grounds is among these.
-func (g Grounds) Has(any Grounds) bool { return g&any != 0 }
+func (g Grounds) Has(other Grounds) bool { return g&other != 0 }
 
 // Allow reports whether a removal on the other grounds is allowed by these: all of
 // them have to be.

@@ -194,10 +194,10 @@ func (p *comparison) task(a *Agent, task string, here []consul.Service) {
 	}
 	ours := func(s consul.Service) bool { _, is := p.model.Owns(s); return is }
 	standing := func(id string) Standing {
-		switch {
-		case home == a:
+		switch home {
+		case a:
 			return Home
-		case home == nil:
+		case nil:
 			return HomeUnknown
 		}
 		s := find(home.Services, id)

@@ -1,0 +1,33 @@
+// Package desired is what should be in Consul, as far as Marathon has told: the
+// model, and how Marathon's words become Consul's. It is pure: no context, no log, no
+// clock (times are arguments), and no result depends on map order. The linter holds
+// that (.golangci.yml, "pure").
+//
+//	model.go         the model, and what it can be asked about itself
+//	want.go          what should be there of one task (Want), or of one name's keys (WantKeys)
+//	grounds.go       why something may be removed
+//	apply_event.go   what an event changes; the event table is in the doc of package reconcile
+//	apply_answer.go  what an answer of Marathon changes
+//	journal.go       events that came while something was being read; plans by version
+//	forget.go        what is dropped, and when: unlisted apps, tombstones, old definitions
+//	missing.go       apps that went without a word, and the keys of their names
+//	clash.go         two apps with one service name
+//	translate.go     a task as services, labels as keys, whose a service is
+//
+// # Tickets, journal, tombstones
+//
+// Nothing of Marathon's orders anything: timestamps run backwards, a rollback
+// takes versions back, final states come after the deployment's success. So we
+// count ourselves. Each event and each read takes the next Ticket. An answer tells
+// nothing about events with a later ticket than its own, and of two answers about one
+// app the one that was asked for later counts.
+//
+// The journal keeps the task events since the oldest read in flight was asked for, and
+// an answer has those since its own question replayed onto it. Final states need no
+// replay, for their tombstones outlast the answer. RUNNING and the lost states win for
+// now if they contradict the answer, and lead to one more read, which settles it.
+//
+// A tombstone says that a task has ended: no later event and no answer that was asked
+// for before registers it again. It goes when a snapshot that was asked for later omits
+// the task, and after ten minutes at the earliest.
+package desired

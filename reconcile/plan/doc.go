@@ -1,0 +1,15 @@
+// Package plan is what differs between what should be in Consul and what is there, and
+// what of it may be done. It is pure, as package desired is, which it knows; the same
+// input gives the same plan, byte for byte.
+//
+//	decide.go   what is to become of one task's services on one agent: the only place
+//	            that decides it, for plans and for the workers that carry them out
+//	compare.go  both sides compared, agent by agent
+//	keys.go     one name's keys compared with its labels
+//	plan.go     the plan, its changes, and what Consul holds as far as it could be read
+//	policy.go   which removals may be done: the guard
+//	table.go    a plan for people (a table) and for machines (JSON)
+//
+// An agent that tells of a service nothing else than what the model wants costs no
+// change. What is in our way and somebody else's is a Conflict, and left alone.
+package plan
