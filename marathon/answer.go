@@ -139,7 +139,7 @@ func readApp(r io.Reader, id string) (App, error) {
 	if err := sameApp(answer.App.ID, id); err != nil {
 		return App{}, err
 	}
-	return answer.App.app()
+	return answer.App.app(texts{})
 }
 
 // readVersion reads the answer to GET /v2/apps/{id}/versions/{version}, which
@@ -152,7 +152,7 @@ func readVersion(r io.Reader, id string) (Definition, error) {
 	if err := sameApp(answer.ID, id); err != nil {
 		return Definition{}, err
 	}
-	return answer.definition()
+	return answer.definition(texts{})
 }
 
 func sameApp(got, asked string) error {

@@ -1,5 +1,11 @@
 package marathon
 
+import "math"
+
+// InstancesNotTold stands for the instances of an app whose answer does not say
+// how many there should be, so that no list of tasks ever passes for a complete one.
+const InstancesNotTold = math.MaxInt
+
 // App is one Marathon app: its definition as it is now, and its tasks.
 // Source: GET /v2/apps?embed=apps.tasks and GET /v2/apps/{id}.
 type App struct {
@@ -11,11 +17,15 @@ type App struct {
 	// LastScalingAt and LastConfigChangeAt are Marathon's versionInfo; "" where
 	// Marathon does not tell (0.11).
 	LastScalingAt, LastConfigChangeAt string
-	// Instances is how many tasks the app should have.
+	// Instances is how many tasks the app should have. An answer that lists fewer in
+	// service has not told what became of the others. Marathon's own counts are not
+	// read: tasksHealthy counts what is being killed or is unreachable, and tasks of
+	// which only some checks have reported.
 	Instances int
-	// Labels are those of the app as it is now, whatever its tasks run.
+	// Labels are those of the app as it is now, whatever its tasks run: the same map
+	// as Definition.Labels.
 	Labels map[string]string
-	// Definition says how tasks of Version are reached.
+	// Definition is what tasks of Version run.
 	Definition Definition
 	// Tasks are all that Marathon lists, in any state.
 	Tasks []Task
@@ -59,17 +69,32 @@ const (
 	ContainerNetwork
 )
 
-// Definition is what an app definition says about reaching its tasks.
-// It is the same for every form in which a version of Marathon writes it.
+// Definition is what one version of an app says of its tasks' services. It is
+// the same for every form in which a version of Marathon writes it, and never
+// changes: what is in it may be shared (see Share).
 type Definition struct {
 	Network NetworkMode
-	// Ports are the declarations, in order. Empty means no ports.
+	// Ports are the declarations, in order; a port's index is its place here. Empty
+	// means no ports.
 	Ports []Port
+	// Labels are those of this version of the app. In App.Definition they are App.Labels.
+	Labels map[string]string
+	// Problems are fields that were not understood and are left out, in words that
+	// name field and reason; nil for none. What is left out keeps no task from being
+	// reached.
+	Problems []string
 }
 
-// Port is one declared port.
+// Port is one declared port: an element of portDefinitions, of portMappings
+// (container.portMappings from 1.5 on, container.docker.portMappings before), of
+// ipAddress.discovery.ports, or, before 1.0, of ports.
 type Port struct {
+	// Name is unique within the app, and "" for many.
 	Name string
+	// Protocol is "tcp", "udp" or "udp,tcp", which is one port.
+	Protocol string
+	// Labels are the port's own; nil for none, and before 1.0 there are none.
+	Labels map[string]string
 	// Container is the port within the container (containerPort, or a discovery
 	// port's number); 0 is the same as the allocated host port.
 	Container int

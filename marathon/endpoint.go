@@ -8,45 +8,102 @@ type Endpoint struct {
 	Port int
 }
 
+// Reach says whether a declared port of a task can be reached.
+type Reach int
+
+const (
+	// NotYet is a port of which something is not known yet, or not any more: no host
+	// port is allocated, or the task has no address on its container network.
+	NotYet Reach = iota
+	// Reachable ports have an Endpoint.
+	Reachable
+	// Unreachable ports are random ports within the container (containerPort 0 without
+	// a hostPort on a container network): only the task itself ever knows them.
+	Unreachable
+)
+
+// PortEndpoint is where one declared port of a task can be reached.
+type PortEndpoint struct {
+	// Endpoint is zero unless Reach is Reachable.
+	Endpoint
+	Reach Reach
+}
+
 // Endpoint returns the address and port that reach the first declared port of a
-// task which runs d. It is false while that is not known:
-//
-//   - a host port is declared and none is allocated yet,
-//   - the task's network is a container network and it has no address yet,
-//   - the port within the container is random (containerPort 0 without a
-//     hostPort): only the task itself ever knows it.
-//
-// An allocated host port is the way in wherever there is one, container
-// networks included, as it is for Marathon itself (NetworkInfo.scala).
+// task which runs d, as Endpoints does. It is false while that is not known, and
+// where nobody can know it.
 func (d Definition) Endpoint(t Task) (Endpoint, bool) {
+	first := d.portless(t)
+	if len(d.Ports) > 0 {
+		first = d.Ports[0].endpoint(t, 0)
+	}
+	return first.Endpoint, first.Reach == Reachable
+}
+
+// Endpoints returns where each declared port of a task which runs d is reached,
+// in the order of d.Ports. For a definition without ports that is one endpoint
+// without a port.
+//
+// An allocated host port is the way in wherever there is one, container networks
+// included, as it is for Marathon itself (NetworkInfo.scala). The task's n-th
+// port belongs to the n-th declaration that has a host port, and nothing else
+// says so: of a task that has more or fewer than its definition declares, only
+// the first can be told.
+func (d Definition) Endpoints(t Task) []PortEndpoint {
 	if len(d.Ports) == 0 {
-		return d.portless(t)
+		return []PortEndpoint{d.portless(t)}
 	}
-	first := d.Ports[0]
-	if first.OnHost {
-		return onHost(t)
+	told := d.allocated() == len(t.Ports)
+	endpoints := make([]PortEndpoint, len(d.Ports))
+	next := 0
+	for i, p := range d.Ports {
+		if told || i == 0 || !p.OnHost {
+			endpoints[i] = p.endpoint(t, next)
+		}
+		if p.OnHost {
+			next++
+		}
 	}
-	if len(t.Addresses) == 0 || first.Container == 0 {
-		return Endpoint{}, false
-	}
-	return Endpoint{Address: t.Addresses[0], Port: first.Container}, true
+	return endpoints
 }
 
-// onHost uses the first allocated port. It belongs to the first declaration that
-// has a host port, which is the first of all here.
-func onHost(t Task) (Endpoint, bool) {
-	if t.Host == "" || len(t.Ports) == 0 || t.Ports[0] == 0 {
-		return Endpoint{}, false
+// allocated returns how many host ports a task that runs d has.
+func (d Definition) allocated() int {
+	n := 0
+	for _, p := range d.Ports {
+		if p.OnHost {
+			n++
+		}
 	}
-	return Endpoint{Address: t.Host, Port: t.Ports[0]}, true
+	return n
 }
 
-func (d Definition) portless(t Task) (Endpoint, bool) {
-	if d.Network != ContainerNetwork {
-		return Endpoint{Address: t.Host}, t.Host != ""
+// endpoint returns where p is reached, which has the task's n-th port if it has one.
+func (p Port) endpoint(t Task, n int) PortEndpoint {
+	switch {
+	case p.OnHost && (t.Host == "" || len(t.Ports) <= n || t.Ports[n] == 0):
+		return PortEndpoint{}
+	case p.OnHost:
+		return PortEndpoint{Endpoint{Address: t.Host, Port: t.Ports[n]}, Reachable}
+	case p.Container == 0:
+		return PortEndpoint{Reach: Unreachable}
+	case len(t.Addresses) == 0:
+		return PortEndpoint{}
+	default:
+		return PortEndpoint{Endpoint{Address: t.Addresses[0], Port: p.Container}, Reachable}
 	}
-	if len(t.Addresses) == 0 {
-		return Endpoint{}, false
+}
+
+func (d Definition) portless(t Task) PortEndpoint {
+	address := t.Host
+	if d.Network == ContainerNetwork {
+		address = ""
+		if len(t.Addresses) > 0 {
+			address = t.Addresses[0]
+		}
 	}
-	return Endpoint{Address: t.Addresses[0]}, true
+	if address == "" {
+		return PortEndpoint{}
+	}
+	return PortEndpoint{Endpoint{Address: address}, Reachable}
 }

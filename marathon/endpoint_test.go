@@ -81,10 +81,10 @@ func TestEndpointThatIsNotKnown(t *testing.T) {
 		"host port 0":          {Definition{Ports: []Port{{OnHost: true}}}, Task{Host: "h", Ports: []int{0}}},
 		"no host":              {Definition{Ports: []Port{{OnHost: true}}}, Task{Ports: []int{1}}},
 		"no host and no ports": {Definition{}, Task{}},
-		"host port declared on a container network": {Definition{ContainerNetwork, []Port{{OnHost: true}}}, Task{Host: "h", Addresses: []string{"9.0.0.1"}}},
+		"host port declared on a container network": {Definition{Network: ContainerNetwork, Ports: []Port{{OnHost: true}}}, Task{Host: "h", Addresses: []string{"9.0.0.1"}}},
 		"no address yet":                   {container, Task{Host: "h", Ports: []int{31000}}},
 		"no address yet and no ports":      {Definition{Network: ContainerNetwork}, Task{Host: "h"}},
-		"random port within the container": {Definition{ContainerNetwork, []Port{{}}}, Task{Addresses: []string{"9.0.0.1"}}},
+		"random port within the container": {Definition{Network: ContainerNetwork, Ports: []Port{{}}}, Task{Addresses: []string{"9.0.0.1"}}},
 	} {
 		if got, ok := test.definition.Endpoint(test.task); ok || got != (Endpoint{}) {
 			t.Errorf("%s: %+v, %v", name, got, ok)

@@ -28,7 +28,7 @@ type Unreadable struct {
 // "apps", has null there, or goes on after its end is not a cluster with fewer
 // apps. An app that is whole but not understood is Unreadable.
 func ReadSnapshot(r io.Reader) (Snapshot, error) {
-	s := snapshotReader{json: json.NewDecoder(r), listed: map[string]int{}}
+	s := snapshotReader{json: json.NewDecoder(r), listed: map[string]int{}, one: texts{}}
 	if err := s.answer(); err != nil {
 		return Snapshot{}, s.describe(err)
 	}
@@ -42,6 +42,7 @@ type snapshotReader struct {
 	unreadable []Unreadable
 	// listed counts how often each ID occurs.
 	listed map[string]int
+	one    texts
 }
 
 func (s *snapshotReader) answer() error {
@@ -104,7 +105,7 @@ func (s *snapshotReader) app() error {
 	s.listed[id]++
 	var app App
 	if err == nil {
-		app, err = a.app()
+		app, err = a.app(s.one)
 	}
 	if err != nil {
 		s.unreadable = append(s.unreadable, Unreadable{ID: id, Err: plain(err)})

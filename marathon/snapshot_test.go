@@ -24,7 +24,7 @@ func readFixture(t testing.TB, path string) []App {
 	if err := readJSON(bytes.NewReader(data), &answer); err != nil || answer.App == nil {
 		t.Fatalf("%s holds neither apps nor an app: %v", path, err)
 	}
-	app, err := answer.App.app()
+	app, err := answer.App.app(texts{})
 	if err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
@@ -55,8 +55,8 @@ func TestReadEveryFixture(t *testing.T) {
 			}
 		}
 	}
-	if apps != 71 || tasks != 114 {
-		t.Errorf("read %d apps and %d tasks, want the 71 and 114 that the files have", apps, tasks)
+	if apps != 244 || tasks != 372 {
+		t.Errorf("read %d apps and %d tasks, want the 244 and 372 that the files have", apps, tasks)
 	}
 }
 
@@ -73,12 +73,12 @@ func TestReadSnapshotOfAllModes(t *testing.T) {
 		want := App{
 			ID: "/modes/container-mixed-hostport", Version: "2020-06-02T08:15:30.120Z",
 			LastScalingAt: "2020-06-02T08:15:30.120Z", LastConfigChangeAt: "2020-06-02T08:15:30.120Z",
-			Instances: 1, Labels: map[string]string{},
+			Instances: 1,
 			Definition: Definition{Network: ContainerNetwork, Ports: []Port{
-				{Name: "http", Container: 8080},
-				{Name: "metrics", Container: 9090, OnHost: true},
-				{Name: "gossip", Container: 7000},
-				{Name: "admin", Container: 7001, OnHost: true},
+				{Name: "http", Protocol: "tcp", Container: 8080},
+				{Name: "metrics", Protocol: "tcp", Container: 9090, OnHost: true},
+				{Name: "gossip", Protocol: "udp", Container: 7000},
+				{Name: "admin", Protocol: "tcp", Container: 7001, OnHost: true},
 			}},
 			Tasks: []Task{{
 				ID:    "modes_container-mixed-hostport.instance-a94c77d3-a4ae-11ea-9f3c-02424a8c5a01._app.1",
@@ -110,28 +110,54 @@ func TestReadStateOfOldTasks(t *testing.T) {
 	}
 }
 
+// tcp returns ports with the protocol that is meant where none is given.
+func tcp(ports ...Port) []Port {
+	for i := range ports {
+		ports[i].Protocol = "tcp"
+	}
+	return ports
+}
+
+// Marathon always says how many instances an app should have. An answer that
+// does not must never pass for one that lists them all.
+func TestReadInstances(t *testing.T) {
+	for field, want := range map[string]int{
+		`"instances":3,`: 3, `"instances":0,`: 0, ``: InstancesNotTold, `"instances":null,`: InstancesNotTold, `"instances":-1,`: InstancesNotTold,
+	} {
+		snapshot, err := ReadSnapshot(strings.NewReader(`{"apps":[{` + field + `"id":"/a","tasks":[]}]}`))
+		if err != nil || len(snapshot.Apps) != 1 || snapshot.Apps[0].Instances != want {
+			t.Errorf("%q is %+v, %v, want %d", field, snapshot, err, want)
+		}
+	}
+	for _, app := range readFixture(t, "live/next/gone-apps-zero.json") {
+		if app.Instances != 0 || len(app.Tasks) != 0 {
+			t.Errorf("an app that was scaled to zero is %+v", app)
+		}
+	}
+}
+
 func TestReadDefinition(t *testing.T) {
-	host := []Port{{OnHost: true}}
+	host := tcp(Port{OnHost: true})
 	for _, test := range []struct {
 		name, app string
 		want      Definition
 	}{
-		{"0.7 host", `"ports":[10000]`, Definition{HostNetwork, host}},
+		{"0.7 host", `"ports":[10000]`, Definition{Network: HostNetwork, Ports: host}},
 		{"0.7 without ports", `"ports":[]`, Definition{Network: HostNetwork}},
-		{"1.x declarations count, not service ports", `"ports":[10000,10001],"portDefinitions":[{"port":10000,"name":"http"}]`, Definition{HostNetwork, []Port{{Name: "http", OnHost: true}}}},
+		{"1.x declarations count, not service ports", `"ports":[10000,10001],"portDefinitions":[{"port":10000,"name":"http"}]`, Definition{Network: HostNetwork, Ports: tcp(Port{Name: "http", OnHost: true})}},
 		{"1.x no declarations", `"ports":[10000],"portDefinitions":[]`, Definition{Network: HostNetwork}},
-		{"1.x docker host", `"ports":[10000],"container":{"docker":{"network":"HOST","portMappings":[]}}`, Definition{HostNetwork, host}},
-		{"1.x docker without network", `"ports":[10000],"container":{"docker":{"network":null,"portMappings":null}},"ipAddress":null`, Definition{HostNetwork, host}},
-		{"1.x bridge", `"ports":[10000],"container":{"docker":{"network":"BRIDGE","portMappings":[{"containerPort":80,"hostPort":null}]}}`, Definition{BridgeNetwork, []Port{{Container: 80, OnHost: true}}}},
-		{"1.x bridge, null mappings", `"ports":[10000],"container":{"docker":{"network":"BRIDGE","portMappings":null}}`, Definition{BridgeNetwork, host}},
+		{"1.x docker host", `"ports":[10000],"container":{"docker":{"network":"HOST","portMappings":[]}}`, Definition{Network: HostNetwork, Ports: host}},
+		{"1.x docker without network", `"ports":[10000],"container":{"docker":{"network":null,"portMappings":null}},"ipAddress":null`, Definition{Network: HostNetwork, Ports: host}},
+		{"1.x bridge", `"ports":[10000],"container":{"docker":{"network":"BRIDGE","portMappings":[{"containerPort":80,"hostPort":null}]}}`, Definition{Network: BridgeNetwork, Ports: tcp(Port{Container: 80, OnHost: true})}},
+		{"1.x bridge, null mappings", `"ports":[10000],"container":{"docker":{"network":"BRIDGE","portMappings":null}}`, Definition{Network: BridgeNetwork, Ports: host}},
 		{"1.x bridge, no mappings", `"ports":[],"container":{"docker":{"network":"BRIDGE","portMappings":[]}}`, Definition{Network: BridgeNetwork}},
-		{"1.x user network", `"ipAddress":{"networkName":"n"},"container":{"docker":{"network":"USER","portMappings":[{"containerPort":80,"hostPort":null},{"containerPort":81,"hostPort":0}]}}`, Definition{ContainerNetwork, []Port{{Container: 80}, {Container: 81, OnHost: true}}}},
+		{"1.x user network", `"ipAddress":{"networkName":"n"},"container":{"docker":{"network":"USER","portMappings":[{"containerPort":80,"hostPort":null},{"containerPort":81,"hostPort":0}]}}`, Definition{Network: ContainerNetwork, Ports: tcp(Port{Container: 80}, Port{Container: 81, OnHost: true})}},
 		{"1.x docker none", `"ports":[10000],"container":{"docker":{"network":"NONE"}}`, Definition{Network: HostNetwork}},
-		{"1.x ip-per-task", `"ports":[],"ipAddress":{"discovery":{"ports":[{"number":8080,"name":"web"}]}}`, Definition{ContainerNetwork, []Port{{Name: "web", Container: 8080}}}},
+		{"1.x ip-per-task", `"ports":[],"ipAddress":{"discovery":{"ports":[{"number":8080,"name":"web"}]}}`, Definition{Network: ContainerNetwork, Ports: tcp(Port{Name: "web", Container: 8080})}},
 		{"1.x ip-per-task without ports", `"ipAddress":{"discovery":{"ports":null}}`, Definition{Network: ContainerNetwork}},
-		{"1.5 default mode", `"networks":[{"name":"n"}],"container":{"portMappings":[{"containerPort":80}]}`, Definition{ContainerNetwork, []Port{{Container: 80}}}},
+		{"1.5 default mode", `"networks":[{"name":"n"}],"container":{"portMappings":[{"containerPort":80}]}`, Definition{Network: ContainerNetwork, Ports: tcp(Port{Container: 80})}},
 		{"1.5 container without mappings", `"networks":[{"name":"n","mode":"container"}]`, Definition{Network: ContainerNetwork}},
-		{"1.5 bridge", `"networks":[{"mode":"container/bridge"}],"container":{"portMappings":[{"containerPort":0}]}`, Definition{BridgeNetwork, []Port{{OnHost: true}}}},
+		{"1.5 bridge", `"networks":[{"mode":"container/bridge"}],"container":{"portMappings":[{"containerPort":0}]}`, Definition{Network: BridgeNetwork, Ports: tcp(Port{OnHost: true})}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := readVersion(strings.NewReader(`{"id":"/a",`+test.app+`}`), "/a")
@@ -246,6 +272,7 @@ func FuzzSnapshot(f *testing.F) {
 	}
 	f.Add([]byte(`{"apps":[{"id":"/a"},{"id":"/a"},{"id":7},null]}`))
 	f.Add([]byte(`{"apps":[{"id":"/a"}]} `))
+	f.Add([]byte(`{"apps":[{"id":"/a","tasks":[],"portDefinitions":[{"labels":{"k":7},"protocol":[]}]}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		snapshot, err := ReadSnapshot(bytes.NewReader(data))
 		slow, slowErr := ReadSnapshot(iotest.OneByteReader(bytes.NewReader(data)))
@@ -265,7 +292,9 @@ func FuzzSnapshot(f *testing.F) {
 				if err := checkPorts("ports", task.Ports); task.ID == "" || err != nil {
 					t.Errorf("task %+v: %v", task, err)
 				}
-				app.Definition.Endpoint(task)
+				if n := len(app.Definition.Endpoints(task)); n != max(1, len(app.Definition.Ports)) {
+					t.Errorf("%d endpoints of %+v", n, app.Definition)
+				}
 			}
 		}
 		for _, u := range snapshot.Unreadable {

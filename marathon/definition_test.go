@@ -1,0 +1,252 @@
+package marathon
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"pgregory.net/rapid"
+)
+
+// declared is one port of a recorded app, and where its first task was reached.
+type declared struct {
+	Port
+	at string
+}
+
+const nobody = "nobody reaches it"
+
+// The recorded apps declare the same ports in every form that Marathon 1.11 has.
+func recordedPorts() map[string][]declared {
+	labels := func(pairs ...string) map[string]string {
+		m := map[string]string{}
+		for i := 0; i < len(pairs); i += 2 {
+			m[pairs[i]] = pairs[i+1]
+		}
+		return m
+	}
+	web, admin, dns := labels("VIP_0", "/web:80", "consul", "web"), labels("consul", "admin"), labels("consul", "dns")
+	mapped := func(onHost bool, at ...string) []declared {
+		return []declared{
+			{Port{Name: "http", Protocol: "tcp", Labels: web, Container: 80, OnHost: true}, at[0]},
+			{Port{Name: "admin", Protocol: "tcp", Labels: admin, Container: 81, OnHost: onHost}, at[1]},
+			{Port{Name: "dns", Protocol: "udp", Labels: dns, Container: 53, OnHost: true}, at[2]},
+			{Port{Name: "any", Protocol: "tcp", OnHost: true}, at[3]},
+			{Port{Name: "both", Protocol: "udp,tcp", Container: 90, OnHost: onHost}, at[4]},
+		}
+	}
+	return map[string][]declared{
+		"/ports/host": {
+			{Port{Name: "http", Protocol: "tcp", Labels: labels("VIP_0", "/web:80", "consul", "web", "empty", ""), OnHost: true}, "127.0.0.2:32662"},
+			{Port{Name: "admin", Protocol: "tcp", Labels: admin, OnHost: true}, "127.0.0.2:32663"},
+			{Port{Name: "dns", Protocol: "udp", Labels: dns, OnHost: true}, "127.0.0.2:32664"},
+			{Port{Protocol: "udp,tcp", OnHost: true}, "127.0.0.2:32665"},
+		},
+		"/ports/require": {
+			{Port{Name: "http", Protocol: "tcp", Labels: labels("consul", "web"), OnHost: true}, "127.0.0.3:31501"},
+			{Port{Name: "admin", Protocol: "tcp", OnHost: true}, "127.0.0.3:31500"},
+			{Port{Name: "dns", Protocol: "udp", OnHost: true}, "127.0.0.3:31502"},
+			{Port{Protocol: "tcp", OnHost: true}, "127.0.0.3:31503"},
+		},
+		"/ports/bridge-docker":    mapped(true, "127.0.0.1:31158", "127.0.0.1:31159", "127.0.0.1:31700", "127.0.0.1:31160", "127.0.0.1:31161"),
+		"/ports/bridge-mesos":     mapped(true, "127.0.0.1:31839", "127.0.0.1:31840", "127.0.0.1:31701", "127.0.0.1:31841", "127.0.0.1:31842"),
+		"/ports/container-docker": mapped(false, "127.0.0.2:32450", "127.9.64.3:81", "127.0.0.2:31702", "127.0.0.2:32451", "127.9.64.3:90"),
+		"/ports/container-mesos":  mapped(false, "127.0.0.2:31757", "127.9.64.4:81", "127.0.0.2:31703", "127.0.0.2:31758", "127.9.64.4:90"),
+		// Which address is which network's is not told of apps: Marathon takes the first.
+		"/ports/container-two-networks": {
+			{Port{Name: "http", Protocol: "tcp", Container: 80}, "127.9.64.5:80"},
+			{Port{Name: "admin", Protocol: "tcp", Container: 81, OnHost: true}, "127.0.0.2:31817"},
+			{Port{Name: "other", Protocol: "tcp", Container: 82}, "127.9.64.5:82"},
+			{Port{Name: "fourth", Protocol: "tcp", Container: 83, OnHost: true}, "127.0.0.2:31818"},
+		},
+	}
+}
+
+func TestPortsAsRecorded(t *testing.T) {
+	want := recordedPorts()
+	for _, app := range readFixture(t, "live/next/ports-apps.json") {
+		t.Run(app.ID, func(t *testing.T) {
+			if reflect.ValueOf(app.Labels).Pointer() != reflect.ValueOf(app.Definition.Labels).Pointer() {
+				t.Error("the app and its definition have a map of labels each")
+			}
+			if got := app.Labels["app"]; got != strings.ReplaceAll(app.ID[1:], "/", "-") && app.ID != "/ports/container-two-networks" {
+				t.Errorf("labels are %v", app.Labels)
+			}
+			endpoints := app.Definition.Endpoints(app.Tasks[0])
+			var got []declared
+			for i, p := range app.Definition.Ports {
+				got = append(got, declared{p, shown(endpoints[i])})
+			}
+			if !reflect.DeepEqual(got, want[app.ID]) {
+				t.Errorf("got  %+v\nwant %+v", got, want[app.ID])
+			}
+			delete(want, app.ID)
+		})
+	}
+	if len(want) > 0 {
+		t.Errorf("not recorded: %v", slices.Sorted(maps.Keys(want)))
+	}
+}
+
+func shown(e PortEndpoint) string {
+	switch e.Reach {
+	case Reachable:
+		return fmt.Sprintf("%s:%d", e.Address, e.Port)
+	case Unreachable:
+		return nobody
+	default:
+		return "not yet"
+	}
+}
+
+// A state that is no more, a definition that is not the task's, and what nobody
+// can ever reach.
+func TestEndpointsOfEachPort(t *testing.T) {
+	mixed := Definition{Network: ContainerNetwork, Ports: []Port{{Container: 80}, {Container: 81, OnHost: true}, {}, {OnHost: true}}}
+	for name, test := range map[string]struct {
+		definition Definition
+		task       Task
+		want       string
+	}{
+		"all there":            {mixed, Task{Host: "h", Ports: []int{1, 2}, Addresses: []string{"9.0.0.1", "9.0.0.2"}}, "9.0.0.1:80 h:1 " + nobody + " h:2"},
+		"no address yet":       {mixed, Task{Host: "h", Ports: []int{1, 2}}, "not yet h:1 " + nobody + " h:2"},
+		"no ports any more":    {mixed, Task{Host: "h", Addresses: []string{"9.0.0.1"}}, "9.0.0.1:80 not yet " + nobody + " not yet"},
+		"too few ports":        {mixed, Task{Host: "h", Ports: []int{1}, Addresses: []string{"9.0.0.1"}}, "9.0.0.1:80 not yet " + nobody + " not yet"},
+		"too many ports":       {mixed, Task{Host: "h", Ports: []int{1, 2, 3}, Addresses: []string{"9.0.0.1"}}, "9.0.0.1:80 not yet " + nobody + " not yet"},
+		"too many, first told": {Definition{Ports: []Port{{OnHost: true}, {OnHost: true}}}, Task{Host: "h", Ports: []int{1, 2, 3}}, "h:1 not yet"},
+		"a port 0":             {Definition{Ports: []Port{{OnHost: true}, {OnHost: true}}}, Task{Host: "h", Ports: []int{0, 2}}, "not yet h:2"},
+		"no host":              {mixed, Task{Ports: []int{1, 2}, Addresses: []string{"9.0.0.1"}}, "9.0.0.1:80 not yet " + nobody + " not yet"},
+		"no ports declared":    {Definition{}, Task{Host: "h", Ports: []int{1}}, "h:0"},
+		"neither host nor any": {Definition{}, Task{}, "not yet"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, e := range test.definition.Endpoints(test.task) {
+				got = append(got, shown(e))
+			}
+			if strings.Join(got, " ") != test.want {
+				t.Errorf("reached at %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// However task and definition differ, there is one endpoint for each port, the
+// first is Endpoint's, and no host port serves for two.
+func TestEndpointsAgree(t *testing.T) {
+	port := rapid.Custom(func(t *rapid.T) Port {
+		return Port{Container: rapid.IntRange(0, 2).Draw(t, "container"), OnHost: rapid.Bool().Draw(t, "on host")}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		d := Definition{
+			Network: rapid.SampledFrom([]NetworkMode{HostNetwork, BridgeNetwork, ContainerNetwork}).Draw(t, "network"),
+			Ports:   rapid.SliceOfN(port, 0, 5).Draw(t, "ports"),
+		}
+		task := Task{
+			Host:      rapid.SampledFrom([]string{"", "h"}).Draw(t, "host"),
+			Addresses: rapid.SliceOfN(rapid.SampledFrom([]string{"9.0.0.1", "9.0.0.2"}), 0, 2).Draw(t, "addresses"),
+			Ports:     rapid.SliceOfNDistinct(rapid.IntRange(31000, 31010), 0, 5, rapid.ID).Draw(t, "allocated"),
+		}
+		endpoints := d.Endpoints(task)
+		if len(endpoints) != max(1, len(d.Ports)) {
+			t.Fatalf("%d endpoints of %d ports", len(endpoints), len(d.Ports))
+		}
+		first, ok := d.Endpoint(task)
+		if first != endpoints[0].Endpoint || ok != (endpoints[0].Reach == Reachable) {
+			t.Fatalf("the first is %+v, %v, and among all it is %+v", first, ok, endpoints[0])
+		}
+		taken := map[Endpoint]bool{}
+		for i, e := range endpoints {
+			if (e.Reach == Reachable) != (e.Address != "") {
+				t.Fatalf("endpoint %d is %+v", i, e)
+			}
+			if len(d.Ports) > 0 && d.Ports[i].OnHost && e.Reach == Reachable {
+				if taken[e.Endpoint] {
+					t.Fatalf("%+v serves for two ports", e)
+				}
+				taken[e.Endpoint] = true
+			}
+		}
+	})
+}
+
+// What is not understood of a port is left out and named; it costs neither the
+// port, nor the app, nor others.
+func TestProblemsOfPorts(t *testing.T) {
+	for app, want := range map[string]Definition{
+		`"portDefinitions":[{"name":"a","labels":{"k":7},"protocol":"udp"},{"labels":[]},{"labels":{"k":"v"},"protocol":{}}]`: {
+			Ports: []Port{
+				{Name: "a", Protocol: "udp", OnHost: true},
+				{Protocol: "tcp", OnHost: true},
+				{Protocol: "tcp", Labels: map[string]string{"k": "v"}, OnHost: true},
+			},
+			Problems: []string{
+				"port 0: field labels: unexpected number", "port 1: field labels: unexpected array", "port 2: field protocol: unexpected object",
+			},
+		},
+		`"networks":[{"mode":"container"}],"container":{"portMappings":[{"containerPort":1,"labels":"x"},{"containerPort":2,"labels":null}]}`: {
+			Network: ContainerNetwork, Ports: tcp(Port{Container: 1}, Port{Container: 2}),
+			Problems: []string{"port 0: field labels: unexpected string"},
+		},
+		`"ipAddress":{"discovery":{"ports":[{"number":1,"name":"n","labels":{"k":"v"},"protocol":"udp"},{"number":2,"labels":5}]}}`: {
+			Network: ContainerNetwork, Ports: []Port{
+				{Name: "n", Protocol: "udp", Labels: map[string]string{"k": "v"}, Container: 1}, {Protocol: "tcp", Container: 2},
+			},
+			Problems: []string{"port 1: field labels: unexpected number"},
+		},
+	} {
+		snapshot, err := ReadSnapshot(strings.NewReader(`{"apps":[{"id":"/a","tasks":[],` + app + `},{"id":"/b","tasks":[]}]}`))
+		if err != nil || len(snapshot.Apps) != 2 {
+			t.Errorf("%s: %+v, %v", app, snapshot, err)
+			continue
+		}
+		if got := snapshot.Apps[0].Definition; !reflect.DeepEqual(got, want) {
+			t.Errorf("got  %+v\nwant %+v", got, want)
+		}
+	}
+}
+
+// Two versions of an app have one copy of what they have in common.
+func TestShare(t *testing.T) {
+	read := func(version string) Definition {
+		d, err := readVersion(strings.NewReader(`{"id":"/a",`+version+`}`), "/a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	const ports = `"portDefinitions":[{"name":"http","labels":{"k":"v"}},{"name":"admin","labels":{"other":"w"}}]`
+	now := read(`"labels":{"a":"1","b":"2"},` + ports)
+	for name, version := range map[string]string{
+		"equal":         `"labels":{"a":"1","b":"2"},` + ports,
+		"label changed": `"labels":{"a":"1","b":"3"},` + ports,
+		"port changed":  `"labels":{"a":"1","b":"2"},"portDefinitions":[{"name":"web","labels":{"k":"v"}},{"name":"admin","labels":{"other":"x"}}]`,
+		"port gone":     `"portDefinitions":[]`,
+	} {
+		old := read(version)
+		shared := old.Share(now)
+		if !reflect.DeepEqual(shared, read(version)) || !reflect.DeepEqual(old, read(version)) {
+			t.Errorf("%s: shared is %+v, of %+v", name, shared, old)
+		}
+		same := func(a, b map[string]string) bool {
+			return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
+		}
+		if same(shared.Labels, now.Labels) != maps.Equal(old.Labels, now.Labels) {
+			t.Errorf("%s: labels are shared: %v", name, same(shared.Labels, now.Labels))
+		}
+		for label, value := range shared.Labels {
+			if now.Labels[label] == value && unsafe.StringData(now.Labels[label]) != unsafe.StringData(value) {
+				t.Errorf("%s: value %q is there twice", name, value)
+			}
+		}
+		for i, p := range shared.Ports {
+			if same(p.Labels, now.Ports[i].Labels) != maps.Equal(p.Labels, now.Ports[i].Labels) {
+				t.Errorf("%s: labels of port %d are there twice", name, i)
+			}
+		}
+	}
+}
