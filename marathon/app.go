@@ -1,6 +1,9 @@
 package marathon
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
 // InstancesNotTold stands for the instances of an app whose answer does not say
 // how many there should be, so that no list of tasks ever passes for a complete one.
@@ -29,6 +32,18 @@ type App struct {
 	Definition Definition
 	// Tasks are all that Marathon lists, in any state.
 	Tasks []Task
+	// Deployments are the IDs of the deployments under way that change the app. nil
+	// means that the answer does not tell, which those to embed=apps.tasks and about
+	// one app do.
+	Deployments []string
+	// ReadinessCheckResults are those of the app's tasks in those deployments. nil
+	// means that the answer does not tell: only one to embed=apps.readiness or
+	// embed=app.readiness does.
+	ReadinessCheckResults []ReadinessCheckResult
+	// Problems are fields of the answer that were not understood and are left out, in
+	// words that name task or field and reason; nil for none. Those of the definition
+	// are in Definition.Problems.
+	Problems []string
 }
 
 // Runs reports whether a task of the given version runs the app's own
@@ -54,6 +69,12 @@ type Task struct {
 	Ports []int
 	// Version is that of the definition the task runs, not of the app as it is.
 	Version string
+	// StagedAt is when the task was launched, StartedAt when it first ran, by
+	// Marathon's clock. Zero where not known: in events, and for a task that has ended.
+	StagedAt, StartedAt time.Time
+	// HealthCheckResults are what has been reported by checks that Marathon knows of;
+	// nil for none. Events have none.
+	HealthCheckResults []HealthCheckResult
 }
 
 // NetworkMode is how an app's tasks are connected.
@@ -79,6 +100,13 @@ type Definition struct {
 	Ports []Port
 	// Labels are those of this version of the app. In App.Definition they are App.Labels.
 	Labels map[string]string
+	// HealthChecks are those whose results a task that runs this definition may have,
+	// in the order of its results. Marathon keeps equal ones once.
+	HealthChecks    []HealthCheck
+	ReadinessChecks []ReadinessCheck
+	// LastConfigChangeAt names the configuration: versions that differ by scaling alone
+	// have one in common. "" where Marathon does not tell (0.11).
+	LastConfigChangeAt string
 	// Problems are fields that were not understood and are left out, in words that
 	// name field and reason; nil for none. What is left out keeps no task from being
 	// reached.

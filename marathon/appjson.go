@@ -23,6 +23,12 @@ type appJSON struct {
 	PortDefinitions []portDefinitionJSON `json:"portDefinitions"`
 	// Ports are service ports, one for each declaration: all there was before 1.0.
 	Ports []int `json:"ports"`
+
+	HealthChecks    optional[[]healthCheckJSON]    `json:"healthChecks"`
+	ReadinessChecks optional[[]readinessCheckJSON] `json:"readinessChecks"`
+	// ReadinessCheckResults are absent unless embed asks for readiness.
+	ReadinessCheckResults optional[[]readinessCheckResultJSON] `json:"readinessCheckResults"`
+	Deployments           optional[[]deploymentJSON]           `json:"deployments"`
 }
 
 type versionInfoJSON struct {
@@ -34,11 +40,13 @@ type taskJSON struct {
 	ID   string `json:"id"`
 	Host string `json:"host"`
 	// State is absent before 1.3.
-	State       State         `json:"state"`
-	StartedAt   string        `json:"startedAt"`
-	IPAddresses []addressJSON `json:"ipAddresses"`
-	Ports       []int         `json:"ports"`
-	Version     string        `json:"version"`
+	State              State                             `json:"state"`
+	StagedAt           instant                           `json:"stagedAt"`
+	StartedAt          instant                           `json:"startedAt"`
+	HealthCheckResults optional[[]healthCheckResultJSON] `json:"healthCheckResults"`
+	IPAddresses        []addressJSON                     `json:"ipAddresses"`
+	Ports              []int                             `json:"ports"`
+	Version            string                            `json:"version"`
 }
 
 // app returns what a means, or the first field that makes no sense. What of it
@@ -71,9 +79,38 @@ func (a *appJSON) app(one texts) (App, error) {
 		if err != nil {
 			return App{}, err
 		}
+		var wrong error
+		task.HealthCheckResults, wrong = healthCheckResults(t.HealthCheckResults, one)
+		app.leaveOut("task "+task.ID, wrong)
 		app.Tasks = append(app.Tasks, task)
 	}
+	a.deploying(&app)
 	return app, nil
+}
+
+// deploying reads what an answer tells of the app's deployments.
+func (a *appJSON) deploying(app *App) {
+	app.leaveOut("field deployments", a.Deployments.wrong)
+	app.leaveOut("field readinessCheckResults", a.ReadinessCheckResults.wrong)
+	if a.Deployments.given {
+		app.Deployments = []string{}
+		for _, d := range a.Deployments.value {
+			app.Deployments = append(app.Deployments, d.ID)
+		}
+	}
+	if a.ReadinessCheckResults.given {
+		app.ReadinessCheckResults = []ReadinessCheckResult{}
+		for _, r := range a.ReadinessCheckResults.value {
+			app.ReadinessCheckResults = append(app.ReadinessCheckResults, ReadinessCheckResult(r))
+		}
+	}
+}
+
+// leaveOut notes that something of the answer was not understood, if there is an error.
+func (a *App) leaveOut(what string, wrong error) {
+	if wrong != nil {
+		a.Problems = append(a.Problems, fmt.Sprintf("%s: %v", what, wrong))
+	}
 }
 
 func (a *appJSON) instances() int {
@@ -93,6 +130,8 @@ func (t *taskJSON) task(appID string, one texts) (Task, error) {
 	}
 	return Task{
 		ID:        t.ID,
+		StagedAt:  t.StagedAt.Time,
+		StartedAt: t.StartedAt.Time,
 		AppID:     appID,
 		Host:      one.text(t.Host),
 		State:     State(one.text(string(cmp.Or(t.State, t.impliedState())))),
@@ -105,7 +144,7 @@ func (t *taskJSON) task(appID string, one texts) (Task, error) {
 // impliedState is the state of a task that has none, as those of Marathon
 // before 1.3, which listed nothing but staged and running tasks.
 func (t *taskJSON) impliedState() State {
-	if t.StartedAt != "" {
+	if t.StartedAt.given {
 		return TaskRunning
 	}
 	return TaskStaging

@@ -37,6 +37,7 @@ type Client struct {
 	// first is the index of the master to ask first.
 	first atomic.Int64
 	sent  atomic.Int64
+	clock clock
 }
 
 // NewClient returns a Client, or an error if c is not usable. It sends nothing.
@@ -62,8 +63,18 @@ func (c *Client) Requests() int64 { return c.sent.Load() }
 // Apps returns all apps with their tasks, or an error: never part of them.
 // Source: GET /v2/apps?embed=apps.tasks.
 func (c *Client) Apps(ctx context.Context) (Snapshot, error) {
+	return c.apps(ctx, "embed=apps.tasks")
+}
+
+// AppsWithReadiness is Apps with each app's ReadinessCheckResults.
+// Source: GET /v2/apps?embed=apps.tasks&embed=apps.readiness.
+func (c *Client) AppsWithReadiness(ctx context.Context) (Snapshot, error) {
+	return c.apps(ctx, "embed=apps.tasks&embed=apps.readiness")
+}
+
+func (c *Client) apps(ctx context.Context, query string) (Snapshot, error) {
 	ctx = transport.WithHead(ctx, snapshotHeadTimeouts*c.timeout)
-	resource := resource{path: []string{"v2", "apps"}, query: "embed=apps.tasks"}
+	resource := resource{path: []string{"v2", "apps"}, query: query}
 	var snapshot Snapshot
 	err := c.get(ctx, resource, func(body io.Reader) (err error) {
 		snapshot, err = ReadSnapshot(body)
@@ -79,11 +90,21 @@ func (c *Client) Apps(ctx context.Context) (Snapshot, error) {
 // does not have it: also for the ID of a pod, and for a new app for the moments
 // before its group_change_success. Source: GET /v2/apps/{id}.
 func (c *Client) App(ctx context.Context, id string) (App, error) {
+	return c.app(ctx, id, "")
+}
+
+// AppWithReadiness is App with its ReadinessCheckResults.
+// Source: GET /v2/apps/{id}?embed=app.readiness.
+func (c *Client) AppWithReadiness(ctx context.Context, id string) (App, error) {
+	return c.app(ctx, id, "embed=app.readiness")
+}
+
+func (c *Client) app(ctx context.Context, id, query string) (App, error) {
 	if err := checkID(id); err != nil {
 		return App{}, fmt.Errorf("read app: %w: %w", ErrNotFound, err)
 	}
 	var app App
-	err := c.getSoon(ctx, resource{path: appPath(id), appID: id}, func(body io.Reader) (err error) {
+	err := c.getSoon(ctx, resource{path: appPath(id), query: query, appID: id}, func(body io.Reader) (err error) {
 		app, err = readApp(body, id)
 		return err
 	})
@@ -187,6 +208,7 @@ func (c *Client) ask(ctx context.Context, m master, r resource, read func(io.Rea
 	if err := refused(resp, r.appID); err != nil {
 		return err
 	}
+	c.clock.read(resp.Header, time.Now())
 	return tooLarge(read(http.MaxBytesReader(nil, resp.Body, c.maxAnswer)))
 }
 

@@ -102,7 +102,7 @@ func TestClientReads(t *testing.T) {
 	}
 	version := serve(t, json200(t, "live/cancel-deployment-app-version-of-tasks.json"))
 	definition, err := clientOf(t, nil, version.URL).Version(ctx, "/x/rb", "2026-11-22T16:26:14.577Z")
-	want := Definition{Network: HostNetwork, Ports: tcp(Port{Name: "http", OnHost: true}), Labels: map[string]string{"v": "old"}}
+	want := Definition{Network: HostNetwork, Ports: tcp(Port{Name: "http", OnHost: true}), Labels: map[string]string{"v": "old"}, LastConfigChangeAt: "2026-11-22T16:45:17.255Z"}
 	if err != nil || !reflect.DeepEqual(definition, want) {
 		t.Errorf("definition is %+v, %v; want %+v", definition, err, want)
 	}

@@ -52,12 +52,15 @@ type definitionReader struct {
 	one texts
 }
 
-// definition finds the declared ports: where they stand depends on the network
-// and on Marathon's version.
+// definition returns what a says of its tasks' services. Where the declared
+// ports stand depends on the network and on Marathon's version.
 func (a *appJSON) definition(one texts) (Definition, error) {
 	r := definitionReader{one: one}
 	r.Network = a.network()
+	r.LastConfigChangeAt = one.text(a.VersionInfo.LastConfigChangeAt)
 	r.Labels = one.texts(a.Labels)
+	r.healthChecks(a.HealthChecks)
+	r.readinessChecks(a.ReadinessChecks)
 	mappings := a.mappings()
 	switch {
 	case a.unconnected():
@@ -116,8 +119,8 @@ func (r *definitionReader) declare(p Port, protocol optional[string], labels opt
 	r.leaveOut(fmt.Sprintf("port %d: field protocol", index), protocol.wrong)
 	r.leaveOut(fmt.Sprintf("port %d: field labels", index), labels.wrong)
 	p.Name = r.one.text(p.Name)
-	p.Protocol = r.one.text(cmp.Or(protocol.value, "tcp"))
-	p.Labels = r.one.texts(labels.value)
+	p.Protocol = r.one.text(cmp.Or(protocol.understood(), "tcp"))
+	p.Labels = r.one.texts(labels.understood())
 	r.Ports = append(r.Ports, p)
 }
 

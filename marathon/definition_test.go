@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"unsafe"
-
-	"pgregory.net/rapid"
 )
 
 // declared is one port of a recorded app, and where its first task was reached.
@@ -103,82 +101,69 @@ func shown(e PortEndpoint) string {
 	}
 }
 
-// A state that is no more, a definition that is not the task's, and what nobody
-// can ever reach.
-func TestEndpointsOfEachPort(t *testing.T) {
-	mixed := Definition{Network: ContainerNetwork, Ports: []Port{{Container: 80}, {Container: 81, OnHost: true}, {}, {OnHost: true}}}
-	for name, test := range map[string]struct {
-		definition Definition
-		task       Task
-		want       string
-	}{
-		"all there":            {mixed, Task{Host: "h", Ports: []int{1, 2}, Addresses: []string{"9.0.0.1", "9.0.0.2"}}, "9.0.0.1:80 h:1 " + nobody + " h:2"},
-		"no address yet":       {mixed, Task{Host: "h", Ports: []int{1, 2}}, "not yet h:1 " + nobody + " h:2"},
-		"no ports any more":    {mixed, Task{Host: "h", Addresses: []string{"9.0.0.1"}}, "9.0.0.1:80 not yet " + nobody + " not yet"},
-		"too few ports":        {mixed, Task{Host: "h", Ports: []int{1}, Addresses: []string{"9.0.0.1"}}, "9.0.0.1:80 not yet " + nobody + " not yet"},
-		"too many ports":       {mixed, Task{Host: "h", Ports: []int{1, 2, 3}, Addresses: []string{"9.0.0.1"}}, "9.0.0.1:80 not yet " + nobody + " not yet"},
-		"too many, first told": {Definition{Ports: []Port{{OnHost: true}, {OnHost: true}}}, Task{Host: "h", Ports: []int{1, 2, 3}}, "h:1 not yet"},
-		"a port 0":             {Definition{Ports: []Port{{OnHost: true}, {OnHost: true}}}, Task{Host: "h", Ports: []int{0, 2}}, "not yet h:2"},
-		"no host":              {mixed, Task{Ports: []int{1, 2}, Addresses: []string{"9.0.0.1"}}, "9.0.0.1:80 not yet " + nobody + " not yet"},
-		"no ports declared":    {Definition{}, Task{Host: "h", Ports: []int{1}}, "h:0"},
-		"neither host nor any": {Definition{}, Task{}, "not yet"},
+// tcp returns ports with the protocol that is meant where none is given.
+func tcp(ports ...Port) []Port {
+	for i := range ports {
+		ports[i].Protocol = "tcp"
+	}
+	return ports
+}
+
+// Marathon always says how many instances an app should have. An answer that
+// does not must never pass for one that lists them all.
+func TestReadInstances(t *testing.T) {
+	for field, want := range map[string]int{
+		`"instances":3,`: 3, `"instances":0,`: 0, ``: InstancesNotTold, `"instances":null,`: InstancesNotTold, `"instances":-1,`: InstancesNotTold,
 	} {
-		t.Run(name, func(t *testing.T) {
-			var got []string
-			for _, e := range test.definition.Endpoints(test.task) {
-				got = append(got, shown(e))
-			}
-			if strings.Join(got, " ") != test.want {
-				t.Errorf("reached at %q, want %q", got, test.want)
-			}
-		})
+		snapshot, err := ReadSnapshot(strings.NewReader(`{"apps":[{` + field + `"id":"/a","tasks":[]}]}`))
+		if err != nil || len(snapshot.Apps) != 1 || snapshot.Apps[0].Instances != want {
+			t.Errorf("%q is %+v, %v, want %d", field, snapshot, err, want)
+		}
+	}
+	for _, app := range readFixture(t, "live/next/gone-apps-zero.json") {
+		if app.Instances != 0 || len(app.Tasks) != 0 {
+			t.Errorf("an app that was scaled to zero is %+v", app)
+		}
 	}
 }
 
-// However task and definition differ, there is one endpoint for each port, the
-// first is Endpoint's, and no host port serves for two.
-func TestEndpointsAgree(t *testing.T) {
-	port := rapid.Custom(func(t *rapid.T) Port {
-		return Port{Container: rapid.IntRange(0, 2).Draw(t, "container"), OnHost: rapid.Bool().Draw(t, "on host")}
-	})
-	rapid.Check(t, func(t *rapid.T) {
-		d := Definition{
-			Network: rapid.SampledFrom([]NetworkMode{HostNetwork, BridgeNetwork, ContainerNetwork}).Draw(t, "network"),
-			Ports:   rapid.SliceOfN(port, 0, 5).Draw(t, "ports"),
-		}
-		task := Task{
-			Host:      rapid.SampledFrom([]string{"", "h"}).Draw(t, "host"),
-			Addresses: rapid.SliceOfN(rapid.SampledFrom([]string{"9.0.0.1", "9.0.0.2"}), 0, 2).Draw(t, "addresses"),
-			Ports:     rapid.SliceOfNDistinct(rapid.IntRange(31000, 31010), 0, 5, rapid.ID).Draw(t, "allocated"),
-		}
-		endpoints := d.Endpoints(task)
-		if len(endpoints) != max(1, len(d.Ports)) {
-			t.Fatalf("%d endpoints of %d ports", len(endpoints), len(d.Ports))
-		}
-		first, ok := d.Endpoint(task)
-		if first != endpoints[0].Endpoint || ok != (endpoints[0].Reach == Reachable) {
-			t.Fatalf("the first is %+v, %v, and among all it is %+v", first, ok, endpoints[0])
-		}
-		taken := map[Endpoint]bool{}
-		for i, e := range endpoints {
-			if (e.Reach == Reachable) != (e.Address != "") {
-				t.Fatalf("endpoint %d is %+v", i, e)
+func TestReadDefinition(t *testing.T) {
+	host := tcp(Port{OnHost: true})
+	for _, test := range []struct {
+		name, app string
+		want      Definition
+	}{
+		{"0.7 host", `"ports":[10000]`, Definition{Network: HostNetwork, Ports: host}},
+		{"0.7 without ports", `"ports":[]`, Definition{Network: HostNetwork}},
+		{"1.x declarations count, not service ports", `"ports":[10000,10001],"portDefinitions":[{"port":10000,"name":"http"}]`, Definition{Network: HostNetwork, Ports: tcp(Port{Name: "http", OnHost: true})}},
+		{"1.x no declarations", `"ports":[10000],"portDefinitions":[]`, Definition{Network: HostNetwork}},
+		{"1.x docker host", `"ports":[10000],"container":{"docker":{"network":"HOST","portMappings":[]}}`, Definition{Network: HostNetwork, Ports: host}},
+		{"1.x docker without network", `"ports":[10000],"container":{"docker":{"network":null,"portMappings":null}},"ipAddress":null`, Definition{Network: HostNetwork, Ports: host}},
+		{"1.x bridge", `"ports":[10000],"container":{"docker":{"network":"BRIDGE","portMappings":[{"containerPort":80,"hostPort":null}]}}`, Definition{Network: BridgeNetwork, Ports: tcp(Port{Container: 80, OnHost: true})}},
+		{"1.x bridge, null mappings", `"ports":[10000],"container":{"docker":{"network":"BRIDGE","portMappings":null}}`, Definition{Network: BridgeNetwork, Ports: host}},
+		{"1.x bridge, no mappings", `"ports":[],"container":{"docker":{"network":"BRIDGE","portMappings":[]}}`, Definition{Network: BridgeNetwork}},
+		{"1.x user network", `"ipAddress":{"networkName":"n"},"container":{"docker":{"network":"USER","portMappings":[{"containerPort":80,"hostPort":null},{"containerPort":81,"hostPort":0}]}}`, Definition{Network: ContainerNetwork, Ports: tcp(Port{Container: 80}, Port{Container: 81, OnHost: true})}},
+		{"1.x docker none", `"ports":[10000],"container":{"docker":{"network":"NONE"}}`, Definition{Network: HostNetwork}},
+		{"1.x ip-per-task", `"ports":[],"ipAddress":{"discovery":{"ports":[{"number":8080,"name":"web"}]}}`, Definition{Network: ContainerNetwork, Ports: tcp(Port{Name: "web", Container: 8080})}},
+		{"1.x ip-per-task without ports", `"ipAddress":{"discovery":{"ports":null}}`, Definition{Network: ContainerNetwork}},
+		{"1.5 default mode", `"networks":[{"name":"n"}],"container":{"portMappings":[{"containerPort":80}]}`, Definition{Network: ContainerNetwork, Ports: tcp(Port{Container: 80})}},
+		{"1.5 container without mappings", `"networks":[{"name":"n","mode":"container"}]`, Definition{Network: ContainerNetwork}},
+		{"1.5 bridge", `"networks":[{"mode":"container/bridge"}],"container":{"portMappings":[{"containerPort":0}]}`, Definition{Network: BridgeNetwork, Ports: tcp(Port{OnHost: true})}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := readVersion(strings.NewReader(`{"id":"/a",`+test.app+`}`), "/a")
+			if err != nil || !reflect.DeepEqual(got, test.want) {
+				t.Errorf("got %+v, %v\nwant %+v", got, err, test.want)
 			}
-			if len(d.Ports) > 0 && d.Ports[i].OnHost && e.Reach == Reachable {
-				if taken[e.Endpoint] {
-					t.Fatalf("%+v serves for two ports", e)
-				}
-				taken[e.Endpoint] = true
-			}
-		}
-	})
+		})
+	}
 }
 
 // What is not understood of a port is left out and named; it costs neither the
 // port, nor the app, nor others.
 func TestProblemsOfPorts(t *testing.T) {
 	for app, want := range map[string]Definition{
-		`"portDefinitions":[{"name":"a","labels":{"k":7},"protocol":"udp"},{"labels":[]},{"labels":{"k":"v"},"protocol":{}}]`: {
+		`"portDefinitions":[{"name":"a","labels":{"k":7},"protocol":"udp"},{"labels":[1]},{"labels":{"k":"v"},"protocol":{"tcp":true}}]`: {
 			Ports: []Port{
 				{Name: "a", Protocol: "udp", OnHost: true},
 				{Protocol: "tcp", OnHost: true},
@@ -219,7 +204,7 @@ func TestShare(t *testing.T) {
 		}
 		return d
 	}
-	const ports = `"portDefinitions":[{"name":"http","labels":{"k":"v"}},{"name":"admin","labels":{"other":"w"}}]`
+	const ports = `"healthChecks":[{"protocol":"TCP"}],"readinessChecks":[{}],"portDefinitions":[{"name":"http","labels":{"k":"v"}},{"name":"admin","labels":{"other":"w"}}]`
 	now := read(`"labels":{"a":"1","b":"2"},` + ports)
 	for name, version := range map[string]string{
 		"equal":         `"labels":{"a":"1","b":"2"},` + ports,
@@ -237,6 +222,9 @@ func TestShare(t *testing.T) {
 		}
 		if same(shared.Labels, now.Labels) != maps.Equal(old.Labels, now.Labels) {
 			t.Errorf("%s: labels are shared: %v", name, same(shared.Labels, now.Labels))
+		}
+		if len(old.HealthChecks) > 0 && (&shared.HealthChecks[0] != &now.HealthChecks[0] || &shared.ReadinessChecks[0] != &now.ReadinessChecks[0]) {
+			t.Errorf("%s: the checks are there twice", name)
 		}
 		for label, value := range shared.Labels {
 			if now.Labels[label] == value && unsafe.StringData(now.Labels[label]) != unsafe.StringData(value) {

@@ -1,6 +1,11 @@
 package marathon
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
 
 func TestEndpointsOfFixtures(t *testing.T) {
 	unreachable := Endpoint{}
@@ -90,4 +95,75 @@ func TestEndpointThatIsNotKnown(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, got, ok)
 		}
 	}
+}
+
+// A state that is no more, a definition that is not the task's, and what nobody
+// can ever reach.
+func TestEndpointsOfEachPort(t *testing.T) {
+	mixed := Definition{Network: ContainerNetwork, Ports: []Port{{Container: 80}, {Container: 81, OnHost: true}, {}, {OnHost: true}}}
+	for name, test := range map[string]struct {
+		definition Definition
+		task       Task
+		want       string
+	}{
+		"all there":            {mixed, Task{Host: "h", Ports: []int{1, 2}, Addresses: []string{"9.0.0.1", "9.0.0.2"}}, "9.0.0.1:80 h:1 " + nobody + " h:2"},
+		"no address yet":       {mixed, Task{Host: "h", Ports: []int{1, 2}}, "not yet h:1 " + nobody + " h:2"},
+		"no ports any more":    {mixed, Task{Host: "h", Addresses: []string{"9.0.0.1"}}, "9.0.0.1:80 not yet " + nobody + " not yet"},
+		"too few ports":        {mixed, Task{Host: "h", Ports: []int{1}, Addresses: []string{"9.0.0.1"}}, "9.0.0.1:80 not yet " + nobody + " not yet"},
+		"too many ports":       {mixed, Task{Host: "h", Ports: []int{1, 2, 3}, Addresses: []string{"9.0.0.1"}}, "9.0.0.1:80 not yet " + nobody + " not yet"},
+		"too many, first told": {Definition{Ports: []Port{{OnHost: true}, {OnHost: true}}}, Task{Host: "h", Ports: []int{1, 2, 3}}, "h:1 not yet"},
+		"a port 0":             {Definition{Ports: []Port{{OnHost: true}, {OnHost: true}}}, Task{Host: "h", Ports: []int{0, 2}}, "not yet h:2"},
+		"no host":              {mixed, Task{Ports: []int{1, 2}, Addresses: []string{"9.0.0.1"}}, "9.0.0.1:80 not yet " + nobody + " not yet"},
+		"no ports declared":    {Definition{}, Task{Host: "h", Ports: []int{1}}, "h:0"},
+		"neither host nor any": {Definition{}, Task{}, "not yet"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, e := range test.definition.Endpoints(test.task) {
+				got = append(got, shown(e))
+			}
+			if strings.Join(got, " ") != test.want {
+				t.Errorf("reached at %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// However task and definition differ, there is one endpoint for each port, the
+// first is Endpoint's, and no host port serves for two.
+func TestEndpointsAgree(t *testing.T) {
+	port := rapid.Custom(func(t *rapid.T) Port {
+		return Port{Container: rapid.IntRange(0, 2).Draw(t, "container"), OnHost: rapid.Bool().Draw(t, "on host")}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		d := Definition{
+			Network: rapid.SampledFrom([]NetworkMode{HostNetwork, BridgeNetwork, ContainerNetwork}).Draw(t, "network"),
+			Ports:   rapid.SliceOfN(port, 0, 5).Draw(t, "ports"),
+		}
+		task := Task{
+			Host:      rapid.SampledFrom([]string{"", "h"}).Draw(t, "host"),
+			Addresses: rapid.SliceOfN(rapid.SampledFrom([]string{"9.0.0.1", "9.0.0.2"}), 0, 2).Draw(t, "addresses"),
+			Ports:     rapid.SliceOfNDistinct(rapid.IntRange(31000, 31010), 0, 5, rapid.ID).Draw(t, "allocated"),
+		}
+		endpoints := d.Endpoints(task)
+		if len(endpoints) != max(1, len(d.Ports)) {
+			t.Fatalf("%d endpoints of %d ports", len(endpoints), len(d.Ports))
+		}
+		first, ok := d.Endpoint(task)
+		if first != endpoints[0].Endpoint || ok != (endpoints[0].Reach == Reachable) {
+			t.Fatalf("the first is %+v, %v, and among all it is %+v", first, ok, endpoints[0])
+		}
+		taken := map[Endpoint]bool{}
+		for i, e := range endpoints {
+			if (e.Reach == Reachable) != (e.Address != "") {
+				t.Fatalf("endpoint %d is %+v", i, e)
+			}
+			if len(d.Ports) > 0 && d.Ports[i].OnHost && e.Reach == Reachable {
+				if taken[e.Endpoint] {
+					t.Fatalf("%+v serves for two ports", e)
+				}
+				taken[e.Endpoint] = true
+			}
+		}
+	})
 }

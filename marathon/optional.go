@@ -5,9 +5,10 @@ import "encoding/json"
 // optional is a field that nothing else depends on: one that is not understood
 // costs itself, and not the app that it belongs to.
 type optional[T any] struct {
-	// value is zero where the field is absent, null or not understood.
+	// value is what could be read, which is not to be trusted unless given: a map may
+	// have empty values, and a list elements that lack something.
 	value T
-	// given reports whether there is a value that is understood.
+	// given reports whether there is a value and all of it is understood.
 	given bool
 	// wrong says why it is not understood.
 	wrong error
@@ -17,14 +18,26 @@ type optional[T any] struct {
 // that is valid as such.
 func (o *optional[T]) UnmarshalJSON(data []byte) error {
 	*o = optional[T]{}
-	if string(data) == "null" {
-		return nil
+	switch string(data) {
+	case "null":
+	case "[]", "{}":
+		// Most are empty, and an empty list or map of anything is the zero value.
+		o.given = true
+	default:
+		if err := json.Unmarshal(data, &o.value); err != nil {
+			o.wrong = plain(err)
+			break
+		}
+		o.given = true
 	}
-	var value T
-	if err := json.Unmarshal(data, &value); err != nil {
-		o.wrong = plain(err)
-		return nil
-	}
-	o.value, o.given = value, true
 	return nil
+}
+
+// understood returns the value, or zero if it is not given.
+func (o *optional[T]) understood() T {
+	if o.given {
+		return o.value
+	}
+	var zero T
+	return zero
 }

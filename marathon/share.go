@@ -10,6 +10,12 @@ import (
 // ports in common. Neither may be changed afterwards.
 func (d Definition) Share(other Definition) Definition {
 	d.Labels = sharedLabels(d.Labels, other.Labels)
+	if slices.Equal(d.HealthChecks, other.HealthChecks) {
+		d.HealthChecks = other.HealthChecks
+	}
+	if slices.Equal(d.ReadinessChecks, other.ReadinessChecks) {
+		d.ReadinessChecks = other.ReadinessChecks
+	}
 	if slices.EqualFunc(d.Ports, other.Ports, Port.equal) {
 		d.Ports = other.Ports
 		return d

@@ -73,8 +73,8 @@ func TestReadSnapshotOfAllModes(t *testing.T) {
 		want := App{
 			ID: "/modes/container-mixed-hostport", Version: "2020-06-02T08:15:30.120Z",
 			LastScalingAt: "2020-06-02T08:15:30.120Z", LastConfigChangeAt: "2020-06-02T08:15:30.120Z",
-			Instances: 1,
-			Definition: Definition{Network: ContainerNetwork, Ports: []Port{
+			Instances: 1, Deployments: []string{},
+			Definition: Definition{Network: ContainerNetwork, LastConfigChangeAt: "2020-06-02T08:15:30.120Z", Ports: []Port{
 				{Name: "http", Protocol: "tcp", Container: 8080},
 				{Name: "metrics", Protocol: "tcp", Container: 9090, OnHost: true},
 				{Name: "gossip", Protocol: "udp", Container: 7000},
@@ -84,6 +84,7 @@ func TestReadSnapshotOfAllModes(t *testing.T) {
 				ID:    "modes_container-mixed-hostport.instance-a94c77d3-a4ae-11ea-9f3c-02424a8c5a01._app.1",
 				AppID: "/modes/container-mixed-hostport", Host: "10.20.0.12", State: TaskRunning,
 				Addresses: []string{"9.0.3.18"}, Ports: []int{31800, 31801}, Version: "2020-06-02T08:15:30.120Z",
+				StagedAt: at("2020-06-02T08:15:31.000Z"), StartedAt: at("2020-06-02T08:15:40.000Z"),
 			}},
 		}
 		if !reflect.DeepEqual(app, want) {
@@ -107,64 +108,6 @@ func TestReadStateOfOldTasks(t *testing.T) {
 		if got := snapshot.Apps[0].Tasks[0].State; got != state {
 			t.Errorf("state of %s is %s, want %s", task, got, state)
 		}
-	}
-}
-
-// tcp returns ports with the protocol that is meant where none is given.
-func tcp(ports ...Port) []Port {
-	for i := range ports {
-		ports[i].Protocol = "tcp"
-	}
-	return ports
-}
-
-// Marathon always says how many instances an app should have. An answer that
-// does not must never pass for one that lists them all.
-func TestReadInstances(t *testing.T) {
-	for field, want := range map[string]int{
-		`"instances":3,`: 3, `"instances":0,`: 0, ``: InstancesNotTold, `"instances":null,`: InstancesNotTold, `"instances":-1,`: InstancesNotTold,
-	} {
-		snapshot, err := ReadSnapshot(strings.NewReader(`{"apps":[{` + field + `"id":"/a","tasks":[]}]}`))
-		if err != nil || len(snapshot.Apps) != 1 || snapshot.Apps[0].Instances != want {
-			t.Errorf("%q is %+v, %v, want %d", field, snapshot, err, want)
-		}
-	}
-	for _, app := range readFixture(t, "live/next/gone-apps-zero.json") {
-		if app.Instances != 0 || len(app.Tasks) != 0 {
-			t.Errorf("an app that was scaled to zero is %+v", app)
-		}
-	}
-}
-
-func TestReadDefinition(t *testing.T) {
-	host := tcp(Port{OnHost: true})
-	for _, test := range []struct {
-		name, app string
-		want      Definition
-	}{
-		{"0.7 host", `"ports":[10000]`, Definition{Network: HostNetwork, Ports: host}},
-		{"0.7 without ports", `"ports":[]`, Definition{Network: HostNetwork}},
-		{"1.x declarations count, not service ports", `"ports":[10000,10001],"portDefinitions":[{"port":10000,"name":"http"}]`, Definition{Network: HostNetwork, Ports: tcp(Port{Name: "http", OnHost: true})}},
-		{"1.x no declarations", `"ports":[10000],"portDefinitions":[]`, Definition{Network: HostNetwork}},
-		{"1.x docker host", `"ports":[10000],"container":{"docker":{"network":"HOST","portMappings":[]}}`, Definition{Network: HostNetwork, Ports: host}},
-		{"1.x docker without network", `"ports":[10000],"container":{"docker":{"network":null,"portMappings":null}},"ipAddress":null`, Definition{Network: HostNetwork, Ports: host}},
-		{"1.x bridge", `"ports":[10000],"container":{"docker":{"network":"BRIDGE","portMappings":[{"containerPort":80,"hostPort":null}]}}`, Definition{Network: BridgeNetwork, Ports: tcp(Port{Container: 80, OnHost: true})}},
-		{"1.x bridge, null mappings", `"ports":[10000],"container":{"docker":{"network":"BRIDGE","portMappings":null}}`, Definition{Network: BridgeNetwork, Ports: host}},
-		{"1.x bridge, no mappings", `"ports":[],"container":{"docker":{"network":"BRIDGE","portMappings":[]}}`, Definition{Network: BridgeNetwork}},
-		{"1.x user network", `"ipAddress":{"networkName":"n"},"container":{"docker":{"network":"USER","portMappings":[{"containerPort":80,"hostPort":null},{"containerPort":81,"hostPort":0}]}}`, Definition{Network: ContainerNetwork, Ports: tcp(Port{Container: 80}, Port{Container: 81, OnHost: true})}},
-		{"1.x docker none", `"ports":[10000],"container":{"docker":{"network":"NONE"}}`, Definition{Network: HostNetwork}},
-		{"1.x ip-per-task", `"ports":[],"ipAddress":{"discovery":{"ports":[{"number":8080,"name":"web"}]}}`, Definition{Network: ContainerNetwork, Ports: tcp(Port{Name: "web", Container: 8080})}},
-		{"1.x ip-per-task without ports", `"ipAddress":{"discovery":{"ports":null}}`, Definition{Network: ContainerNetwork}},
-		{"1.5 default mode", `"networks":[{"name":"n"}],"container":{"portMappings":[{"containerPort":80}]}`, Definition{Network: ContainerNetwork, Ports: tcp(Port{Container: 80})}},
-		{"1.5 container without mappings", `"networks":[{"name":"n","mode":"container"}]`, Definition{Network: ContainerNetwork}},
-		{"1.5 bridge", `"networks":[{"mode":"container/bridge"}],"container":{"portMappings":[{"containerPort":0}]}`, Definition{Network: BridgeNetwork, Ports: tcp(Port{OnHost: true})}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			got, err := readVersion(strings.NewReader(`{"id":"/a",`+test.app+`}`), "/a")
-			if err != nil || !reflect.DeepEqual(got, test.want) {
-				t.Errorf("got %+v, %v\nwant %+v", got, err, test.want)
-			}
-		})
 	}
 }
 
@@ -273,6 +216,9 @@ func FuzzSnapshot(f *testing.F) {
 	f.Add([]byte(`{"apps":[{"id":"/a"},{"id":"/a"},{"id":7},null]}`))
 	f.Add([]byte(`{"apps":[{"id":"/a"}]} `))
 	f.Add([]byte(`{"apps":[{"id":"/a","tasks":[],"portDefinitions":[{"labels":{"k":7},"protocol":[]}]}]}`))
+	f.Add([]byte(`{"apps":[{"id":"/a","tasks":[{"id":"a.1","healthCheckResults":[{"alive":1}]}],"healthChecks":[{"port":-1},{}],"readinessChecks":[{}]}]}`))
+	f.Add(fixture(f, "live/next/health-http-apps-failed-once.json"))
+	f.Add(fixture(f, "live/next/readiness-apps-embed-first-ready.json"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		snapshot, err := ReadSnapshot(bytes.NewReader(data))
 		slow, slowErr := ReadSnapshot(iotest.OneByteReader(bytes.NewReader(data)))
@@ -288,9 +234,19 @@ func FuzzSnapshot(f *testing.F) {
 				t.Errorf("app %q", app.ID)
 			}
 			seen[app.ID] = true
+			for _, c := range app.Definition.HealthChecks {
+				if checkPort("port", c.Port) != nil || c.GracePeriod < 0 || c.Interval < 0 || c.Timeout < 0 {
+					t.Errorf("health check %+v", c)
+				}
+			}
 			for _, task := range app.Tasks {
 				if err := checkPorts("ports", task.Ports); task.ID == "" || err != nil {
 					t.Errorf("task %+v: %v", task, err)
+				}
+				for _, r := range task.HealthCheckResults {
+					if len(r.LastFailureCause) > maxFailureCause {
+						t.Errorf("a cause of %d bytes is kept", len(r.LastFailureCause))
+					}
 				}
 				if n := len(app.Definition.Endpoints(task)); n != max(1, len(app.Definition.Ports)) {
 					t.Errorf("%d endpoints of %+v", n, app.Definition)
