@@ -81,7 +81,9 @@ func (a *appJSON) app(one texts) (App, error) {
 		}
 		var wrong error
 		task.HealthCheckResults, wrong = healthCheckResults(t.HealthCheckResults, one)
-		app.leaveOut("task "+task.ID, wrong)
+		if wrong != nil {
+			app.leaveOut(wrong, "task %s", task.ID)
+		}
 		app.Tasks = append(app.Tasks, task)
 	}
 	a.deploying(&app)
@@ -90,8 +92,8 @@ func (a *appJSON) app(one texts) (App, error) {
 
 // deploying reads what an answer tells of the app's deployments.
 func (a *appJSON) deploying(app *App) {
-	app.leaveOut("field deployments", a.Deployments.wrong)
-	app.leaveOut("field readinessCheckResults", a.ReadinessCheckResults.wrong)
+	app.leaveOut(a.Deployments.wrong, "field deployments")
+	app.leaveOut(a.ReadinessCheckResults.wrong, "field readinessCheckResults")
 	if a.Deployments.given {
 		app.Deployments = []string{}
 		for _, d := range a.Deployments.value {
@@ -107,10 +109,16 @@ func (a *appJSON) deploying(app *App) {
 }
 
 // leaveOut notes that something of the answer was not understood, if there is an error.
-func (a *App) leaveOut(what string, wrong error) {
-	if wrong != nil {
-		a.Problems = append(a.Problems, fmt.Sprintf("%s: %v", what, wrong))
+func (a *App) leaveOut(wrong error, what string, args ...any) {
+	a.Problems = withProblem(a.Problems, wrong, what, args...)
+}
+
+// withProblem returns problems with one more, if there is an error.
+func withProblem(problems []string, wrong error, what string, args ...any) []string {
+	if wrong == nil {
+		return problems
 	}
+	return append(problems, fmt.Sprintf(what, args...)+": "+wrong.Error())
 }
 
 func (a *appJSON) instances() int {

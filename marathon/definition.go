@@ -2,7 +2,6 @@ package marathon
 
 import (
 	"cmp"
-	"fmt"
 	"strings"
 )
 
@@ -116,8 +115,8 @@ func (r *definitionReader) mappedPorts(mappings []portMappingJSON) {
 // reach it.
 func (r *definitionReader) declare(p Port, protocol optional[string], labels optional[map[string]string]) {
 	index := len(r.Ports)
-	r.leaveOut(fmt.Sprintf("port %d: field protocol", index), protocol.wrong)
-	r.leaveOut(fmt.Sprintf("port %d: field labels", index), labels.wrong)
+	r.leaveOut(protocol.wrong, "port %d: field protocol", index)
+	r.leaveOut(labels.wrong, "port %d: field labels", index)
 	p.Name = r.one.text(p.Name)
 	p.Protocol = r.one.text(cmp.Or(protocol.understood(), "tcp"))
 	p.Labels = r.one.texts(labels.understood())
@@ -125,10 +124,8 @@ func (r *definitionReader) declare(p Port, protocol optional[string], labels opt
 }
 
 // leaveOut notes that a field was not understood, if there is an error.
-func (r *definitionReader) leaveOut(field string, wrong error) {
-	if wrong != nil {
-		r.Problems = append(r.Problems, fmt.Sprintf("%s: %v", field, wrong))
-	}
+func (r *definitionReader) leaveOut(wrong error, what string, args ...any) {
+	r.Problems = withProblem(r.Problems, wrong, what, args...)
 }
 
 func (a *appJSON) network() NetworkMode {

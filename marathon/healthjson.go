@@ -70,14 +70,14 @@ func seconds(field string, given *int, standard int) (time.Duration, error) {
 // for the verdict on a task, so one that is not understood is there as well; of
 // a list that is not understood as a whole, all are such.
 func (r *definitionReader) healthChecks(field optional[[]healthCheckJSON]) {
-	r.leaveOut("field healthChecks", field.wrong)
+	r.leaveOut(field.wrong, "field healthChecks")
 	for i, c := range field.value {
 		check, err := c.check(r.one)
 		if err != nil || field.wrong != nil {
 			check, _ = healthCheckJSON{}.check(r.one)
 			check.Protocol = ""
 		}
-		r.leaveOut(fmt.Sprintf("health check %d", i), err)
+		r.leaveOut(err, "health check %d", i)
 		r.HealthChecks = append(r.HealthChecks, check)
 	}
 }
@@ -125,10 +125,10 @@ type readinessCheckJSON struct {
 }
 
 func (r *definitionReader) readinessChecks(field optional[[]readinessCheckJSON]) {
-	r.leaveOut("field readinessChecks", field.wrong)
+	r.leaveOut(field.wrong, "field readinessChecks")
 	for i, c := range field.value {
 		interval, err := seconds("intervalSeconds", c.IntervalSeconds, 30)
-		r.leaveOut(fmt.Sprintf("readiness check %d", i), err)
+		r.leaveOut(err, "readiness check %d", i)
 		if interval == 0 {
 			interval = 30 * time.Second
 		}
