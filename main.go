@@ -188,6 +188,7 @@ func (h handler) Disconnected(gap stream.Gap) { h.Reconciler.Disconnected(string
 
 func syncCommand(ctx context.Context, p program) error {
 	p.Reconcile.Policy.Force, p.Reconcile.Translation.Adopt = p.Bool("force"), p.Bool("adopt")
+	p.Reconcile.Translation.AnyFramework = p.Reconcile.Policy.Force
 	if former := p.String("adopt-from"); former != "" {
 		if err := consul.CheckRegistrationID(former); err != nil {
 			return fmt.Errorf("--adopt-from: %w", err)

@@ -27,8 +27,9 @@ type agentWorker struct {
 	node atomic.Pointer[node]
 
 	want func(task, app string) desired.Want
-	// ours reports whether we own a service.
-	ours func(consul.Service) bool
+	// ours reports whether we own a service, and tagged whether it carries our registration
+	// ID, whatever framework it names.
+	ours, tagged func(consul.Service) bool
 	// stale reports whether Marathon has not been heard for too long to register.
 	stale func() bool
 	// enqueueAll enqueues all that belongs to an agent that was listed anew.
@@ -68,9 +69,13 @@ func (w *agentWorker) execute(ctx context.Context, j job) (outcome, error) {
 	if len(here) == 0 && want.Verdict == desired.Absent && j.event() && !j.elsewhere && j.allowed.Allow(want.Grounds) {
 		return outcome{}, w.makeSure(ctx, n, j, want)
 	}
+	ours := w.ours
+	if j.state.Phase() == marathon.Ended {
+		ours = w.tagged // the end of a task is that of its services, whoever registered them for it
+	}
 	var done outcome
 	var refused []error
-	for _, d := range plan.Decide(want, here, w.ours, w.standing(ctx, n, j, want)) {
+	for _, d := range plan.Decide(want, here, ours, w.standing(ctx, n, j, want)) {
 		err := w.carryOut(ctx, n, j, want, d, &done)
 		switch {
 		case errors.Is(err, errRefused):

@@ -3,10 +3,8 @@ package reconcile
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"consular/marathon"
-	"consular/reconcile/plan"
 )
 
 // BenchmarkQueue is a job put and taken while 10,000 others wait, as in a first
@@ -42,23 +40,4 @@ func BenchmarkQueue(b *testing.B) {
 			q.put(job{key: key})
 		}
 	})
-}
-
-// BenchmarkLostTasks is a lost task while 5,000 others of 50,000 were lost within
-// the last minute.
-func BenchmarkLostTasks(b *testing.B) {
-	r := New(Config{Policy: plan.Policy{Purge: true, Limit: 50}}, nil, Consul{})
-	var apps []marathon.App
-	for i := range 50_000 {
-		id := fmt.Sprint("task-", i)
-		apps = append(apps, marathon.App{ID: "/" + id, Tasks: []marathon.Task{{ID: id, AppID: "/" + id, Host: "h1", State: marathon.TaskRunning}}})
-	}
-	r.model.ApplySnapshot(r.model.BeginRead(), marathon.Snapshot{Apps: apps}, time.Now())
-	for i := range 5000 {
-		r.allowLost(fmt.Sprint("lost-", i))
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		r.allowLost("lost-1")
-	}
 }

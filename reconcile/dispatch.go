@@ -1,47 +1,78 @@
 package reconcile
 
 import (
-	"slices"
+	"context"
+	"sync"
 
+	"consular/consul"
 	"consular/reconcile/desired"
 	"consular/reconcile/plan"
 )
 
 // dispatch gives the workers the jobs of one resync's plan: early what can be written
-// already, and the rest when the plan is made.
+// while others have not answered yet, then what the guard lets pass, and what an app has to
+// be asked about when its answer is there.
 type dispatch struct {
 	*Reconciler
 	tally *tally
-	// given are the jobs that were given, and about the subjects of them, wherever
-	// they were given.
-	given, about map[target]bool
+	// given are the jobs that were given early.
+	mu    sync.Mutex
+	given map[target]bool
 }
 
 func (r *Reconciler) newDispatch(t *tally) *dispatch {
-	return &dispatch{Reconciler: r, tally: t, given: map[target]bool{}, about: map[target]bool{}}
+	return &dispatch{Reconciler: r, tally: t, given: map[target]bool{}}
 }
 
-// early gives what of a plan needs no guard.
-func (d *dispatch) early(p plan.Plan) { d.give(p.WritesOnly()) }
-
-// give gives each worker its jobs, and tells the tally what to wait for. A write that
-// was given before is with its worker, or done.
-func (d *dispatch) give(p plan.Plan) {
-	var jobs []assignment
-	for _, a := range assignments(&p) {
-		if !d.given[a.target()] || a.allowed != 0 {
-			jobs = append(jobs, a)
-		}
-		d.given[a.target()], d.about[a.subject()] = true, true
-	}
-	d.tally.expect(len(jobs))
-	for _, a := range jobs {
-		a.tally = d.tally
+// early gives what of a plan is written before all is known.
+func (d *dispatch) early(p plan.Plan) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, a := range assignments(p.Changes, p.Have) {
+		d.given[a.target()] = true
 		d.assign(a)
 	}
 }
 
+// give gives each worker its jobs. A write that was given early is with its worker, or
+// done.
+func (d *dispatch) give(p *plan.Plan) {
+	for _, a := range assignments(p.Changes, p.Have) {
+		if !d.given[a.target()] || a.allowed != 0 {
+			d.assign(a)
+		}
+	}
+}
+
+// confirm asks for each app of what is merely missing from the snapshot, by itself. What
+// goes is decided anew when the answer is there, on the grounds that it gives.
+func (d *dispatch) confirm(ctx context.Context, p *plan.Plan) {
+	for app, changes := range p.ToConfirm() {
+		d.tally.expect(1)
+		asked := d.beside.ask(ctx, "app "+app, func() {
+			done := outcome{}
+			if err := d.readApp(ctx, app, d.enqueueAnswer); err != nil {
+				done.unconfirmed = len(changes)
+				d.tellUnconfirmed(err)
+				d.lookAgain()
+			} else {
+				for _, a := range assignments(changes, nil) {
+					a.allowed |= desired.Answered
+					d.assign(a)
+				}
+			}
+			d.tally.done(done)
+		})
+		if !asked { // since an earlier resync
+			d.tally.done(outcome{unconfirmed: len(changes)})
+		}
+	}
+}
+
+// assign gives one job to its worker, and tells the tally to wait for it.
 func (d *dispatch) assign(a assignment) {
+	d.tally.expect(1)
+	a.tally = d.tally
 	switch {
 	case a.ofKeys:
 		d.keys.queue.put(a.job)
@@ -52,14 +83,6 @@ func (d *dispatch) assign(a assignment) {
 			d.tally.done(outcome{Failed: 1})
 		}
 	}
-}
-
-// answered enqueues what an answer of Marathon has changed about what was given before
-// it came: the plan, which was read before that, may not show it.
-func (d *dispatch) answered(e desired.Effects) {
-	e.Tasks = slices.DeleteFunc(e.Tasks, func(t desired.TaskRef) bool { return !d.about[target{key: t.Task}] })
-	e.Names = slices.DeleteFunc(e.Names, func(name string) bool { return !d.about[target{ofKeys: true, key: name}] })
-	d.enqueueAnswer(e)
 }
 
 // assignment is a job and whose it is: the KV store's, the catalog's when it names a
@@ -78,19 +101,16 @@ type target struct {
 
 func (a assignment) target() target { return target{a.host, a.node, a.key, a.ofKeys, a.fallback} }
 
-// subject is what it is about, wherever that is.
-func (a assignment) subject() target { return target{key: a.key, ofKeys: a.ofKeys} }
-
-// assignments are what workers have to look at for a plan: each task, and each name's
-// keys, once.
-func assignments(p *plan.Plan) []assignment {
+// assignments are what workers have to bring in line for some changes: each task, and
+// each name's keys, once. have are the keys of each name, as they were read.
+func assignments(changes []plan.Change, have map[string][]consul.Key) []assignment {
 	var all []assignment
 	at := map[target]int{}
-	for _, c := range p.Changes {
+	for _, c := range changes {
 		a := assignment{host: c.Host, job: job{key: c.Task, app: c.App, node: c.Node, fallback: c.Fallback, cause: cause{name: "resync"}}}
 		if c.Key != "" {
 			a.key, a.ofKeys = c.Service, true
-			a.keys, a.keysRead = p.Have[c.Service], true
+			a.keys, a.keysRead = have[c.Service], have != nil
 		}
 		i, known := at[a.target()]
 		if !known {
@@ -98,14 +118,11 @@ func assignments(p *plan.Plan) []assignment {
 			at[a.target()] = i
 			all = append(all, a)
 		}
-		all[i].allowed |= c.Grounds
+		if c.Grounds != 0 { // what was merely missing may have ended meanwhile
+			all[i].allowed |= c.Grounds | desired.Announced
+		}
 		if c.Node != "" {
 			all[i].ids = append(all[i].ids, c.ID)
-		}
-	}
-	for i := range all {
-		if all[i].allowed != 0 {
-			all[i].allowed |= desired.Announced // what was merely missing may have ended meanwhile
 		}
 	}
 	return all

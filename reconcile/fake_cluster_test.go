@@ -203,7 +203,7 @@ func (m *fakeMarathon) count() int {
 
 // appOn is an app with a label and tasks on one host.
 func appOn(host, id string, tasks ...string) marathon.App {
-	app := marathon.App{ID: id, Version: "v1", Labels: map[string]string{"role": "web"}}
+	app := marathon.App{ID: id, Version: "v1", Instances: marathon.InstancesNotTold, Labels: map[string]string{"role": "web"}}
 	for _, task := range tasks {
 		app.Tasks = append(app.Tasks, taskOn(host, id, task))
 	}

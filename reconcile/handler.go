@@ -19,57 +19,57 @@ func (r *Reconciler) Connected() {
 	}
 	r.live.Store(true)
 	r.heard()
+	r.locked(r.model.NoteGap)
 	r.schedule.ask("connect", time.Now())
 }
 
 // Disconnected is told when nothing is heard any more, and why.
 func (r *Reconciler) Disconnected(gap string) {
 	r.live.Store(false)
+	r.locked(r.model.NoteGap)
 	r.schedule.ask(gap, time.Now())
 }
 
 // Missed is told when events were missed although the stream lives.
 func (r *Reconciler) Missed(gap string) {
+	r.locked(r.model.NoteGap)
 	r.schedule.askLimited(gap, time.Now(), r.config.PollInterval)
 }
 
 // Event is told of each event, in order. It changes the model, names what has to
-// be looked at, and never waits.
+// be brought in line, and never waits.
 func (r *Reconciler) Event(e marathon.Event) {
 	r.heard()
 	r.mu.Lock()
 	effects := r.model.ApplyEvent(e, time.Now())
 	r.mu.Unlock()
 	why := cause{name: e.About().Type, at: e.About().Time}
-	allowed := desired.Announced
 	if task, is := e.(marathon.TaskChanged); is {
 		why.state = task.Task.State
 		r.tellTask(task)
-		if task.Task.State.Phase() == marathon.Away && len(effects.Tasks) > 0 && r.allowLost(task.Task.ID) {
-			allowed |= desired.Lost
-		}
 	}
-	r.enqueue(effects, why, allowed)
+	r.enqueue(effects, why)
 }
 
-// enqueue gives workers what an event or an answer has changed. allowed are the grounds
-// on which they may remove something because of it.
-func (r *Reconciler) enqueue(effects desired.Effects, why cause, allowed desired.Grounds) {
+// enqueue gives workers what an event or an answer has changed.
+func (r *Reconciler) enqueue(effects desired.Effects, why cause) {
 	for _, t := range effects.Tasks {
+		j := job{key: t.Task, app: t.App, allowed: r.allowed(t), cause: why}
 		err := consul.CheckHost(t.Host)
 		if err == nil {
-			err = r.fleet.put(t.Host, job{key: t.Task, app: t.App, allowed: allowed, cause: why})
+			err = r.fleet.put(t.Host, j)
 		}
 		if err != nil {
 			r.leaveOut(plan.Unfit{App: t.App, Task: t.Task, Err: err.Error()})
 			continue
 		}
 		if main := r.fleet.workerIf(mainHost); main != nil {
-			main.queue.put(job{key: t.Task, app: t.App, allowed: allowed, cause: why, elsewhere: true})
+			j.elsewhere = true
+			main.queue.put(j)
 		}
 	}
 	for _, name := range effects.Names {
-		r.keys.queue.put(job{key: name, allowed: desired.Announced | desired.LabelGone, cause: why})
+		r.keys.queue.put(job{key: name, allowed: r.allowedOfKeys(), cause: why})
 	}
 	r.reads.ask(effects)
 	r.reads.askAgain(effects.ReadAgain, time.Now(), r.config.PollInterval)
@@ -78,60 +78,45 @@ func (r *Reconciler) enqueue(effects desired.Effects, why cause, allowed desired
 	}
 }
 
-// allowLost reports whether a lost task's service may go at once: a partition
-// of Mesos makes many of them, and stops no task.
-func (r *Reconciler) allowLost(task string) bool {
+// allowed are the grounds on which a task's services may go because an event or an
+// answer has named it: what announces its end, and, if the guard lets it, that it is lost or
+// not in its app's own answer.
+func (r *Reconciler) allowed(t desired.TaskRef) desired.Grounds {
 	now := time.Now()
+	var why string
+	var first bool
 	r.mu.Lock()
-	r.lost.forget(now)
-	recent := len(r.lost.tasks)
-	allowed := r.lost.tasks[task] || r.config.Policy.AllowLost(recent, r.model.Size())
-	if allowed {
-		r.lost.add(task, now)
+	grounds := r.model.Want(t.Task, t.App).Grounds & (desired.Lost | desired.Answered)
+	if grounds != 0 {
+		why, first = r.guard.Allow(t.Task, grounds, r.model.Running(), now)
 	}
 	r.mu.Unlock()
-	if !allowed {
-		r.schedule.ask("held back", now.Add(r.config.PollInterval))
+	if why == "" {
+		return desired.Announced | grounds
+	}
+	if first {
+		r.schedule.ask("held back", now.Add(min(r.config.PollInterval, r.syncInterval())))
 		level := zerolog.DebugLevel
-		if r.firstTime("lost tasks of " + now.Truncate(plan.LostWindow).String()) {
+		if r.firstTime("lost tasks of " + now.Truncate(time.Minute).String()) {
 			level = zerolog.ErrorLevel
 		}
 		r.config.tell(Notice{
 			Level: level, Message: "held back: too many tasks lost within a minute, their services stay for now",
-			Task: task, Lost: recent,
+			App: t.App, Task: t.Task, Why: why,
 		})
 	}
-	return allowed
+	return desired.Announced
 }
 
-// lostTasks are the lost tasks that were deregistered within the last minute, by
-// events and by plans.
-type lostTasks struct {
-	tasks map[string]bool
-	// order has each of them, the oldest first.
-	order []lostTask
-}
-
-type lostTask struct {
-	id string
-	at time.Time
-}
-
-// add notes a task, once.
-func (l *lostTasks) add(task string, now time.Time) {
-	if l.tasks[task] {
-		return
+// allowedOfKeys are the grounds on which an event or an answer may remove keys: none
+// before all of Consul was looked at for another Marathon, whose keys look like ours.
+func (r *Reconciler) allowedOfKeys() desired.Grounds {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.model.Another() != desired.NoAnother {
+		return 0
 	}
-	l.tasks[task] = true
-	l.order = append(l.order, lostTask{task, now})
-}
-
-// forget drops those that were lost longer ago.
-func (l *lostTasks) forget(now time.Time) {
-	for len(l.order) > 0 && now.Sub(l.order[0].at) > plan.LostWindow {
-		delete(l.tasks, l.order[0].id)
-		l.order = l.order[1:]
-	}
+	return desired.Announced | desired.LabelGone
 }
 
 // tellTask tells the start of a task's story; what is written tells the rest.

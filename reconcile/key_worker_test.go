@@ -62,7 +62,7 @@ func TestKeysAreReadOnce(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			tr := desired.Translation{Owner: owner, Encode: func(value string) string { return value }}
 			m := desired.New(tr)
-			m.ApplySnapshot(m.BeginRead(), marathon.Snapshot{Apps: []marathon.App{{ID: "/a", Labels: map[string]string{"role": "web"}}}}, time.Now())
+			m.ApplySnapshot(m.BeginRead(), marathon.Snapshot{Apps: []marathon.App{{ID: "/a", Labels: map[string]string{"role": "web"}}}}, time.Now(), desired.Alone)
 			store := &keyStore{keys: test.there}
 			w := &keyWorker{
 				mu:     newCtxMutex(),

@@ -2,13 +2,13 @@ package reconcile
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"consular/consul"
+	"consular/reconcile/desired"
 	"consular/reconcile/plan"
 )
 
@@ -29,50 +29,82 @@ const (
 
 // partialActual is what has been listed of Consul so far.
 type partialActual struct {
+	model  *desired.Model
+	locked desired.Locked
+	// early is told of what can be written where something has been listed, when waiting
+	// for the rest takes longer than grace.
+	early func(plan.Plan)
+
 	mu      sync.Mutex
+	late    bool
 	agents  []plan.Agent
 	keys    []consul.Key
 	keysErr error
 }
 
-// errNotYet is why keys are not read while they are still waited for.
-var errNotYet = errors.New("not read yet")
-
-func (s *partialActual) agent(a plan.Agent) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.agents = append(s.agents, a)
-}
-
-func (s *partialActual) allKeys(keys []consul.Key, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.keys, s.keysErr = keys, err
-}
-
-func (s *partialActual) actual() plan.Actual {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return plan.Actual{Agents: oneForEachNode(slices.Clone(s.agents)), Keys: s.keys, KeysErr: s.keysErr}
-}
-
-// list lists all of Consul. When some of it takes longer than the grace, early
-// is told once what has been listed by then.
-func (r *Reconciler) list(ctx context.Context, early func(plan.Actual)) plan.Actual {
-	soFar := &partialActual{keysErr: errNotYet}
-	complete := make(chan plan.Actual, 1)
-	go func() { complete <- r.listAll(ctx, soFar) }()
-	timer := time.NewTimer(grace)
-	defer timer.Stop()
-	select {
-	case actual := <-complete:
-		return actual
-	case <-timer.C:
-		part := soFar.actual()
-		part.Partial = true
-		early(part)
-		return <-complete
+// agent takes in one agent, as it has been listed.
+func (p *partialActual) agent(a plan.Agent) {
+	p.mu.Lock()
+	p.agents = append(p.agents, a)
+	late := p.late
+	p.mu.Unlock()
+	if late {
+		p.earlyOn(a)
 	}
+}
+
+// allKeys takes in all keys.
+func (p *partialActual) allKeys(keys []consul.Key, err error) {
+	p.mu.Lock()
+	p.keys, p.keysErr = keys, err
+	late := p.late
+	p.mu.Unlock()
+	if late && err == nil {
+		p.early(plan.MakeOfKeys(p.model, keys, p.locked))
+	}
+}
+
+// graceOver has what was listed so far written where that needs nothing else, and from
+// now on whatever is listed.
+func (p *partialActual) graceOver() {
+	p.mu.Lock()
+	agents, keys := slices.Clone(p.agents), p.keys
+	p.late = true
+	p.mu.Unlock()
+	for _, a := range agents {
+		p.earlyOn(a)
+	}
+	if keys != nil {
+		p.early(plan.MakeOfKeys(p.model, keys, p.locked))
+	}
+}
+
+func (p *partialActual) earlyOn(a plan.Agent) {
+	if a.Err == nil {
+		p.early(plan.MakeOf(p.model, a, p.locked))
+	}
+}
+
+func (p *partialActual) actual() plan.Actual {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return plan.Actual{Agents: oneForEachNode(slices.Clone(p.agents)), Keys: p.keys, KeysErr: p.keysErr}
+}
+
+// list lists all of Consul. When some of it takes longer than the grace, early is told
+// what can be written where the rest has been listed.
+func (r *Reconciler) list(ctx context.Context, early func(plan.Plan)) plan.Actual {
+	soFar := &partialActual{model: r.model, locked: r.locked, early: early}
+	over := make(chan struct{})
+	timer := time.AfterFunc(grace, func() {
+		defer close(over)
+		soFar.graceOver()
+	})
+	actual := r.listAll(ctx, soFar)
+	if !timer.Stop() {
+		<-over
+	}
+	return actual
 }
 
 // listAll lists all agents and all keys, at the same time. Where agents do not
@@ -87,6 +119,7 @@ func (r *Reconciler) listAll(ctx context.Context, soFar *partialActual) plan.Act
 	if everywhere || slices.ContainsFunc(actual.Agents, func(a plan.Agent) bool { return a.Err != nil }) {
 		actual.Agents, actual.CatalogErr = r.askCatalog(ctx, actual.Agents, everywhere)
 	}
+	actual.Everywhere = everywhere
 	actual.Agents = r.retire(actual.Agents)
 	// A node without a host has no worker that is asked every time: the catalog has to be.
 	hostless := slices.ContainsFunc(actual.Agents, func(a plan.Agent) bool { return len(a.Hosts) == 0 })
@@ -114,11 +147,20 @@ func (r *Reconciler) listKeys(ctx context.Context) ([]consul.Key, error) {
 // nodes are listed: another Marathon may have been given our registration ID,
 // and its keys look like ours.
 func (r *Reconciler) purgesKeys(keys []consul.Key) bool {
+	names := map[string]bool{}
+	for _, k := range keys {
+		if r.config.Translation.OwnsKey(k.Flags) {
+			names[k.Service] = true
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.ContainsFunc(keys, func(k consul.Key) bool {
-		return r.model.OwnsKey(k.Flags) && !r.model.Has(k.Service)
-	})
+	for name := range names {
+		if !r.model.Has(name) {
+			return true
+		}
+	}
+	return false
 }
 
 // hosts returns whose agents are listed: those of the hosts that Marathon
@@ -155,7 +197,7 @@ func (r *Reconciler) retire(agents []plan.Agent) []plan.Agent {
 	r.mu.Unlock()
 	return slices.DeleteFunc(agents, func(a plan.Agent) bool {
 		nothing := a.Err == nil || a.Failed || a.OnNode != nil && len(a.OnNode) == 0
-		if !nothing || slices.ContainsFunc(a.Services, r.tagged) {
+		if !nothing || slices.ContainsFunc(a.Services, r.config.Translation.Tagged) {
 			return false
 		}
 		needed := false
@@ -170,11 +212,4 @@ func (r *Reconciler) retire(agents []plan.Agent) []plan.Agent {
 		}
 		return a.Err != nil && !needed
 	})
-}
-
-// tagged reports whether a service has our registration ID: it is ours, or that
-// of another Marathon that was given the same.
-func (r *Reconciler) tagged(s consul.Service) bool {
-	_, tagged := r.config.Translation.Owner.AppOf(s.Tags)
-	return tagged || r.ours(s)
 }

@@ -22,10 +22,12 @@ type Notice struct {
 	// service's. Key and Deleted are the labels that were set and deleted, What is
 	// what could not be read, GoesOn the app that keeps a name.
 	App, Task, Service, Agent, Node, What, GoesOn string
-	// Version is the app's.
-	Version      string
-	Port         int
-	Key, Deleted []string
+	// Version is the app's. Framework is Marathon's own, and Others those of the Foreign
+	// services that carry our registration ID.
+	Version, Framework, Others string
+	Foreign                    int
+	Port                       int
+	Key, Deleted               []string
 	// Cause is why it was done: an event's type, "resync", …; Event that type when an
 	// event was merely heard, State the task's state by that event, and At Marathon's own time
 	// of it.
@@ -70,6 +72,8 @@ func (n Notice) log(log zerolog.Logger) {
 		{"task", n.Task},
 		{"service", n.Service},
 		{"version", n.Version},
+		{"framework", n.Framework},
+		{"others", n.Others},
 		{"goes_on", n.GoesOn},
 		{"key", strings.Join(n.Key, ", ")},
 		{"deleted", strings.Join(n.Deleted, ", ")},
@@ -89,6 +93,7 @@ func (n Notice) log(log zerolog.Logger) {
 		{"port", n.Port},
 		{"ports", n.Ports},
 		{"keys", n.Keys},
+		{"foreign_framework", n.Foreign},
 		{"lost", n.Lost},
 		{"held_back", n.Held},
 		{"waiting", n.Waiting},

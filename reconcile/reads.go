@@ -116,7 +116,24 @@ func (r *Reconciler) readApp(ctx context.Context, id string, then func(desired.E
 
 // enqueueAnswer gives workers what an answer of Marathon has changed.
 func (r *Reconciler) enqueueAnswer(effects desired.Effects) {
-	r.enqueue(effects, cause{name: "app read"}, desired.Announced)
+	r.enqueue(effects, cause{name: "app read"})
+}
+
+// defineBeside reads the definitions of old versions while all else goes on: only the
+// tasks that run them wait. What cannot be read is asked for again.
+func (r *Reconciler) defineBeside(ctx context.Context, versions []desired.Version) {
+	for _, v := range versions {
+		one := []desired.Version{v}
+		r.beside.ask(ctx, "version "+v.App+" "+v.Version, func() {
+			if err := r.define(ctx, one); err != nil && ctx.Err() == nil {
+				r.config.tell(Notice{
+					Level: zerolog.WarnLevel, Message: "cannot read the versions that some tasks run: their services stay as they are",
+					App: v.App, Version: v.Version, Err: err,
+				})
+				r.reads.ask(desired.Effects{Definitions: one})
+			}
+		})
+	}
 }
 
 // define reads the definitions of old versions, which never change.

@@ -63,6 +63,7 @@ type Reconciler struct {
 	catalog  *catalogWorker
 	schedule *schedule
 	reads    *readQueue
+	beside   *beside
 
 	mu    sync.Mutex
 	model *desired.Model
@@ -73,17 +74,13 @@ type Reconciler struct {
 	// resync's goroutine uses it.
 	unreadResyncs map[string]int
 
-	// held is what the last resync held back, and waiting counts that and what waits
-	// for its app's answer; guarded by mu, as is all up to lost.
-	held    plan.HeldBack
+	// guard judges removals, and waiting counts what the last resync left for another
+	// one; guarded by mu, as is all up to heldResyncs.
+	guard   *plan.Guard
 	waiting int
 	// heldWhy and heldResyncs are what was logged of it, and how often.
 	heldWhy     string
 	heldResyncs int
-	lost        lostTasks
-	// frozen is set while services of our registration ID belong to another
-	// Marathon: then no key is removed.
-	frozen atomic.Bool
 
 	// live is set while the stream is, and lastHeard when Marathon last said
 	// anything, in Unix nanoseconds.
@@ -112,7 +109,7 @@ func New(config Config, m Marathon, c Consul) *Reconciler {
 		config: config, marathon: m, consul: c,
 		schedule: newSchedule(), reads: newReadQueue(),
 		model:  desired.New(config.Translation),
-		logged: map[string]bool{}, lost: lostTasks{tasks: map[string]bool{}}, unreadResyncs: map[string]int{},
+		logged: map[string]bool{}, guard: plan.NewGuard(config.Policy), beside: newBeside(), unreadResyncs: map[string]int{},
 	}
 	r.fleet = newFleet(r.newAgentWorker, config.Patience)
 	r.keys = r.newKeyWorker()
@@ -134,7 +131,7 @@ func (r *Reconciler) newAgentWorker(host string) (*agentWorker, error) {
 	return &agentWorker{
 		worker: r.newWorker(a.Address()),
 		host:   host, agent: a, fleet: r.fleet,
-		want: r.want, ours: r.ours, stale: r.stale,
+		want: r.want, ours: r.ours, tagged: r.config.Translation.Tagged, stale: r.stale,
 		enqueueAll: r.enqueueAll, unreachable: r.unreachable,
 	}, nil
 }
@@ -158,7 +155,11 @@ func (r *Reconciler) newKeyWorker() *keyWorker {
 			changes, _, _ := plan.DiffKeys(r.model.Translation(), name, r.model.WantKeys(name), have)
 			return changes
 		},
-		frozen: r.frozen.Load,
+		frozen: func() bool {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return r.model.Another() == desired.AnotherSeen
+		},
 	}
 }
 
@@ -187,6 +188,7 @@ func (r *Reconciler) withWorkers(ctx context.Context, do func(context.Context) e
 	r.fleet.close()
 	cancel()
 	running.Wait()
+	r.beside.wait()
 	return err
 }
 

@@ -63,10 +63,18 @@ func (r *Reconciler) tellPlan(p *plan.Plan) {
 	}
 	r.tellUnread(p)
 	r.tellHeld(p)
-	if p.Unowned > 0 && r.firstTime(fmt.Sprint("unowned ", p.Unowned)) {
+	for _, key := range p.UnownedKeys {
+		if r.firstTime("unowned " + key) {
+			r.config.tell(Notice{
+				Level: zerolog.InfoLevel, Message: "a key below the prefix that nobody owns and no app wants: left alone",
+				Key: []string{key}, Keys: p.Unowned,
+			})
+		}
+	}
+	if others := strings.Join(p.Frameworks, ", "); others != "" && r.firstTime("framework "+others) {
 		r.config.tell(Notice{
-			Level: zerolog.InfoLevel, Message: "keys below the prefix that nobody owns and no app wants: left alone",
-			Keys: p.Unowned,
+			Level: zerolog.ErrorLevel, Message: "services of this registration ID belong to another Marathon framework: left alone, and no key is removed; `consular sync --force` removes both",
+			Framework: p.Framework, Others: others, Foreign: p.ForeignFramework,
 		})
 	}
 }
@@ -161,6 +169,13 @@ func wayOut(p *plan.Plan) string {
 		return "they go when every look for --purge-confirm would remove them; see `consular plan`, and `consular sync --force` if they should go"
 	}
 	return "time will not confirm them; see `consular plan`, and `consular sync --force` if they should go"
+}
+
+// tellUnconfirmed says that an app could not be asked for.
+func (r *Reconciler) tellUnconfirmed(err error) {
+	r.config.tell(Notice{
+		Level: zerolog.WarnLevel, Message: "cannot confirm: what is missing from the snapshot stays for now", Err: err,
+	})
 }
 
 // tellSnapshot tells of what a snapshot holds that is not plain.

@@ -2,6 +2,8 @@ package reconcile
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,9 +67,9 @@ func (r *Reconciler) askNext() {
 	r.mu.Lock()
 	waiting := r.waiting > 0
 	r.mu.Unlock()
-	interval, why := r.config.SyncInterval, "sync interval"
-	if interval == 0 {
-		interval, why = housekeeping, "once a day"
+	interval, why := r.syncInterval(), "sync interval"
+	if r.config.SyncInterval == 0 {
+		why = "once a day"
 	}
 	if !r.live.Load() {
 		interval, why = r.config.PollInterval, "poll"
@@ -77,13 +79,26 @@ func (r *Reconciler) askNext() {
 	r.schedule.ask(why, time.Now().Add(jitter(interval)))
 }
 
+// syncInterval is the time between resyncs while all is well.
+func (r *Reconciler) syncInterval() time.Duration {
+	if r.config.SyncInterval == 0 {
+		return housekeeping
+	}
+	return r.config.SyncInterval
+}
+
+// lookAgain wants a resync at the polling's pace.
+func (r *Reconciler) lookAgain() {
+	r.schedule.ask("look again", time.Now().Add(jitter(min(r.config.PollInterval, r.syncInterval()))))
+}
+
 // housekeeping is how often there is a resync when --sync-interval is off: what
 // is remembered of ended tasks is forgotten only then.
 const housekeeping = 24 * time.Hour
 
 // resync compares both sides and gives each worker its share of the plan.
 func (r *Reconciler) resync(ctx context.Context, why string) error {
-	return r.execute(ctx, why, func(_ plan.Plan, s Summary) {
+	return r.execute(ctx, why, false, func(_ plan.Plan, s Summary) {
 		r.config.tell(s.notice())
 		if s.again() {
 			r.schedule.askLimited("unfinished", time.Now(), time.Second)
@@ -92,114 +107,99 @@ func (r *Reconciler) resync(ctx context.Context, why string) error {
 }
 
 // execute makes a plan and gives out its jobs; finish is called once, when all of them
-// are done or have failed.
-func (r *Reconciler) execute(ctx context.Context, why string, finish func(plan.Plan, Summary)) error {
+// are done or have failed. Unless it is to wait for them, what Marathon is asked beside it,
+// about old versions and missing apps, delays nothing that does not depend on it.
+func (r *Reconciler) execute(ctx context.Context, why string, wait bool, finish func(plan.Plan, Summary)) error {
 	start := time.Now()
 	var p plan.Plan
 	var s Summary
-	t := newTally(func(done outcome) {
+	d := r.newDispatch(newTally(func(done outcome) {
 		s.outcome = done
 		finish(p, s)
-	})
-	d := r.newDispatch(t)
-	p, err := r.plan(ctx, d.early, d.answered)
+	}))
+	p, err := r.plan(ctx, wait, d.early)
 	if err != nil {
 		return err
 	}
 	r.tellPlan(&p)
 	s = r.summary(p, why, start)
-	d.give(p)
-	t.done(outcome{})
+	d.give(&p)
+	d.confirm(ctx, &p)
+	d.tally.done(outcome{})
 	return nil
 }
 
-// Plan reads both sides completely and returns the drift, judged: what may be
-// done, and what is held back. It writes nothing.
+// Plan reads both sides completely and returns the drift, judged: what may be done, and
+// what is held back. It asks for the apps of what is merely missing from the snapshot, and
+// judges again. It writes nothing.
 func (r *Reconciler) Plan(ctx context.Context) (plan.Plan, error) {
-	return r.plan(ctx, func(plan.Plan) {}, func(desired.Effects) {})
+	p, actual, empty, err := r.compare(ctx, true, func(plan.Plan) {})
+	if err != nil || len(p.Unconfirmed) == 0 {
+		return p, err
+	}
+	apps := slices.Sorted(maps.Keys(p.ToConfirm()))
+	if err := r.readAll(ctx, apps, func(desired.Effects) {}); err != nil {
+		r.tellUnconfirmed(err)
+	}
+	return r.judge(actual, empty), ctx.Err()
 }
 
-// plan is Plan. early is told of plans that are not judged yet, whose writes need not
-// wait: while some of Consul takes long to answer, and before Marathon is asked what is
-// gone; and answered of what an app's own answer changes meanwhile.
-func (r *Reconciler) plan(ctx context.Context, early func(plan.Plan), answered func(desired.Effects)) (plan.Plan, error) {
-	empty, unread, err := r.snapshot(ctx)
+// plan makes one plan of both sides, judged.
+func (r *Reconciler) plan(ctx context.Context, wait bool, early func(plan.Plan)) (plan.Plan, error) {
+	p, _, _, err := r.compare(ctx, wait, early)
+	return p, err
+}
+
+// compare reads both sides and compares them. early is told of writes that need not wait
+// while some of Consul takes long to answer.
+func (r *Reconciler) compare(ctx context.Context, wait bool, early func(plan.Plan)) (p plan.Plan, actual plan.Actual, empty bool, err error) {
+	empty, unread, err := r.snapshot(ctx, wait)
 	if err != nil {
-		return plan.Plan{}, err
+		return plan.Plan{}, plan.Actual{}, false, err
 	}
-	actual := r.list(ctx, func(part plan.Actual) { early(r.compare(part)) })
+	actual = r.list(ctx, early)
 	actual.Unread = unread
 	if actual.KeysErr == nil {
-		r.mu.Lock()
-		r.model.ForgetMissing(actual.Keys, time.Now())
-		r.mu.Unlock()
-	}
-	p := r.judge(actual, empty)
-	if !r.config.Policy.Force {
-		p = r.confirm(ctx, p, actual, early, answered)
-	}
-	r.mu.Lock()
-	r.waiting = p.Waiting()
-	r.mu.Unlock()
-	r.frozen.Store(p.OtherFramework() && !r.config.Policy.Force)
-	return p, ctx.Err()
-}
-
-// compare makes a plan. Names that clash are settled by what all agents have, and not
-// by what some of them have.
-func (r *Reconciler) compare(actual plan.Actual) plan.Plan {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !actual.Partial {
-		r.model.PickIncumbents(plan.Holders(r.model, actual))
-	}
-	return plan.Make(r.model, actual)
-}
-
-// confirm asks for the apps of what is merely missing from the snapshot, and
-// makes the plan again. What is not confirmed stays.
-func (r *Reconciler) confirm(ctx context.Context, first plan.Plan, actual plan.Actual, early func(plan.Plan), answered func(desired.Effects)) plan.Plan {
-	p := first
-	if apps := first.ToConfirm(); len(apps) > 0 {
-		early(first)
-		r.mu.Lock()
-		r.model.NoteMissing(first.NamedByServices(), time.Now())
-		r.mu.Unlock()
-		// The plan that is made next compares everything that is not given yet.
-		if err := r.readAll(ctx, apps, answered); err != nil {
-			r.config.tell(Notice{
-				Level: zerolog.WarnLevel, Message: "cannot confirm: what is missing from the snapshot stays for now", Err: err,
-			})
+		named := map[string]bool{}
+		for _, k := range actual.Keys {
+			named[k.Service] = true
 		}
-		p = r.compare(actual)
-		p.Rejudge(first)
+		r.locked(func() { r.model.ForgetMissing(func(name string) bool { return named[name] }, time.Now()) })
 	}
-	p.Unconfirm()
-	return p
-}
-
-// judge makes a plan and lets the policy filter it.
-func (r *Reconciler) judge(actual plan.Actual, empty bool) plan.Plan {
-	p := r.compare(actual)
-	now := time.Now()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.lost.forget(now)
-	r.held = r.config.Policy.Filter(&p, plan.Judgement{
-		Now: now, Held: r.held, RecentlyLost: r.lost.tasks, EmptySnapshot: empty,
+	p = r.judge(actual, empty)
+	r.locked(func() {
+		r.model.NoteMissing(p.NamedByServices(), time.Now())
+		r.waiting = p.Waiting()
 	})
-	for _, c := range p.Changes {
-		if c.Grounds.Has(desired.Lost) {
-			r.lost.add(c.Task, now)
-		}
-	}
+	return p, actual, empty, ctx.Err()
+}
+
+// locked runs a piece of work that needs the model.
+func (r *Reconciler) locked(piece func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	piece()
+}
+
+// judge makes a plan and lets the guard filter it.
+func (r *Reconciler) judge(actual plan.Actual, empty bool) plan.Plan {
+	var tr desired.Translation
+	r.locked(func() { tr = r.model.Translation() })
+	holders := plan.Holders(tr, actual)
+	n, _, all := plan.Foreign(tr, actual)
+	r.locked(func() {
+		r.model.PickIncumbents(holders)
+		r.model.NoteAnother(n > 0, all)
+	})
+	p := plan.Make(r.model, actual, r.locked)
+	r.locked(func() { r.guard.Filter(&p, time.Now(), empty) })
 	return p
 }
 
-// snapshot takes what Marathon says into the model, definitions of old versions
-// included; empty when it told of no app at all. unread is what of it could not
-// be read, and is left as it is.
-func (r *Reconciler) snapshot(ctx context.Context) (empty bool, unread []plan.Unread, err error) {
+// snapshot takes what Marathon says into the model; empty when it told of no app at all.
+// unread is what of it could not be read, and is left as it is. The definitions of old
+// versions are read beside, unless it is to wait for them.
+func (r *Reconciler) snapshot(ctx context.Context, wait bool) (empty bool, unread []plan.Unread, err error) {
 	postponed := r.reads.postponed(time.Now())
 	r.mu.Lock()
 	asked := r.model.BeginRead()
@@ -209,15 +209,12 @@ func (r *Reconciler) snapshot(ctx context.Context) (empty bool, unread []plan.Un
 	if err == nil {
 		s, err = r.marathon.Apps(ctx)
 	}
-	r.mu.Lock()
 	if err != nil {
-		r.model.CancelRead(asked)
-		r.mu.Unlock()
+		r.locked(func() { r.model.CancelRead(asked) })
 		return false, nil, err
 	}
-	r.model.SetFramework(info.FrameworkID)
-	effects := r.model.ApplySnapshot(asked, s, time.Now())
-	r.mu.Unlock()
+	r.locked(func() { r.model.SetFramework(info.FrameworkID) })
+	effects := r.model.ApplySnapshot(asked, s, time.Now(), r.locked)
 	r.reads.served(postponed)
 	r.heard()
 	r.outdated.Store(false)
@@ -227,12 +224,13 @@ func (r *Reconciler) snapshot(ctx context.Context) (empty bool, unread []plan.Un
 	}
 	r.reads.ask(desired.Effects{Read: effects.Read, ReadUnprompted: effects.ReadUnprompted})
 	r.reads.askAgain(effects.ReadAgain, time.Now(), r.config.PollInterval)
-	if err := r.define(ctx, effects.Definitions); err != nil {
+	if !wait {
+		r.defineBeside(ctx, effects.Definitions)
+	} else if err := r.define(ctx, effects.Definitions); err != nil {
 		r.config.tell(Notice{
 			Level: zerolog.WarnLevel, Message: "cannot read the versions that some tasks run: their services stay as they are", Err: err,
 		})
 		unread = append(unread, plan.Unread{What: plan.UnreadVersions, Err: err.Error()})
-		r.reads.ask(desired.Effects{Definitions: effects.Definitions})
 	}
 	return len(s.Apps)+len(s.Unreadable) == 0, unread, nil
 }

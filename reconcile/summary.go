@@ -22,9 +22,11 @@ type Summary struct {
 	outcome
 	// Reads counts GET /v2/apps/{id} since the summary before.
 	Reads int
-	// Held counts removals that the policy holds back, and Unconfirmed those
-	// whose app did not answer.
-	Held, Unconfirmed int
+	// Held counts removals that the guard holds back.
+	Held int
+	// ForeignFramework counts services with our registration ID that another Marathon
+	// framework has registered.
+	ForeignFramework int
 	// Conflicts counts foreign things in our way, and Quarantined apps whose
 	// name clashes.
 	Conflicts, Quarantined int
@@ -39,7 +41,7 @@ type Summary struct {
 func (r *Reconciler) summary(p plan.Plan, why string, start time.Time) Summary {
 	s := Summary{
 		Cause: why, Services: p.Services, Keys: p.Keys, Held: len(p.Held),
-		Unconfirmed: len(p.Unconfirmed), Conflicts: len(p.Conflicts),
+		Conflicts: len(p.Conflicts), ForeignFramework: p.ForeignFramework,
 		Skipped: len(p.Skipped), Unread: len(p.Unread), start: start,
 	}
 	s.Reads = int(r.reads.count.Swap(0))
@@ -57,7 +59,7 @@ func (r *Reconciler) summary(p plan.Plan, why string, start time.Time) Summary {
 
 // Clean reports whether everything that should be done was.
 func (s *Summary) Clean() bool {
-	return s.Failed+s.Held+s.Unconfirmed+s.Conflicts+s.Quarantined+s.Unread == 0
+	return s.Failed+s.Held+s.unconfirmed+s.Conflicts+s.Quarantined+s.Unread == 0
 }
 
 // notice is a resync's line in the log.
@@ -75,8 +77,9 @@ func (s *Summary) fields(line *zerolog.Event) {
 	line.Int("apps", s.Apps).Int("tasks", s.Tasks).Int("reads", s.Reads).Int("services", s.Services).Int("keys", s.Keys).
 		Int("registered", s.Registered).Int("updated", s.Updated).Int("deregistered", s.Deregistered).
 		Int("keys_set", s.KeysSet).Int("keys_deleted", s.KeysDeleted).
-		Int("failed", s.Failed).Int("held_back", s.Held+s.Unconfirmed).Int("conflicts", s.Conflicts).
-		Int("quarantined", s.Quarantined).Int("skipped_agents", s.Skipped).Int("unread", s.Unread)
+		Int("failed", s.Failed).Int("held_back", s.Held+s.unconfirmed).Int("conflicts", s.Conflicts).
+		Int("quarantined", s.Quarantined).Int("skipped_agents", s.Skipped).Int("unread", s.Unread).
+		Int("foreign_framework", s.ForeignFramework)
 }
 
 // String is the summary for people.
@@ -86,7 +89,7 @@ func (s *Summary) String() string {
 		"failed %d, held back %d, conflicts %d, quarantined apps %d, skipped agents %d, unread %d",
 		s.Apps, s.Tasks, s.Services, s.Keys,
 		s.Registered, s.Updated, s.Deregistered, s.KeysSet, s.KeysDeleted,
-		s.Failed, s.Held+s.Unconfirmed, s.Conflicts, s.Quarantined, s.Skipped, s.Unread)
+		s.Failed, s.Held+s.unconfirmed, s.Conflicts, s.Quarantined, s.Skipped, s.Unread)
 }
 
 // Sync does one resync and returns what came of it. It does another for what has
@@ -127,7 +130,7 @@ func (r *Reconciler) pass(ctx context.Context) (plan.Plan, Summary, error) {
 	var p plan.Plan
 	var sum Summary
 	finished := make(chan struct{})
-	err := r.execute(ctx, "sync", func(made plan.Plan, s Summary) {
+	err := r.execute(ctx, "sync", true, func(made plan.Plan, s Summary) {
 		p, sum = made, s
 		close(finished)
 	})

@@ -15,6 +15,8 @@ type outcome struct {
 	// homeFirst counts services that stay where they are until they are
 	// registered at home.
 	homeFirst int
+	// unconfirmed counts removals whose app could not be asked for.
+	unconfirmed int
 	// tooOld counts services that are not registered because what Marathon said
 	// was too long ago.
 	tooOld int
@@ -40,6 +42,7 @@ func (o *outcome) add(p outcome) {
 	o.KeysDeleted += p.KeysDeleted
 	o.Failed += p.Failed
 	o.homeFirst += p.homeFirst
+	o.unconfirmed += p.unconfirmed
 	o.tooOld += p.tooOld
 }
 

@@ -22,49 +22,64 @@ func (m *Model) BeginRead() Ticket {
 // CancelRead ends a read that had no answer.
 func (m *Model) CancelRead(asked Ticket) { m.journal.close(asked) }
 
-// ApplySnapshot takes a complete snapshot in, all but what was asked for later than
-// it, and replays onto it what was heard meanwhile. Its effects are what the
+// Locked runs one piece of a longer work while nobody else uses the model. In between
+// others may: events must never wait for all of it.
+type Locked func(piece func())
+
+// Alone is Locked for a model that nobody else uses.
+func Alone(piece func()) { piece() }
+
+// ApplySnapshot takes a complete snapshot in, app by app: all but what was asked for
+// later than it. It replays onto it what was heard meanwhile. Its effects are what the
 // replay leaves open; comparing all else with Consul is the resync's business.
-func (m *Model) ApplySnapshot(asked Ticket, s marathon.Snapshot, at time.Time) Effects {
-	defer m.journal.close(asked)
-	if asked < m.snapshot {
-		return Effects{}
-	}
-	m.ready = true
-	m.snapshot = asked
-	m.unidentified = false
-	maps.DeleteFunc(m.failed, func(_ string, heard Ticket) bool { return heard < asked })
-	later := m.journal.after(asked)
-	listed := map[string]bool{}
+func (m *Model) ApplySnapshot(asked Ticket, s marathon.Snapshot, at time.Time, locked Locked) Effects {
 	var out Effects
+	outdated := false
+	locked(func() {
+		if outdated = asked < m.snapshot; !outdated {
+			m.snapshot = asked
+		}
+	})
+	listed := map[string]bool{}
 	for i := range s.Apps {
-		id := s.Apps[i].ID
-		listed[id] = true
-		m.applyApp(asked, s.Apps[i], later[id], at, &out)
+		listed[s.Apps[i].ID] = true
+		locked(func() { m.applyApp(asked, s.Apps[i], at, &out) })
 	}
-	for _, u := range s.Unreadable {
+	locked(func() {
+		defer m.journal.close(asked)
+		if !outdated {
+			m.endSnapshot(asked, s.Unreadable, listed, at, &out)
+		}
+	})
+	return Effects{Read: out.Read, ReadUnprompted: out.ReadUnprompted, ReadAgain: out.ReadAgain, Definitions: out.Definitions}
+}
+
+// endSnapshot takes in what a snapshot omits, and forgets what it has settled.
+func (m *Model) endSnapshot(asked Ticket, unreadable []marathon.Unreadable, listed map[string]bool, at time.Time, out *Effects) {
+	m.ready, m.unidentified = true, false
+	maps.DeleteFunc(m.failed, func(_ string, heard Ticket) bool { return heard < asked })
+	for _, u := range unreadable {
 		listed[u.ID] = true
 		m.unreadable(asked, u.ID)
 	}
 	m.dropUnlisted(asked, listed, at)
-	m.dropTombstones(asked, s, at)
+	m.dropTombstones(asked, at)
 	m.dropDefinitions()
-	m.readUnheard(asked, later, &out)
+	m.readUnheard(asked, out)
 	m.recheckGone(asked, at)
-	return Effects{Read: out.Read, ReadUnprompted: out.ReadUnprompted, ReadAgain: out.ReadAgain, Definitions: out.Definitions}
 }
 
 // readUnheard asks for what a snapshot could not know: apps whose change was
 // heard of, or whose task was seen to run, only after it was asked for.
-func (m *Model) readUnheard(asked Ticket, later map[string][]taskEvent, out *Effects) {
+func (m *Model) readUnheard(asked Ticket, out *Effects) {
 	for _, app := range sortedKeys(m.deferred) {
 		if m.deferred[app] > asked {
 			out.Read = append(out.Read, app)
 		}
 	}
 	clear(m.deferred)
-	for _, app := range sortedKeys(later) {
-		if m.apps[app] == nil && !m.noApp(app) && slices.ContainsFunc(later[app], taskEvent.running) {
+	for _, app := range sortedKeys(m.journal.events) {
+		if m.app(app) == nil && !m.noApp(app) && slices.ContainsFunc(m.journal.after(asked, app), taskEvent.running) {
 			out.ReadUnprompted = append(out.ReadUnprompted, app)
 		}
 	}
@@ -74,7 +89,7 @@ func (m *Model) readUnheard(asked Ticket, later map[string][]taskEvent, out *Eff
 func (m *Model) ApplyApp(asked Ticket, app marathon.App, at time.Time) Effects {
 	defer m.journal.close(asked)
 	var out Effects
-	m.applyApp(asked, app, m.journal.after(asked)[app.ID], at, &out)
+	m.applyApp(asked, app, at, &out)
 	return out
 }
 
@@ -126,13 +141,12 @@ func (m *Model) ApplyDefinition(v Version, def marathon.Definition, gone bool) E
 
 // applyApp makes an app what Marathon says it is, and replays onto it what was
 // heard of its tasks later.
-func (m *Model) applyApp(asked Ticket, app marathon.App, later []taskEvent, at time.Time, out *Effects) {
+func (m *Model) applyApp(asked Ticket, app marathon.App, at time.Time, out *Effects) {
 	old := m.apps[app.ID]
 	if m.outdated(asked, app.ID) {
 		return
 	}
 	m.forgetGone(app.ID)
-	m.missing.remove(app.ID)
 	was := map[string]*taskEntry{}
 	since := asked
 	if old != nil {
@@ -144,7 +158,7 @@ func (m *Model) applyApp(asked Ticket, app marathon.App, later []taskEvent, at t
 	}
 	tasks := app.Tasks
 	app.Tasks = nil
-	a := &appEntry{app: app, asked: asked, since: since, tasks: map[string]struct{}{}}
+	a := &appEntry{app: app, asked: asked, since: since, explained: explains(app, tasks), tasks: make(map[string]struct{}, len(tasks))}
 	if old != nil && old.stopped > asked {
 		a.stopped = old.stopped
 	}
@@ -153,11 +167,11 @@ func (m *Model) applyApp(asked Ticket, app marathon.App, later []taskEvent, at t
 	for _, t := range tasks {
 		m.listTask(asked, t, at)
 	}
-	if m.replay(later) {
+	if m.replay(m.journal.after(asked, app.ID)) {
 		out.ReadAgain = append(out.ReadAgain, app.ID)
 	}
 	m.compare(a, was, out)
-	if old == nil || old.unreadable || !maps.Equal(old.app.Labels, app.Labels) {
+	if old == nil || old.unreadable || !old.missing.IsZero() || !maps.Equal(old.app.Labels, app.Labels) {
 		out.Names = append(out.Names, ServiceName(app.ID))
 	}
 }
@@ -173,7 +187,16 @@ func (m *Model) outdated(asked Ticket, app string) bool {
 // ended one that was heard of: REST may run ahead of the stream. One in a state
 // that we do not know is there, and Want leaves it alone.
 func (m *Model) listTask(asked Ticket, t marathon.Task, at time.Time) {
-	if _, ended := m.ended[t.ID]; ended {
+	if stone, ended := m.ended[t.ID]; ended {
+		if asked < stone.heard || t.State.Phase() != marathon.Running {
+			stone.listed = asked
+			m.ended[t.ID] = stone
+			return
+		}
+		// REST is never behind a status: the same ID lives again.
+		delete(m.ended, t.ID)
+		m.put(t)
+		m.tasks[t.ID].again = true
 		return
 	}
 	switch t.State.Phase() {
@@ -181,9 +204,9 @@ func (m *Model) listTask(asked Ticket, t marathon.Task, at time.Time) {
 		m.put(t)
 	case marathon.Away:
 		m.put(t)
-		m.tasks[t.ID].lost = true
+		m.setLost(m.tasks[t.ID])
 	case marathon.Ended:
-		m.ended[t.ID] = tombstone{heard: asked, at: at}
+		m.ended[t.ID] = tombstone{heard: asked, at: at, listed: asked}
 	}
 }
 
@@ -199,12 +222,38 @@ func (m *Model) replay(later []taskEvent) (contradicted bool) {
 		case e.running() && (listed == nil || !listed.running()):
 			m.put(e.task)
 			contradicted = true
+		case e.running():
+			listed.task.Addresses = longer(listed.task.Addresses, e.task.Addresses)
+			listed.task.Ports = longer(listed.task.Ports, e.task.Ports)
 		case e.task.State.Phase() == marathon.Away && listed != nil && !listed.lost:
-			listed.lost = true
+			m.setLost(listed)
 			contradicted = true
 		}
 	}
 	return contradicted
+}
+
+// longer returns what tells more: an answer that was asked for before a task got its
+// address does not have it.
+func longer[T any](answered, heard []T) []T {
+	if len(heard) > len(answered) {
+		return heard
+	}
+	return answered
+}
+
+// explains reports whether an answer about an app says what became of tasks that it
+// omits: it lists as many in service as there should be. In service is what runs and,
+// where the app has health checks, has been found healthy by all of them.
+func explains(app marathon.App, tasks []marathon.Task) bool {
+	inService := 0
+	for _, t := range tasks {
+		healthy := !slices.ContainsFunc(t.HealthCheckResults, func(r marathon.HealthCheckResult) bool { return !r.Alive })
+		if t.State.Phase() == marathon.Running && healthy && len(t.HealthCheckResults) >= len(app.Definition.HealthChecks) {
+			inService++
+		}
+	}
+	return inService >= app.Instances
 }
 
 // compare finds what an answer has changed about an app's tasks: all that are
@@ -243,7 +292,6 @@ func (m *Model) unreadable(asked Ticket, id string) {
 		m.apps[id] = a
 	}
 	m.forgetGone(id)
-	m.missing.remove(id)
 	m.nameApp(id)
-	a.asked, a.unreadable = asked, true
+	a.asked, a.unreadable, a.missing = asked, true, time.Time{}
 }

@@ -36,7 +36,7 @@ func TestEventsDuringAReadAreReplayed(t *testing.T) {
 			}
 			answer := func(asked Ticket) Effects {
 				if snapshot {
-					return d.ApplySnapshot(asked, marathonSnapshot(newApp("/a", test.answered...)), start)
+					return d.ApplySnapshot(asked, marathonSnapshot(newApp("/a", test.answered...)), start, Alone)
 				}
 				return d.ApplyApp(asked, newApp("/a", test.answered...), start)
 			}
@@ -60,7 +60,7 @@ func TestTaskOfUnlistedAppIsReadFor(t *testing.T) {
 	d := knowing()
 	asked := d.BeginRead()
 	d.ApplyEvent(changed(newTask("t1", "/new")), start)
-	if e := d.ApplySnapshot(asked, marathonSnapshot(), start); !slices.Equal(e.ReadUnprompted, []string{"/new"}) {
+	if e := d.ApplySnapshot(asked, marathonSnapshot(), start, Alone); !slices.Equal(e.ReadUnprompted, []string{"/new"}) {
 		t.Errorf("effects %+v, want a read of /new", e)
 	}
 }
@@ -70,7 +70,7 @@ func TestSnapshotDoesNotDropAppsReadLater(t *testing.T) {
 	d := knowing()
 	asked, later := d.BeginRead(), d.BeginRead()
 	d.ApplyApp(later, newApp("/new", newTask("t1", "/new")), start)
-	d.ApplySnapshot(asked, marathonSnapshot(), start)
+	d.ApplySnapshot(asked, marathonSnapshot(), start, Alone)
 	wantVerdict(t, d, "t1", "/new", Present)
 }
 
@@ -80,11 +80,13 @@ func TestOutdatedAnswersSayNothing(t *testing.T) {
 	young.Labels = map[string]string{"role": "api"}
 	type answer func(d *Model, asked Ticket, app marathon.App)
 	answers := map[string]answer{
-		"app":      func(d *Model, asked Ticket, app marathon.App) { d.ApplyApp(asked, app, start) },
-		"snapshot": func(d *Model, asked Ticket, app marathon.App) { d.ApplySnapshot(asked, marathonSnapshot(app), start) },
-		"gone":     func(d *Model, asked Ticket, app marathon.App) { d.ApplyNotFound(asked, app.ID, start) },
+		"app": func(d *Model, asked Ticket, app marathon.App) { d.ApplyApp(asked, app, start) },
+		"snapshot": func(d *Model, asked Ticket, app marathon.App) {
+			d.ApplySnapshot(asked, marathonSnapshot(app), start, Alone)
+		},
+		"gone": func(d *Model, asked Ticket, app marathon.App) { d.ApplyNotFound(asked, app.ID, start) },
 		"unreadable": func(d *Model, asked Ticket, app marathon.App) {
-			d.ApplySnapshot(asked, marathon.Snapshot{Unreadable: []marathon.Unreadable{{ID: app.ID, Err: errors.New("x")}}}, start)
+			d.ApplySnapshot(asked, marathon.Snapshot{Unreadable: []marathon.Unreadable{{ID: app.ID, Err: errors.New("x")}}}, start, Alone)
 		},
 	}
 	for first, outdated := range answers {
@@ -119,7 +121,7 @@ func TestTombstonesLive(t *testing.T) {
 	}{
 		"young":                {after: tombstoneLife - time.Second, want: Absent},
 		"old":                  {after: tombstoneLife, want: Present},
-		"old, but listed":      {after: tombstoneLife, listed: []marathon.Task{task}, want: Absent},
+		"old, but listed":      {after: tombstoneLife, listed: []marathon.Task{in(marathon.TaskKilling, task)}, want: Absent},
 		"old, asked for early": {after: tombstoneLife, before: true, want: Absent},
 	} {
 		d := knowing(newApp("/a", task))
@@ -130,7 +132,7 @@ func TestTombstonesLive(t *testing.T) {
 		} else {
 			d.ApplyEvent(changed(in(marathon.TaskKilled, task)), start)
 		}
-		d.ApplySnapshot(asked, marathonSnapshot(newApp("/a", test.listed...)), start.Add(test.after))
+		d.ApplySnapshot(asked, marathonSnapshot(newApp("/a", test.listed...)), start.Add(test.after), Alone)
 		d.ApplyEvent(changed(task), start.Add(test.after))
 		if w := d.Want("t1", "/a"); w.Verdict != test.want {
 			t.Errorf("%s: a late TASK_RUNNING gives %v, want %v", name, w.Verdict, test.want)
@@ -158,14 +160,104 @@ func TestListedUnknownStateLeavesServiceAlone(t *testing.T) {
 
 func TestMissingTaskIsAnnouncedByItsAppsOwnAnswer(t *testing.T) {
 	d := knowing(newApp("/a", newTask("t1", "/a")))
-	d.ApplySnapshot(d.BeginRead(), marathonSnapshot(newApp("/a")), start)
+	d.ApplySnapshot(d.BeginRead(), marathonSnapshot(newApp("/a")), start, Alone)
 	if w := wantVerdict(t, d, "t1", "/a", Absent); w.Grounds.Has(Announced) {
 		t.Error("missing from the snapshot alone, and announced")
 	}
-	e := d.ApplyApp(d.BeginRead(), newApp("/a"), start)
-	if w := wantVerdict(t, d, "t1", "/a", Absent); !w.Grounds.Has(Announced) {
-		t.Errorf("the app's own answer omits it, and it is not announced (effects %+v)", e)
+	d.ApplyApp(d.BeginRead(), newApp("/a"), start)
+	if w := wantVerdict(t, d, "t1", "/a", Absent); w.Grounds != Answered {
+		t.Errorf("the app's own answer omits it: %v", w.Grounds)
 	}
+}
+
+// An answer that lists as many tasks in service as there should be has said what became
+// of all others, whichever answer it is; no other has.
+func TestAnswerExplainsItself(t *testing.T) {
+	check := marathon.HealthCheck{Protocol: marathon.HealthHTTP}
+	alive, dead := marathon.HealthCheckResult{Alive: true}, marathon.HealthCheckResult{}
+	with := func(state marathon.State, results ...marathon.HealthCheckResult) marathon.Task {
+		task := in(state, newTask("t2", "/a"))
+		task.HealthCheckResults = results
+		return task
+	}
+	for name, test := range map[string]struct {
+		instances int
+		checks    []marathon.HealthCheck
+		listed    []marathon.Task
+		explained bool
+	}{
+		"as many as there should be": {1, nil, []marathon.Task{with(marathon.TaskRunning)}, true},
+		"more":                       {0, nil, []marathon.Task{with(marathon.TaskRunning)}, true},
+		"none, and none should be":   {0, nil, nil, true},
+		"too few":                    {2, nil, []marathon.Task{with(marathon.TaskRunning)}, false},
+		"forgotten":                  {100, nil, nil, false},
+		"not told how many":          {marathon.InstancesNotTold, nil, []marathon.Task{with(marathon.TaskRunning)}, false},
+		"one is staged":              {1, nil, []marathon.Task{with(marathon.TaskStaging)}, false},
+		"one is lost":                {1, nil, []marathon.Task{with(marathon.TaskUnreachable)}, false},
+		"healthy":                    {1, []marathon.HealthCheck{check}, []marathon.Task{with(marathon.TaskRunning, alive)}, true},
+		"not healthy":                {1, []marathon.HealthCheck{check}, []marathon.Task{with(marathon.TaskRunning, dead)}, false},
+		"not reported":               {1, []marathon.HealthCheck{check}, []marathon.Task{with(marathon.TaskRunning)}, false},
+		"one of two reported":        {1, []marathon.HealthCheck{check, check}, []marathon.Task{with(marathon.TaskRunning, alive)}, false},
+	} {
+		app := newApp("/a", test.listed...)
+		app.Instances, app.Definition.HealthChecks = test.instances, test.checks
+		own := knowing(newApp("/a", newTask("t1", "/a")))
+		own.ApplyApp(own.BeginRead(), app, start)
+		if w := own.Want("t1", "/a"); w.Grounds.Has(Announced) != test.explained {
+			t.Errorf("%s, in the app's own answer: %v", name, w.Grounds)
+		}
+		all := knowing(newApp("/a", newTask("t1", "/a")))
+		all.ApplySnapshot(all.BeginRead(), marathonSnapshot(app), start, Alone)
+		if w := all.Want("t1", "/a"); w.Grounds.Has(Announced) != test.explained || !test.explained && w.Grounds != Missing {
+			t.Errorf("%s, in a snapshot: %v", name, w.Grounds)
+		}
+	}
+}
+
+// Marathon before 1.4.7 starts tasks with persistent volumes again under their old ID.
+// An answer that was asked for after the end, and has the ID as running, begins a new
+// life; events alone never do, but each of them is cause to ask.
+func TestSameIDLivesAgain(t *testing.T) {
+	task := newTask("t1", "/a")
+	d := knowing(newApp("/a", task))
+	early := d.BeginRead()
+	d.ApplyEvent(changed(in(marathon.TaskFailed, task)), start)
+	for _, state := range []marathon.State{marathon.TaskStaging, marathon.TaskRunning, marathon.TaskUnreachable} {
+		e := d.ApplyEvent(changed(in(state, task)), start)
+		if w := d.Want("t1", "/a"); w.Verdict != Absent || !slices.Equal(e.ReadAgain, []string{"/a"}) {
+			t.Errorf("%s after the end: %+v, reads %v", state, w, e.ReadAgain)
+		}
+	}
+	task.Ports = []int{31002}
+	d.ApplyApp(early, newApp("/a", task), start)
+	wantVerdict(t, d, "t1", "/a", Absent)
+	d.ApplyApp(d.BeginRead(), newApp("/a", in(marathon.TaskStaging, task)), start)
+	wantVerdict(t, d, "t1", "/a", Absent)
+	d.ApplyApp(d.BeginRead(), newApp("/a", task), start)
+	if w := wantVerdict(t, d, "t1", "/a", Present); w.Services[0].Port != 31002 {
+		t.Errorf("its service is %+v", w.Services[0])
+	}
+
+	e := d.ApplyEvent(changed(in(marathon.TaskKilling, task)), start)
+	if w := d.Want("t1", "/a"); w.Verdict != Present || !slices.Equal(e.ReadAgain, []string{"/a"}) {
+		t.Errorf("a kill that may be the earlier task's: %+v, reads %v", w, e.ReadAgain)
+	}
+	e = d.ApplyEvent(changed(in(marathon.TaskKilled, task)), start)
+	if w := d.Want("t1", "/a"); w.Verdict != Absent || !slices.Equal(e.ReadAgain, []string{"/a"}) {
+		t.Errorf("its end: %+v, reads %v", w, e.ReadAgain)
+	}
+}
+
+// The event brings the address while the app is being read; the answer, which was asked
+// for before, has none yet.
+func TestAddressHeardDuringAReadStands(t *testing.T) {
+	task := newTask("t1", "/a")
+	task.Ports = nil
+	d := knowing(newApp("/a"))
+	asked := d.BeginRead()
+	d.ApplyEvent(changed(newTask("t1", "/a")), start)
+	d.ApplyApp(asked, newApp("/a", task), start)
+	wantVerdict(t, d, "t1", "/a", Present)
 }
 
 func TestUnreadableAppStaysAsItIs(t *testing.T) {
@@ -173,7 +265,7 @@ func TestUnreadableAppStaysAsItIs(t *testing.T) {
 	unreadable := func(id string) marathon.Snapshot {
 		return marathon.Snapshot{Apps: []marathon.App{newApp("/b")}, Unreadable: []marathon.Unreadable{{ID: id, Err: errors.New("ports")}}}
 	}
-	d.ApplySnapshot(d.BeginRead(), unreadable("/a"), start)
+	d.ApplySnapshot(d.BeginRead(), unreadable("/a"), start, Alone)
 	wantVerdict(t, d, "t1", "/a", Untouched)
 	wantVerdict(t, d, "t9", "/a", Untouched)
 	if w := d.WantKeys("a"); w.Verdict != Untouched {
@@ -182,14 +274,14 @@ func TestUnreadableAppStaysAsItIs(t *testing.T) {
 	wantVerdict(t, d, "t8", "/b", Absent)
 
 	// Not even its ID: then nothing at all is purged.
-	d.ApplySnapshot(d.BeginRead(), unreadable(""), start)
+	d.ApplySnapshot(d.BeginRead(), unreadable(""), start, Alone)
 	wantVerdict(t, d, "t1", "/a", Untouched)
 	wantVerdict(t, d, "t8", "/b", Untouched)
 	wantVerdict(t, d, "t7", "/c", Untouched)
 	if w := d.WantKeys("c"); w.Verdict != Untouched {
 		t.Errorf("labels of nobody beside an app without an ID: %+v", w)
 	}
-	d.ApplySnapshot(d.BeginRead(), marathonSnapshot(newApp("/b")), start)
+	d.ApplySnapshot(d.BeginRead(), marathonSnapshot(newApp("/b")), start, Alone)
 	wantVerdict(t, d, "t7", "/c", Absent)
 }
 
@@ -220,7 +312,7 @@ func TestDefinitionOfTheTasksOwnVersion(t *testing.T) {
 		app := scaled
 		app.Tasks = []marathon.Task{task}
 		d := New(testTranslation())
-		e := d.ApplySnapshot(d.BeginRead(), marathonSnapshot(app), start)
+		e := d.ApplySnapshot(d.BeginRead(), marathonSnapshot(app), start, Alone)
 		if asks := len(e.Definitions) > 0; asks == app.Runs(test.version) {
 			t.Errorf("%s: asks for definitions %v", name, e.Definitions)
 		}
@@ -245,7 +337,7 @@ func TestDefinitionsAreForgottenWhenNoTaskRunsThem(t *testing.T) {
 	if e := d.ApplyDefinition(Version{"/a", "v0"}, newApp("/a").Definition, false); len(e.Tasks) != 1 {
 		t.Errorf("a definition that came touches %v, want its task", e.Tasks)
 	}
-	d.ApplySnapshot(d.BeginRead(), marathonSnapshot(newApp("/a")), start)
+	d.ApplySnapshot(d.BeginRead(), marathonSnapshot(newApp("/a")), start, Alone)
 	if len(d.definitions) > 0 {
 		t.Errorf("still kept: %v", d.definitions)
 	}
@@ -272,8 +364,8 @@ func TestStopHeardDuringASnapshotStands(t *testing.T) {
 	d := knowing(apps...)
 	asked := d.BeginRead()
 	d.ApplyEvent(marathon.DeploymentPlanned{Version: "d1", Apps: []string{"/g/a"}, Stopped: []string{"/g/a"}}, start)
-	d.ApplySnapshot(asked, marathonSnapshot(apps...), start)
-	d.ApplySnapshot(d.BeginRead(), marathonSnapshot(apps[1]), start)
+	d.ApplySnapshot(asked, marathonSnapshot(apps...), start, Alone)
+	d.ApplySnapshot(d.BeginRead(), marathonSnapshot(apps[1]), start, Alone)
 	if w := d.Want("t1", "/g/a"); w.Verdict != Absent || !w.Grounds.Has(Announced) {
 		t.Errorf("its task: %+v, want it announced as gone", w)
 	}
@@ -287,12 +379,12 @@ func TestVersionThatWasGoneIsAskedForAgain(t *testing.T) {
 	d := knowing(app)
 	old := Version{App: "/a", Version: "v0"}
 	d.ApplyDefinition(old, marathon.Definition{}, true)
-	e := d.ApplySnapshot(d.BeginRead(), marathonSnapshot(app), start)
+	e := d.ApplySnapshot(d.BeginRead(), marathonSnapshot(app), start, Alone)
 	if !slices.Contains(e.Definitions, old) {
 		t.Errorf("asks for %v, want %v", e.Definitions, old)
 	}
 	d.ApplyDefinition(old, marathon.Definition{}, false)
-	if e = d.ApplySnapshot(d.BeginRead(), marathonSnapshot(app), start); len(e.Definitions) > 0 {
+	if e = d.ApplySnapshot(d.BeginRead(), marathonSnapshot(app), start, Alone); len(e.Definitions) > 0 {
 		t.Errorf("asks again for %v", e.Definitions)
 	}
 }
@@ -303,7 +395,7 @@ func TestOneTaskOfTwoApps(t *testing.T) {
 	d.ApplyEvent(changed(newTask("t1", "/b")), start)
 	d.ApplyApp(d.BeginRead(), newApp("/b"), start)
 	d.ApplyNotFound(d.BeginRead(), "/a", start)
-	d.ApplySnapshot(d.BeginRead(), marathonSnapshot(newApp("/a", newTask("t2", "/a")), newApp("/b", newTask("t2", "/b"))), start)
+	d.ApplySnapshot(d.BeginRead(), marathonSnapshot(newApp("/a", newTask("t2", "/a")), newApp("/b", newTask("t2", "/b"))), start, Alone)
 	d.ApplyNotFound(d.BeginRead(), "/a", start)
 	wantVerdict(t, d, "t2", "/b", Present)
 }

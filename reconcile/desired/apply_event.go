@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"errors"
 	"time"
 
 	"consular/marathon"
@@ -41,18 +42,22 @@ func (m *Model) ApplyEvent(e marathon.Event, at time.Time) Effects {
 		m.applyTask(e.Task, at, &out)
 	case marathon.DeploymentPlanned:
 		m.deployments.remember(e.Version, e.Apps, m.now)
+		m.noteNamed(e.Apps)
 		m.notePlan(e.Apps, e.Stopped)
 		m.notePods(e.Pods, at)
 	case marathon.DeploymentEnded:
 		m.deployments.remember(e.Version, e.Apps, m.now)
-		m.notePlan(e.Apps, nil)
+		m.noteNamed(e.Apps)
+		if e.Failed {
+			m.notePlan(e.Apps, nil) // it may be rolled back
+		}
 		m.notePods(e.Pods, at)
 		m.read(e.Apps, &out)
 		m.noteFailed(e)
 	case marathon.GroupChanged:
 		m.applyGroup(e.Version, &out)
 	case marathon.AppTerminated:
-		if a := m.apps[e.AppID]; a != nil {
+		if a := m.app(e.AppID); a != nil {
 			a.stopped = m.now
 			m.read([]string{e.AppID}, &out)
 		}
@@ -60,13 +65,30 @@ func (m *Model) ApplyEvent(e marathon.Event, at time.Time) Effects {
 	return out
 }
 
-// notePlan notes what a plan says of its apps: those it stops, and that an ID
-// which was none may be an app now.
-func (m *Model) notePlan(apps, stopped []string) {
+// NoteGap notes that events may have been missed: nothing that was announced before
+// holds any more, for it may have been taken back unheard.
+func (m *Model) NoteGap() {
+	for _, a := range m.apps {
+		a.stopped = 0
+	}
+}
+
+// noteNamed notes that a deployment names apps: an ID which was none may be one now.
+func (m *Model) noteNamed(apps []string) {
 	for _, app := range apps {
 		if gone, known := m.gone[app]; known {
 			gone.mayExist = true
 			m.gone[app] = gone
+		}
+	}
+}
+
+// notePlan notes which of its apps a plan stops. That takes back what was announced of
+// the others.
+func (m *Model) notePlan(apps, stopped []string) {
+	for _, app := range apps {
+		if a := m.apps[app]; a != nil {
+			a.stopped = 0
 		}
 	}
 	for _, app := range stopped {
@@ -131,16 +153,18 @@ func (m *Model) applyTask(t marathon.Task, at time.Time, out *Effects) {
 		m.end(t, at, out)
 		return
 	}
-	if _, ended := m.ended[t.ID]; ended || !m.ready || phase == marathon.Pending || phase == marathon.Unrecognised {
-		return
-	}
-	a := m.apps[t.AppID]
+	_, ended := m.ended[t.ID]
+	a := m.app(t.AppID)
 	switch {
-	case m.noApp(t.AppID):
-		return // a pod, or a late event of an app that is gone
+	case !m.ready || m.noApp(t.AppID): // a pod, or a late event of an app that is gone
+	case ended && a != nil:
+		// Marathon before 1.4.7 starts tasks with persistent volumes again under their
+		// old ID. An event may as well be a late one; only an answer can tell.
+		out.ReadAgain = append(out.ReadAgain, t.AppID)
+	case ended || phase == marathon.Pending || phase == marathon.Unrecognised:
 	case a == nil:
+		// The answer has the task: REST is never behind a status.
 		out.ReadUnprompted = append(out.ReadUnprompted, t.AppID)
-		return // the answer has the task: REST is never behind a status
 	case phase == marathon.Away:
 		m.lose(t, out)
 	default:
@@ -154,9 +178,15 @@ func (m *Model) noApp(id string) bool {
 	return known && !gone.mayExist
 }
 
-// end remembers that a task never runs again. That of what was never an app (a
-// pod's container) is remembered too, for an answer on its way may make it one.
+// end remembers that a task has ended. That of what was never an app (a pod's
+// container) is remembered too, for an answer on its way may make it one.
 func (m *Model) end(t marathon.Task, at time.Time, out *Effects) {
+	if known := m.tasks[t.ID]; known != nil && known.again {
+		out.ReadAgain = append(out.ReadAgain, t.AppID) // it may be about the earlier task
+		if t.State == marathon.TaskKilling {
+			return
+		}
+	}
 	m.ended[t.ID] = tombstone{heard: m.now, at: at}
 	t = m.located(t)
 	m.forget(t.ID)
@@ -175,7 +205,7 @@ func (m *Model) located(t marathon.Task) marathon.Task {
 	return t
 }
 
-// leave marks a task whose agent was lost. Its event has no addresses, so what
+// lose marks a task whose agent was lost. Its event has no addresses, so what
 // is known of the task otherwise stays.
 func (m *Model) lose(t marathon.Task, out *Effects) {
 	known := m.tasks[t.ID]
@@ -183,15 +213,30 @@ func (m *Model) lose(t marathon.Task, out *Effects) {
 		m.put(t)
 		known = m.tasks[t.ID]
 	}
-	known.lost = true
+	m.setLost(known)
 	out.addTask(known.task)
 }
 
-// runs takes a running task into the model. A version that is neither the
-// app's nor known means that the app has changed unheard, or will have.
+// setLost marks a task as lost.
+func (m *Model) setLost(t *taskEntry) {
+	if !t.lost {
+		t.lost = true
+		m.lost++
+	}
+}
+
+// runs takes a running task into the model, and has the labels of its app brought up to
+// date. A version that is neither the app's nor known means that the app has changed
+// unheard, or will have; an address that is missing may come with another answer.
 func (m *Model) runs(a *appEntry, t marathon.Task, out *Effects) {
 	m.put(t)
 	out.addTask(t)
+	if len(a.app.Labels) > 0 {
+		out.Names = append(out.Names, ServiceName(t.AppID))
+	}
+	if errors.Is(m.Want(t.ID, "").Unfit, errUnreachable) {
+		out.ReadAgain = append(out.ReadAgain, t.AppID)
+	}
 	if _, known := m.definitions[Version{t.AppID, t.Version}]; !known && !a.app.Runs(t.Version) {
 		out.ReadUnprompted = append(out.ReadUnprompted, t.AppID)
 	}
@@ -199,8 +244,9 @@ func (m *Model) runs(a *appEntry, t marathon.Task, out *Effects) {
 
 // put takes a task in as running. It is of one app, the last that claimed it.
 func (m *Model) put(t marathon.Task) {
+	before := m.tasks[t.ID]
 	m.forget(t.ID)
-	m.tasks[t.ID] = &taskEntry{task: t}
+	m.tasks[t.ID] = &taskEntry{task: t, again: before != nil && before.again}
 	if m.onHost[t.Host] == nil {
 		m.onHost[t.Host] = map[string]struct{}{}
 	}
@@ -227,6 +273,9 @@ func (m *Model) drop(id string) {
 	t := m.tasks[id]
 	if t == nil {
 		return
+	}
+	if t.lost {
+		m.lost--
 	}
 	delete(m.tasks, id)
 	delete(m.onHost[t.task.Host], id)

@@ -51,6 +51,7 @@ func TestFinalStateWinsInAnyOrder(t *testing.T) {
 	}
 	for order := range permutations(states) {
 		d := knowing(newApp("/a"))
+		asked := d.BeginRead()
 		for _, state := range order {
 			d.ApplyEvent(changed(in(state, newTask("t1", "/a"))), start)
 		}
@@ -58,8 +59,54 @@ func TestFinalStateWinsInAnyOrder(t *testing.T) {
 			t.Errorf("after %v: %+v", order, w)
 		}
 		// An answer that was overtaken by the final state does not bring it back.
-		d.ApplySnapshot(d.BeginRead(), marathonSnapshot(newApp("/a", newTask("t1", "/a"))), start)
+		d.ApplySnapshot(asked, marathonSnapshot(newApp("/a", newTask("t1", "/a"))), start, Alone)
 		wantVerdict(t, d, "t1", "/a", Absent)
+	}
+}
+
+// What an event announced about an app holds until something heard later says
+// otherwise: a plan that starts it again, or a gap in which one may have been missed.
+func TestStoppedAppIsStartedAgain(t *testing.T) {
+	stop := marathon.DeploymentPlanned{Version: "v2", Apps: []string{"/a"}, Stopped: []string{"/a"}}
+	for name, test := range map[string]struct {
+		later func(m *Model)
+		want  Grounds
+	}{
+		"nothing":               {func(*Model) {}, AppGone},
+		"a plan that starts it": {func(m *Model) { m.ApplyEvent(marathon.DeploymentPlanned{Version: "v3", Apps: []string{"/a"}}, start) }, Missing},
+		"a plan of another app": {func(m *Model) { m.ApplyEvent(marathon.DeploymentPlanned{Version: "v3", Apps: []string{"/b"}}, start) }, AppGone},
+		"its deployment's end":  {func(m *Model) { m.ApplyEvent(marathon.DeploymentEnded{Version: "v2", Apps: []string{"/a"}}, start) }, AppGone},
+		"its failure": {func(m *Model) {
+			m.ApplyEvent(marathon.DeploymentEnded{Version: "v2", Apps: []string{"/a"}, Failed: true}, start)
+		}, Missing},
+		"a gap": {(*Model).NoteGap, Missing},
+	} {
+		m := knowing(newApp("/a", newTask("t1", "/a")))
+		m.ApplyEvent(stop, start)
+		test.later(m)
+		m.ApplySnapshot(m.BeginRead(), marathonSnapshot(), start, Alone)
+		if w := m.Want("t1", "/a"); w.Verdict != Absent || w.Grounds != test.want {
+			t.Errorf("%s: %+v, want %v", name, w, test.want)
+		}
+	}
+}
+
+// A task that runs has the labels of its app brought up to date; and one whose address
+// is not known yet has its app asked for it.
+func TestRunningTaskNamesWhatItNeeds(t *testing.T) {
+	plain := newApp("/b")
+	plain.Labels = nil
+	m := knowing(newApp("/a"), plain)
+	if e := m.ApplyEvent(changed(newTask("t1", "/a")), start); !slices.Equal(e.Names, []string{"a"}) || len(e.ReadAgain) > 0 {
+		t.Errorf("of an app with labels: %+v", e)
+	}
+	if e := m.ApplyEvent(changed(newTask("t2", "/b")), start); len(e.Names) > 0 {
+		t.Errorf("of an app without labels: %+v", e)
+	}
+	task := newTask("t3", "/b")
+	task.Ports = nil
+	if e := m.ApplyEvent(changed(task), start); !slices.Equal(e.ReadAgain, []string{"/b"}) {
+		t.Errorf("without a port: %+v", e)
 	}
 }
 
@@ -146,13 +193,13 @@ func TestChangeThatNamesNoAppMayTakeBackAFailedOne(t *testing.T) {
 	if e := d.ApplyEvent(marathon.GroupChanged{Version: "v1"}, start); !slices.Equal(e.Read, []string{"/a"}) {
 		t.Errorf("reads %v, want /a again", e.Read)
 	}
-	d.ApplySnapshot(d.BeginRead(), marathon.Snapshot{}, start)
+	d.ApplySnapshot(d.BeginRead(), marathon.Snapshot{}, start, Alone)
 	if e := d.ApplyEvent(marathon.GroupChanged{Version: "v1"}, start); len(e.Read) > 0 {
 		t.Errorf("reads %v, though a snapshot has told since", e.Read)
 	}
 	asked := d.BeginRead()
 	d.ApplyEvent(marathon.DeploymentEnded{Version: "v3", Apps: []string{"/a"}, Failed: true}, start)
-	d.ApplySnapshot(asked, marathon.Snapshot{}, start)
+	d.ApplySnapshot(asked, marathon.Snapshot{}, start, Alone)
 	if e := d.ApplyEvent(marathon.GroupChanged{Version: "v1"}, start); !slices.Equal(e.Read, []string{"/a"}) {
 		t.Errorf("reads %v after a snapshot that was asked for before it failed, want /a", e.Read)
 	}
@@ -184,7 +231,7 @@ func TestChangesBeforeFirstSnapshotWait(t *testing.T) {
 		if !late {
 			asked = d.BeginRead()
 		}
-		e := d.ApplySnapshot(asked, marathonSnapshot(newApp("/a")), start)
+		e := d.ApplySnapshot(asked, marathonSnapshot(newApp("/a")), start, Alone)
 		if read := slices.Contains(e.Read, "/a"); read != late {
 			t.Errorf("heard after asking: %v; read again: %v", late, read)
 		}
@@ -216,7 +263,7 @@ func TestPodsCostNoReads(t *testing.T) {
 	}
 	asked := d.BeginRead()
 	d.ApplyEvent(changed(newTask("pod.main.2", "/pod")), start)
-	if e := d.ApplySnapshot(asked, marathonSnapshot(), start); len(e.Read)+len(e.ReadUnprompted) > 0 {
+	if e := d.ApplySnapshot(asked, marathonSnapshot(), start, Alone); len(e.Read)+len(e.ReadUnprompted) > 0 {
 		t.Errorf("a pod's event during a snapshot reads %v", e.Read)
 	}
 }
@@ -227,7 +274,7 @@ func TestNoAppIsRememberedUntilItMayBeOne(t *testing.T) {
 		"deployment": func(d *Model) {
 			d.ApplyEvent(marathon.DeploymentPlanned{Version: "v2", Apps: []string{"/a"}}, start)
 		},
-		"resync": func(d *Model) { d.ApplySnapshot(d.BeginRead(), marathonSnapshot(), start) },
+		"resync": func(d *Model) { d.ApplySnapshot(d.BeginRead(), marathonSnapshot(), start, Alone) },
 	} {
 		d := knowing()
 		d.ApplyNotFound(d.BeginRead(), "/a", start)
@@ -279,7 +326,7 @@ func TestStoppedAppIsAnnouncedGone(t *testing.T) {
 	} {
 		d := knowing(newApp("/a", newTask("t1", "/a")), newApp("/b", newTask("t2", "/b")))
 		d.ApplyEvent(stop, start)
-		d.ApplySnapshot(d.BeginRead(), marathonSnapshot(), start)
+		d.ApplySnapshot(d.BeginRead(), marathonSnapshot(), start, Alone)
 		if w := wantVerdict(t, d, "t1", "/a", Absent); !w.Grounds.Has(Announced) {
 			t.Errorf("%s: a stopped app that is gone is not announced", name)
 		}

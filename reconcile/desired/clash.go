@@ -1,6 +1,9 @@
 package desired
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // A clash is two apps with one service name: "/a/b" and "/a-b" are both "a-b".
 // The one whose services are already registered, the incumbent, goes on; the
@@ -18,11 +21,12 @@ type Clash struct {
 // Clashes returns all name clashes, in order.
 func (m *Model) Clashes() []Clash {
 	var clashes []Clash
-	for _, name := range m.Names() {
+	for name := range m.names {
 		if clash, is := m.ClashOf(name); is {
 			clashes = append(clashes, clash)
 		}
 	}
+	slices.SortFunc(clashes, func(a, b Clash) int { return strings.Compare(a.Name, b.Name) })
 	return clashes
 }
 
@@ -58,7 +62,7 @@ func (m *Model) PickIncumbents(registered map[string]bool) {
 }
 
 // nameApp takes an app into its name. Of a clash that starts now, the incumbent
-// is the app that was there before and has tasks.
+// is the app that was there before and has tasks, or is missing: it had them perhaps.
 func (m *Model) nameApp(app string) {
 	name := ServiceName(app)
 	apps := m.names[name]
@@ -71,7 +75,7 @@ func (m *Model) nameApp(app string) {
 		if older.since > newer.since {
 			older, newer = newer, older
 		}
-		if older.since < newer.since && len(older.tasks) > 0 {
+		if older.since < newer.since && (len(older.tasks) > 0 || !older.missing.IsZero()) {
 			m.incumbents[name] = older.app.ID
 		}
 	}

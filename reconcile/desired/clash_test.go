@@ -20,7 +20,7 @@ func TestNewcomerOfAClashIsQuarantined(t *testing.T) {
 	older, newer := newApp("/a/b", newTask("t1", "/a/b")), newApp("/a-b", newTask("t2", "/a-b"))
 	for name, arrive := range map[string]func(*Model){
 		"event":    func(d *Model) { d.ApplyApp(d.BeginRead(), newer, start) },
-		"snapshot": func(d *Model) { d.ApplySnapshot(d.BeginRead(), marathonSnapshot(newer, older), start) },
+		"snapshot": func(d *Model) { d.ApplySnapshot(d.BeginRead(), marathonSnapshot(newer, older), start, Alone) },
 	} {
 		d := knowing(older)
 		arrive(d)

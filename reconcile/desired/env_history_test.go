@@ -307,7 +307,7 @@ func (w *modelHistory) answer() {
 			w.wanted[r.app] = true
 		}
 	case r.app == "":
-		w.carry(w.model.ApplySnapshot(r.asked, marathonSnapshot(r.apps...), w.now))
+		w.carry(w.model.ApplySnapshot(r.asked, marathonSnapshot(r.apps...), w.now, Alone))
 	case len(r.apps) == 0:
 		w.carry(w.model.ApplyNotFound(r.asked, r.app, w.now))
 	default:

@@ -31,7 +31,7 @@ var start = time.Date(2026, 11, 22, 16, 0, 0, 0, time.UTC)
 // newApp is an app of version "v1" with one port on its host.
 func newApp(id string, tasks ...marathon.Task) marathon.App {
 	return marathon.App{
-		ID: id, Version: "v1",
+		ID: id, Version: "v1", Instances: marathon.InstancesNotTold,
 		Labels:     map[string]string{"role": "web"},
 		Definition: marathon.Definition{Ports: []marathon.Port{{OnHost: true}}},
 		Tasks:      tasks,
@@ -59,7 +59,7 @@ func marathonSnapshot(apps ...marathon.App) marathon.Snapshot { return marathon.
 // knowing returns a model that has had its first snapshot.
 func knowing(apps ...marathon.App) *Model {
 	d := New(testTranslation())
-	d.ApplySnapshot(d.BeginRead(), marathonSnapshot(apps...), start)
+	d.ApplySnapshot(d.BeginRead(), marathonSnapshot(apps...), start, Alone)
 	return d
 }
 

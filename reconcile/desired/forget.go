@@ -1,48 +1,70 @@
 package desired
 
 import (
-	"slices"
 	"time"
 
 	"consular/marathon"
 )
 
-// dropUnlisted drops the apps that a snapshot omits. Those that an event has
-// announced as stopped are known to be gone; the others are merely missing.
+// dropUnlisted drops the apps that a snapshot omits and that an event has announced as
+// stopped. The others are merely missing: their tasks are no more, and all else waits
+// for Marathon's own answer about them.
 func (m *Model) dropUnlisted(asked Ticket, listed map[string]bool, at time.Time) {
 	for _, id := range sortedKeys(m.apps) {
 		a := m.apps[id]
-		if listed[id] || a.asked > asked {
-			continue
-		}
-		if a.stopped > 0 {
+		switch {
+		case listed[id] || a.asked > asked:
+		case a.stopped > 0:
+			m.dropApp(id)
 			m.noteGone(id, goneEntry{asked: asked, at: at, wasApp: true})
-		} else {
-			m.missing.add(id, at)
+		case a.missing.IsZero():
+			for task := range a.tasks {
+				m.drop(task)
+			}
+			// What it was said to be is over; what it is named stays.
+			m.apps[id] = &appEntry{app: marathon.App{ID: id}, asked: a.asked, since: a.since, missing: at, tasks: map[string]struct{}{}}
 		}
-		m.dropApp(id)
+	}
+}
+
+// NoteMissing notes apps that services of ours name and that Marathon has not told of:
+// the keys of their names are theirs, and wait for the answer about them.
+func (m *Model) NoteMissing(apps []string, at time.Time) {
+	for _, id := range apps {
+		if _, gone := m.gone[id]; m.apps[id] == nil && !gone {
+			m.apps[id] = &appEntry{app: marathon.App{ID: id}, missing: at, tasks: map[string]struct{}{}}
+			m.nameApp(id)
+		}
+	}
+}
+
+// missingLife is how long a missing app is remembered at least.
+const missingLife = 24 * time.Hour
+
+// ForgetMissing forgets apps that went missing long ago and have no keys, when keys are
+// all that there are below the prefix. While there is one, to forget its app would be to
+// take it for nobody's.
+func (m *Model) ForgetMissing(named func(name string) bool, now time.Time) {
+	for id, a := range m.apps {
+		if !a.missing.IsZero() && now.Sub(a.missing) > missingLife && !named(ServiceName(id)) {
+			m.dropApp(id)
+		}
 	}
 }
 
 // noteGone remembers that an ID is no app.
 func (m *Model) noteGone(id string, gone goneEntry) {
 	m.forgetGone(id)
-	gone.wasApp = m.missing.remove(id) || gone.wasApp
 	m.gone[id] = gone
 	if gone.wasApp {
-		name := ServiceName(id)
-		m.goneNames[name] = append(m.goneNames[name], id)
+		m.goneNames[ServiceName(id)] = id
 	}
 }
 
 // forgetGone knows nothing of an ID any more.
 func (m *Model) forgetGone(id string) {
-	if m.gone[id].wasApp {
-		name := ServiceName(id)
-		m.goneNames[name] = slices.DeleteFunc(m.goneNames[name], func(other string) bool { return other == id })
-		if len(m.goneNames[name]) == 0 {
-			delete(m.goneNames, name)
-		}
+	if name := ServiceName(id); m.goneNames[name] == id {
+		delete(m.goneNames, name)
 	}
 	delete(m.gone, id)
 }
@@ -73,17 +95,9 @@ func (m *Model) dropApp(id string) {
 
 // dropTombstones forgets ended tasks that a snapshot asked for later omits, and
 // that ended long enough ago for no late event to come.
-func (m *Model) dropTombstones(asked Ticket, s marathon.Snapshot, at time.Time) {
-	listed := map[string]bool{}
-	for i := range s.Apps {
-		for _, t := range s.Apps[i].Tasks {
-			if _, ended := m.ended[t.ID]; ended {
-				listed[t.ID] = true
-			}
-		}
-	}
+func (m *Model) dropTombstones(asked Ticket, at time.Time) {
 	for id, t := range m.ended {
-		if !listed[id] && t.heard < asked && at.Sub(t.at) >= tombstoneLife {
+		if t.listed < asked && t.heard < asked && at.Sub(t.at) >= tombstoneLife {
 			delete(m.ended, id)
 		}
 	}
@@ -91,12 +105,15 @@ func (m *Model) dropTombstones(asked Ticket, s marathon.Snapshot, at time.Time) 
 
 // dropDefinitions forgets old definitions that no task runs any more.
 func (m *Model) dropDefinitions() {
-	used := map[Version]bool{}
-	for _, t := range m.tasks {
-		used[Version{t.task.AppID, t.task.Version}] = true
-	}
 	for v := range m.definitions {
-		if !used[v] {
+		a := m.apps[v.App]
+		used := false
+		if a != nil {
+			for id := range a.tasks {
+				used = used || m.tasks[id].task.Version == v.Version
+			}
+		}
+		if !used {
 			delete(m.definitions, v)
 		}
 	}

@@ -19,17 +19,20 @@ const (
 	LabelGone
 	// Lost is that the task's Mesos agent was lost. The task may come back.
 	Lost
-	// Missing is that a snapshot merely omits the task or the app.
+	// Answered is that its app's own answer, which does not explain itself, omits the task.
+	Answered
+	// Missing is that a snapshot merely omits the task or the app, which has not been
+	// asked about since.
 	Missing
 	// Excluded is that the task runs, and its definition or an option leaves this
 	// service of it out.
 	Excluded
 
-	// Announced are the grounds that need no further question: what they rest on
-	// speaks of the thing itself.
+	// Announced are the grounds that nothing holds back: what they rest on speaks of the
+	// thing itself.
 	Announced = Ended | AppGone
 	// Unannounced are those that rest on a look at Marathon alone.
-	Unannounced = LabelGone | Lost | Missing | Excluded
+	Unannounced = LabelGone | Lost | Answered | Missing | Excluded
 )
 
 var groundNames = []struct {
@@ -41,6 +44,7 @@ var groundNames = []struct {
 	{Moved, "wrong agent"},
 	{LabelGone, "label is not on the app"},
 	{Lost, "task is unreachable"},
+	{Answered, "task is not in its app's answer"},
 	{Missing, "task is not in Marathon"},
 	{Excluded, "excluded"},
 }

@@ -1,6 +1,8 @@
 package desired
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 
 	"consular/marathon"
@@ -14,43 +16,42 @@ type taskEvent struct {
 
 func (e taskEvent) running() bool { return e.task.State.Phase() == marathon.Running }
 
-// journal keeps the task events heard since the oldest read in flight.
+// journal keeps the task events heard since the oldest read in flight, by app.
 type journal struct {
 	open   map[Ticket]bool
-	events []taskEvent
+	events map[string][]taskEvent
 }
 
 func (j *journal) add(e taskEvent) {
-	if len(j.open) > 0 {
-		j.events = append(j.events, e)
+	if len(j.open) == 0 {
+		return
 	}
+	if j.events == nil {
+		j.events = map[string][]taskEvent{}
+	}
+	j.events[e.task.AppID] = append(j.events[e.task.AppID], e)
 }
 
-// after returns what was heard since a read was asked for, by app.
-func (j *journal) after(asked Ticket) map[string][]taskEvent {
-	later := map[string][]taskEvent{}
-	for _, e := range j.events {
-		if e.at > asked {
-			later[e.task.AppID] = append(later[e.task.AppID], e)
-		}
-	}
-	return later
+// after returns what was heard of an app's tasks since a read was asked for.
+func (j *journal) after(asked Ticket, app string) []taskEvent {
+	events := j.events[app]
+	first, _ := slices.BinarySearchFunc(events, asked+1, func(e taskEvent, t Ticket) int { return cmp.Compare(e.at, t) })
+	return events[first:]
 }
 
 // close ends a read and forgets what no other read will ask for.
 func (j *journal) close(t Ticket) {
 	delete(j.open, t)
-	oldest := Ticket(0)
-	for open := range j.open {
-		if oldest == 0 || open < oldest {
-			oldest = open
-		}
-	}
-	if oldest == 0 {
+	if len(j.open) == 0 {
 		j.events = nil
 		return
 	}
-	j.events = slices.DeleteFunc(j.events, func(e taskEvent) bool { return e.at < oldest })
+	oldest := slices.Min(slices.Collect(maps.Keys(j.open)))
+	for app := range j.events {
+		if j.events[app] = j.after(oldest, app); len(j.events[app]) == 0 {
+			delete(j.events, app)
+		}
+	}
 }
 
 // deployments remembers which apps a deployment's plan named, by its version: the

@@ -1,21 +1,62 @@
 package desired
 
-import "testing"
+import (
+	"testing"
+)
 
-// A name is gone when its app was seen and is, or when every app that it could
-// be was asked for.
-func TestNameOfTwoCandidatesIsGoneWhenBothAre(t *testing.T) {
-	d := knowing(newApp("/seen"))
-	d.ApplyNotFound(d.BeginRead(), "/a-b", start)
-	if w := d.WantKeys("a-b"); w.Verdict != Absent || w.Grounds.Has(Announced) {
-		t.Errorf("one of two asked for: %+v", w)
+// An app that a snapshot omits, and nothing else, keeps its name and its keys until
+// Marathon's own answer says that it is gone.
+func TestMissingAppKeepsItsNameAndKeys(t *testing.T) {
+	m := knowing(newApp("/a/b", newTask("t1", "/a/b")))
+	m.ApplySnapshot(m.BeginRead(), marathonSnapshot(newApp("/a-b", newTask("t2", "/a-b"))), start, Alone)
+	if w := m.Want("t1", "/a/b"); w.Grounds != Missing {
+		t.Errorf("the incumbent's task: %+v", w)
 	}
-	d.ApplyNotFound(d.BeginRead(), "/a/b", start)
-	if w := d.WantKeys("a-b"); !w.Grounds.Has(Announced) {
-		t.Errorf("both asked for: %+v", w)
+	wantVerdict(t, m, "t2", "/a-b", Untouched)
+	if w := m.WantKeys("a-b"); w.Verdict != Untouched || w.App != "/a/b" {
+		t.Errorf("keys: %+v", w)
 	}
-	d.ApplyNotFound(d.BeginRead(), "/seen", start)
-	if w := d.WantKeys("seen"); !w.Grounds.Has(Announced) {
-		t.Errorf("it was seen, and is gone: %+v", w)
+	m.ApplyNotFound(m.BeginRead(), "/a/b", start)
+	wantVerdict(t, m, "t2", "/a-b", Present)
+	if w := m.WantKeys("a-b"); w.Verdict != Present || w.App != "/a-b" {
+		t.Errorf("keys after a 404: %+v", w)
+	}
+}
+
+// The keys of a name go on the word of the app that had it, as far as one is known.
+func TestKeysOfANameWithoutAnApp(t *testing.T) {
+	m := knowing(newApp("/seen"))
+	m.ApplySnapshot(m.BeginRead(), marathonSnapshot(), start, Alone)
+	if w := m.WantKeys("seen"); w.Verdict != Absent || w.Grounds != Missing || w.App != "/seen" {
+		t.Errorf("merely missing: %+v", w)
+	}
+	m.ApplyNotFound(m.BeginRead(), "/seen", start)
+	if w := m.WantKeys("seen"); w.Verdict != Absent || w.Grounds != AppGone || w.App != "/seen" {
+		t.Errorf("gone: %+v", w)
+	}
+	if w := m.WantKeys("never-seen"); w.Verdict != Absent || w.Grounds != Missing || w.App != "" {
+		t.Errorf("never seen: %+v", w)
+	}
+	m.NoteMissing([]string{"/never/seen", "/seen"}, start)
+	if w := m.WantKeys("never-seen"); w.Grounds != Missing || w.App != "/never/seen" {
+		t.Errorf("named by a service: %+v", w)
+	}
+	if w := m.WantKeys("seen"); w.Grounds != AppGone {
+		t.Errorf("gone, and named by a service: %+v", w)
+	}
+}
+
+func TestMissingAppIsForgottenInTime(t *testing.T) {
+	m := knowing(newApp("/a"))
+	m.ApplySnapshot(m.BeginRead(), marathonSnapshot(), start, Alone)
+	none, all := func(string) bool { return false }, func(string) bool { return true }
+	m.ForgetMissing(none, start.Add(missingLife))
+	m.ForgetMissing(all, start.Add(missingLife+1))
+	if w := m.WantKeys("a"); w.App != "/a" {
+		t.Error("forgotten too early, or while there are keys of it")
+	}
+	m.ForgetMissing(none, start.Add(missingLife+1))
+	if w := m.WantKeys("a"); w.App != "" {
+		t.Error("never forgotten")
 	}
 }

@@ -26,14 +26,18 @@ type Model struct {
 	// any service could be its own.
 	unidentified bool
 
+	// apps are those that Marathon has, and those that a snapshot has omitted without a
+	// word.
 	apps map[string]*appEntry
 	// gone are IDs that Marathon said are no apps: deleted ones, and pods.
 	gone map[string]goneEntry
-	// goneNames lists those of gone that were apps, by service name.
-	goneNames map[string][]string
-	// missing are apps that were dropped without a word.
-	missing missing
-	tasks   map[string]*taskEntry
+	// goneNames has, of those of gone that were apps, one for each service name.
+	goneNames map[string]string
+	tasks     map[string]*taskEntry
+	// another is what is known of another Marathon with our registration ID.
+	another Another
+	// lost counts those of tasks whose agent was lost.
+	lost int
 	// onHost are the IDs of tasks by their host, so that what concerns one agent
 	// does not cost a look at all tasks.
 	onHost map[string]map[string]struct{}
@@ -74,9 +78,17 @@ type appEntry struct {
 	since Ticket
 	// unreadable apps are there, but could not be decoded: left as they are.
 	unreadable bool
-	// stopped is the ticket of the event that announced the app's end; 0 when none has.
+	// stopped is the ticket of the event that announced the app's end; 0 when none has,
+	// or when something heard later takes it back.
 	stopped Ticket
-	tasks   map[string]struct{}
+	// missing is since when snapshots omit the app, though nothing has announced its end;
+	// zero while it is there. It keeps its name and its keys until Marathon itself says
+	// that it is gone.
+	missing time.Time
+	// explained is set when the answer lists as many tasks in service as the app should
+	// have: then it has said what became of those that it omits.
+	explained bool
+	tasks     map[string]struct{}
 }
 
 // goneEntry remembers that an ID is no app, so that a pod's events cost no
@@ -95,6 +107,9 @@ type taskEntry struct {
 	task marathon.Task
 	// lost tasks may come back: deregistered, not forgotten.
 	lost bool
+	// again is set when an earlier task had the same ID. Events of that one may still
+	// come, and look like this one's.
+	again bool
 }
 
 func (t *taskEntry) running() bool { return !t.lost && t.task.State.Phase() == marathon.Running }
@@ -102,6 +117,8 @@ func (t *taskEntry) running() bool { return !t.lost && t.task.State.Phase() == m
 type tombstone struct {
 	heard Ticket
 	at    time.Time
+	// listed is the newest read whose answer still has the task.
+	listed Ticket
 }
 
 type definition struct {
@@ -128,14 +145,13 @@ func (m *Model) SetFramework(id string) {
 // Owns reports whether a service is ours, and which app it is tagged with.
 func (m *Model) Owns(s consul.Service) (app string, ours bool) { return m.tr.Owns(s) }
 
-// OwnsKey reports whether a key with these flags is ours.
-func (m *Model) OwnsKey(flags uint64) bool { return m.tr.OwnsKey(flags) }
-
 // Translation says how things are written, with the framework that is known now.
 func (m *Model) Translation() Translation { return m.tr }
 
-// Has reports whether any app has this service name.
-func (m *Model) Has(name string) bool { return len(m.names[name]) > 0 }
+// Has reports whether Marathon has an app of this service name.
+func (m *Model) Has(name string) bool {
+	return slices.ContainsFunc(m.names[name], func(app string) bool { return m.app(app) != nil })
+}
 
 // New returns an empty model that waits for its first snapshot.
 func New(tr Translation) *Model {
@@ -143,8 +159,7 @@ func New(tr Translation) *Model {
 		tr:          tr,
 		apps:        map[string]*appEntry{},
 		gone:        map[string]goneEntry{},
-		missing:     missing{},
-		goneNames:   map[string][]string{},
+		goneNames:   map[string]string{},
 		tasks:       map[string]*taskEntry{},
 		onHost:      map[string]map[string]struct{}{},
 		ended:       map[string]tombstone{},
@@ -163,6 +178,14 @@ func (m *Model) Names() []string { return sortedKeys(m.names) }
 // Hosts returns the hosts of all tasks, in order.
 func (m *Model) Hosts() []string { return sortedKeys(m.onHost) }
 
+// app returns an app that Marathon has; nil when it has none, or omits it.
+func (m *Model) app(id string) *appEntry {
+	if a := m.apps[id]; a != nil && a.missing.IsZero() {
+		return a
+	}
+	return nil
+}
+
 // TasksOn returns the IDs of the tasks that run on any of the hosts, in order.
 func (m *Model) TasksOn(hosts ...string) []string {
 	var ids []string
@@ -177,18 +200,15 @@ func (m *Model) TasksOn(hosts ...string) []string {
 	return ids
 }
 
-// Tasks returns the IDs of all tasks, in order.
-func (m *Model) Tasks() []string { return sortedKeys(m.tasks) }
-
-// Size returns how many tasks are known, lost ones included.
-func (m *Model) Size() int { return len(m.tasks) }
-
 // Count returns how many apps and running tasks there are.
 func (m *Model) Count() (apps, tasks int) {
-	for _, t := range m.tasks {
-		if t.running() {
-			tasks++
+	for _, a := range m.apps {
+		if a.missing.IsZero() {
+			apps++
 		}
 	}
-	return len(m.apps), tasks
+	return apps, m.Running()
 }
+
+// Running returns how many tasks run.
+func (m *Model) Running() int { return len(m.tasks) - m.lost }

@@ -78,7 +78,7 @@ func newPlayer(m *replayed, delay int) *player {
 
 func (p *player) resync() {
 	asked := p.model.BeginRead()
-	p.carry(p.model.ApplySnapshot(asked, marathonSnapshot(p.snapshot()...), start))
+	p.carry(p.model.ApplySnapshot(asked, marathonSnapshot(p.snapshot()...), start, Alone))
 	p.snapshots++
 }
 

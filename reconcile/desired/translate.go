@@ -19,6 +19,9 @@ type Translation struct {
 	Adopt bool
 	// Framework is frameworkId of GET /v2/info; "" while it is not known.
 	Framework string
+	// AnyFramework takes what carries our registration ID as ours whatever framework it
+	// names: for an operator who says so.
+	AnyFramework bool
 	// Encode is how a label's value is stored (consul.Labels.Encode).
 	Encode func(value string) string
 	// Prefix is that of all keys, for people to read.
@@ -111,7 +114,15 @@ func (tr Translation) OwnsKey(flags uint64) bool {
 // on either side, is no other one.
 func (tr Translation) foreignFramework(s consul.Service) bool {
 	theirs := s.Meta[consul.MetaFramework]
-	return theirs != "" && tr.Framework != "" && theirs != tr.Framework
+	return theirs != "" && tr.Framework != "" && theirs != tr.Framework && !tr.AnyFramework
+}
+
+// Tagged reports whether a service carries our registration ID, whatever framework it
+// names.
+func (tr Translation) Tagged(s consul.Service) bool {
+	tr.AnyFramework = true
+	_, ours := tr.Owns(s)
+	return ours
 }
 
 // sortedKeys returns m's keys in order, so that nothing depends on map order.

@@ -84,8 +84,11 @@ func (m *Model) wantUnknown(task, app string) Want {
 		w.Grounds = AppGone
 	case !m.ready, m.unidentified, a != nil && a.unreadable, m.quarantined(app):
 		w.Verdict, w.Grounds = Untouched, 0
-	case a != nil && a.asked > m.snapshot:
-		w.Grounds = Ended // its own answer, later than the snapshot, omits the task too
+	case a == nil:
+	case a.explained:
+		w.Grounds = Ended // the answer has said what became of all others
+	case a.asked > m.snapshot:
+		w.Grounds = Answered // its own answer, later than the snapshot, omits the task too
 	}
 	return w
 }
@@ -133,18 +136,17 @@ type WantKeys struct {
 	Unfit []error
 	// Clash is set when several apps have the name: its keys are not adopted.
 	Clash bool
-	// Grounds say, on Absent, why the keys go. When they are Missing, Suspects are the
-	// apps that must be asked for first; none when they are too many: then only time
-	// confirms that the app is gone.
-	Grounds  Grounds
-	Suspects []string
+	// Grounds say, on Absent, why the keys go. When they are Missing, App is the one to
+	// ask for first; none when no app is known by the name, for then only time confirms
+	// that it is gone.
+	Grounds Grounds
 }
 
 // WantKeys returns what should be below <prefix>/<name>/.
 func (m *Model) WantKeys(name string) WantKeys {
 	apps := m.names[name]
 	if len(apps) == 0 {
-		return m.wantNoKeys(name)
+		return m.wantNoKeys(WantKeys{Grounds: Missing}, name)
 	}
 	app := apps[0]
 	if len(apps) > 1 {
@@ -152,25 +154,23 @@ func (m *Model) WantKeys(name string) WantKeys {
 			return WantKeys{Verdict: Untouched}
 		}
 	}
-	a := m.apps[app]
-	if a.unreadable {
-		return WantKeys{Verdict: Untouched, App: app}
+	switch a := m.apps[app]; {
+	case a.missing.IsZero() && !a.unreadable:
+		labels, unfit := m.tr.Labels(app, a.app.Labels)
+		return WantKeys{Verdict: Present, App: app, Labels: labels, Unfit: unfit, Clash: len(apps) > 1}
+	case !a.missing.IsZero() && len(apps) == 1:
+		return m.wantNoKeys(WantKeys{Grounds: Missing, App: app}, name)
 	}
-	labels, unfit := m.tr.Labels(app, a.app.Labels)
-	return WantKeys{Verdict: Present, App: app, Labels: labels, Unfit: unfit, Clash: len(apps) > 1}
+	return WantKeys{Verdict: Untouched, App: app}
 }
 
-// wantNoKeys answers for a name that no app has.
-func (m *Model) wantNoKeys(name string) WantKeys {
-	w := WantKeys{Grounds: Missing, Suspects: m.suspects(name)}
+// wantNoKeys answers for a name that no app of Marathon's has.
+func (m *Model) wantNoKeys(w WantKeys, name string) WantKeys {
 	if !m.ready || m.unidentified {
 		w.Verdict = Untouched
 	}
-	if m.goneName(name) {
-		w.Grounds = AppGone
-		if gone := m.goneNames[name]; len(gone) == 1 {
-			w.App = gone[0]
-		}
+	if gone, was := m.goneNames[name]; was && w.App == "" {
+		w.App, w.Grounds = gone, AppGone
 	}
 	return w
 }

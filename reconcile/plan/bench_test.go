@@ -61,7 +61,7 @@ func BenchmarkPlan(b *testing.B) {
 			have := change(actual)
 			b.ReportAllocs()
 			for b.Loop() {
-				Make(m, have)
+				Make(m, have, desired.Alone)
 			}
 		})
 	}
@@ -86,4 +86,17 @@ func strangers(a Actual) Actual {
 		a.Keys = append(a.Keys, k)
 	}
 	return a
+}
+
+// BenchmarkLostTasks is a lost task while 5,000 others of 50,000 were lost within the
+// last minute.
+func BenchmarkLostTasks(b *testing.B) {
+	g := NewGuard(guarded)
+	for i := range 5000 {
+		g.Allow(fmt.Sprint("lost-", i), desired.Lost, 45_000, start)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		g.Allow("lost-1", desired.Lost, 45_000, start)
+	}
 }

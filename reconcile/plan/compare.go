@@ -13,6 +13,8 @@ import (
 type comparison struct {
 	*Plan
 	model  *desired.Model
+	locked desired.Locked
+	tr     desired.Translation
 	actual Actual
 	// agents are all by Marathon's name for their host, and main is the main agent; nil
 	// where it is not listed.
@@ -23,25 +25,76 @@ type comparison struct {
 }
 
 // Make compares the model with all that is. The same input gives the same plan, for
-// run, sync and plan. Names that clash must have got their incumbents before (see
-// Holders).
-func Make(m *desired.Model, actual Actual) Plan {
-	p := comparison{
-		Plan:  &Plan{},
-		model: m, actual: actual,
-		agents: map[string]*Agent{},
-		seen:   map[string]bool{},
-	}
-	p.index()
+// run, sync and plan. Before it, names that clash get their incumbents (see Holders), and
+// the model is told of another Marathon (see Foreign). The model is locked piece by piece:
+// what changes in between is brought in line by the event that changed it.
+func Make(m *desired.Model, actual Actual, locked desired.Locked) Plan {
+	p := newComparison(m, actual, locked)
 	for i := range actual.Agents {
 		p.agent(&actual.Agents[i])
 	}
 	p.unseen()
 	p.keys()
 	p.traceKeys()
-	p.Clashes = m.Clashes()
+	locked(func() { p.Clashes, p.another = m.Clashes(), m.Another() })
 	p.sort()
 	return *p.Plan
+}
+
+// MakeOf compares the model with one agent alone: what is to be registered and updated
+// there, but for names that clash, needs to know no other.
+func MakeOf(m *desired.Model, agent Agent, locked desired.Locked) Plan {
+	p := newComparison(m, Actual{Agents: []Agent{agent}}, locked)
+	p.agent(&p.actual.Agents[0])
+	writes := Plan{Changes: slices.DeleteFunc(p.Changes, func(c Change) bool { return c.Grounds != 0 })}
+	writes.sort()
+	return writes
+}
+
+// MakeOfKeys compares the model with the keys alone: what is to be set of names that
+// neither clash nor lose a key. Labels that come and go together are seen together.
+func MakeOfKeys(m *desired.Model, keys []consul.Key, locked desired.Locked) Plan {
+	p := newComparison(m, Actual{Keys: keys}, locked)
+	p.keys()
+	waits := map[string]bool{}
+	for _, c := range p.Changes {
+		waits[c.Service] = waits[c.Service] || c.Op == Delete
+	}
+	locked(func() {
+		for _, c := range m.Clashes() {
+			waits[c.Name] = true
+		}
+	})
+	p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool { return waits[c.Service] })
+	return Plan{Changes: p.Changes, Have: p.Have}
+}
+
+func newComparison(m *desired.Model, actual Actual, locked desired.Locked) *comparison {
+	p := &comparison{
+		Plan:  &Plan{},
+		model: m, locked: locked, actual: actual,
+		agents: map[string]*Agent{},
+		seen:   map[string]bool{},
+	}
+	locked(func() { p.tr = m.Translation() })
+	p.index()
+	p.Framework, p.adopts = p.tr.Framework, p.tr.Adopt
+	p.ForeignFramework, p.Frameworks, _ = Foreign(p.tr, actual)
+	return p
+}
+
+// atOnce is how many tasks or names are compared before others get at the model.
+const atOnce = 100
+
+// piecewise calls do for 0 to n-1, some of them at a time.
+func (p *comparison) piecewise(n int, do func(i int)) {
+	for from := 0; from < n; from += atOnce {
+		p.locked(func() {
+			for i := from; i < min(from+atOnce, n); i++ {
+				do(i)
+			}
+		})
+	}
 }
 
 func (p *Plan) sort() {
@@ -68,24 +121,6 @@ func compareChanges(a, b Change) int {
 	)
 }
 
-// Holders returns the apps that have services of ours registered: of those whose
-// names clash, they are the incumbents.
-func Holders(m *desired.Model, actual Actual) map[string]bool {
-	holders := map[string]bool{}
-	for i := range actual.Agents {
-		a := &actual.Agents[i]
-		if a.Err != nil && !a.Failed {
-			continue
-		}
-		for _, s := range a.Services {
-			if app, ours := m.Owns(s); ours {
-				holders[app] = true
-			}
-		}
-	}
-	return holders
-}
-
 // index finds out which agent is where, and which could not be read.
 func (p *comparison) index() {
 	p.Unread = slices.Clone(p.actual.Unread)
@@ -103,9 +138,6 @@ func (p *comparison) index() {
 			p.Skipped = append(p.Skipped, a.Address)
 		case a.Err != nil:
 			p.Unread = append(p.Unread, Unread{What: a.Address, Err: a.Err.Error()})
-			for _, s := range a.OnNode {
-				p.seeFramework(s)
-			}
 		case a.Main:
 			p.main = a
 		}
@@ -135,55 +167,45 @@ func (p *comparison) agent(a *Agent) {
 	}
 	here := map[string][]consul.Service{}
 	for _, s := range a.Services {
-		if _, ours := p.model.Owns(s); ours {
+		if p.ours(s) {
 			p.Services++
 		}
-		p.seeFramework(s)
 		task := desired.TaskOf(s)
 		here[task] = append(here[task], s)
 	}
-	running := p.model.TasksOn(a.Hosts...)
+	tasks := slices.Sorted(maps.Keys(here))
+	var running []string
+	p.locked(func() { running = p.model.TasksOn(a.Hosts...) })
 	if a.Failed && len(running) > 0 {
 		return // while Marathon has a task there, the host lives, whatever Consul says
 	}
+	if a == p.main {
+		running = append(running, p.strandedTasks()...)
+	}
 	for _, task := range running {
 		if here[task] == nil {
-			p.task(a, task, nil)
+			tasks = append(tasks, task)
 		}
 	}
-	for _, task := range slices.Sorted(maps.Keys(here)) {
-		p.task(a, task, here[task])
-	}
-	if a == p.main {
-		p.fallBack()
-	}
+	p.piecewise(len(tasks), func(i int) { p.task(a, tasks[i], here[tasks[i]]) })
 }
 
-// fallBack compares on the main agent the tasks of hosts whose agents there is no way
-// to, as far as they have no service there.
-func (p *comparison) fallBack() {
-	here := map[string]bool{}
-	for _, s := range p.main.Services {
-		here[desired.TaskOf(s)] = true
-	}
+// strandedTasks returns the tasks on hosts whose agents there is no way to.
+func (p *comparison) strandedTasks() []string {
+	var tasks []string
 	for i := range p.actual.Agents {
-		a := &p.actual.Agents[i]
-		if !a.Unreachable || a == p.main {
-			continue
-		}
-		for _, task := range p.model.TasksOn(a.Hosts...) {
-			if !here[task] {
-				p.task(p.main, task, nil)
-			}
+		if a := &p.actual.Agents[i]; a.Unreachable && a != p.main {
+			p.locked(func() { tasks = append(tasks, p.model.TasksOn(a.Hosts...)...) })
 		}
 	}
+	return tasks
 }
 
 // task compares one task's services on one agent.
 func (p *comparison) task(a *Agent, task string, here []consul.Service) {
 	app := ""
 	for _, s := range here {
-		if tagged, ours := p.model.Owns(s); ours && app == "" {
+		if tagged, ours := p.tr.Owns(s); ours && app == "" {
 			app = tagged
 		}
 	}
@@ -192,25 +214,7 @@ func (p *comparison) task(a *Agent, task string, here []consul.Service) {
 	if home == a {
 		p.see(w)
 	}
-	ours := func(s consul.Service) bool { _, is := p.model.Owns(s); return is }
-	standing := func(id string) Standing {
-		switch home {
-		case a:
-			return Home
-		case nil:
-			return HomeUnknown
-		}
-		s := find(home.Services, id)
-		switch {
-		case s == nil:
-			return HomeLacks
-		case !ours(*s):
-			return HomeUnknown // its ID is somebody else's there
-		default:
-			return HomeHas
-		}
-	}
-	for _, d := range Decide(w, here, ours, standing) {
+	for _, d := range Decide(w, here, p.ours, p.standing(a, home)) {
 		if d.Conflict {
 			p.Conflicts = append(p.Conflicts, Conflict{Agent: a.Address, Service: d.Service.Name, Task: d.Service.ID, Why: p.whose(d.Service)})
 			continue
@@ -231,6 +235,32 @@ func (p *comparison) task(a *Agent, task string, here []consul.Service) {
 	}
 }
 
+// standing tells how an agent stands to the services that have a home.
+func (p *comparison) standing(a, home *Agent) func(id string) Standing {
+	return func(id string) Standing {
+		switch home {
+		case a:
+			return Home
+		case nil:
+			return HomeUnknown
+		}
+		s := find(home.Services, id)
+		switch {
+		case s == nil:
+			return HomeLacks
+		case !p.ours(*s):
+			return HomeUnknown // its ID is somebody else's there
+		default:
+			return HomeHas
+		}
+	}
+}
+
+func (p *comparison) ours(s consul.Service) bool {
+	_, ours := p.tr.Owns(s)
+	return ours
+}
+
 // see notes that a task was compared at home, and why it has no service there.
 func (p *comparison) see(w desired.Want) {
 	p.seen[w.Task] = true
@@ -241,34 +271,25 @@ func (p *comparison) see(w desired.Want) {
 
 // unseen says of the tasks that have no home why they have no service either.
 func (p *comparison) unseen() {
-	for _, task := range p.model.Tasks() {
-		if !p.seen[task] {
-			p.see(p.model.Want(task, ""))
-		}
+	var hosts []string
+	p.locked(func() { hosts = p.model.Hosts() })
+	for _, host := range hosts {
+		var tasks []string
+		p.locked(func() { tasks = p.model.TasksOn(host) })
+		tasks = slices.DeleteFunc(tasks, func(task string) bool { return p.seen[task] })
+		p.piecewise(len(tasks), func(i int) { p.see(p.model.Want(tasks[i], "")) })
 	}
 }
 
 // whose says who owns a service that is not ours.
 func (p *comparison) whose(s consul.Service) string {
-	if p.anothers(s) {
+	if p.tr.Tagged(s) {
 		return "owned by framework " + s.Meta[consul.MetaFramework]
 	}
 	if id, tagged := consul.RegistrationIDOf(s.Tags); tagged {
 		return "owned by registration ID " + id
 	}
 	return "registered by somebody else"
-}
-
-// seeFramework notes whether a service is another Marathon's.
-func (p *comparison) seeFramework(s consul.Service) {
-	p.otherFramework = p.otherFramework || p.anothers(s)
-}
-
-// anothers reports whether a service with our registration ID is another Marathon's.
-func (p *comparison) anothers(s consul.Service) bool {
-	id, tagged := consul.RegistrationIDOf(s.Tags)
-	_, ours := p.model.Owns(s)
-	return tagged && !ours && id == p.model.Translation().Owner.RegistrationID
 }
 
 // shows reports whether the catalog shows any service of a task on a silent agent's

@@ -26,7 +26,7 @@ func testTranslation() desired.Translation {
 // newApp is an app of version "v1" with one port on its host.
 func newApp(id string, tasks ...marathon.Task) marathon.App {
 	return marathon.App{
-		ID: id, Version: "v1",
+		ID: id, Version: "v1", Instances: marathon.InstancesNotTold,
 		Labels:     map[string]string{"role": "web"},
 		Definition: marathon.Definition{Ports: []marathon.Port{{OnHost: true}}},
 		Tasks:      tasks,
@@ -45,6 +45,6 @@ func newTaskOn(id, app, host string) marathon.Task {
 // knowing returns a model that has had its first snapshot.
 func knowing(apps ...marathon.App) *desired.Model {
 	m := desired.New(testTranslation())
-	m.ApplySnapshot(m.BeginRead(), marathon.Snapshot{Apps: apps}, start)
+	m.ApplySnapshot(m.BeginRead(), marathon.Snapshot{Apps: apps}, start, desired.Alone)
 	return m
 }

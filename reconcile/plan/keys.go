@@ -15,48 +15,42 @@ func (p *comparison) keys() {
 		p.Unread = append(p.Unread, Unread{What: UnreadKeys, Err: p.actual.KeysErr.Error()})
 		return
 	}
-	have := map[string][]consul.Key{}
+	p.Have = map[string][]consul.Key{}
 	for _, k := range p.actual.Keys {
-		if p.model.OwnsKey(k.Flags) {
+		if p.tr.OwnsKey(k.Flags) {
 			p.Keys++
 		}
-		have[k.Service] = append(have[k.Service], k)
+		p.Have[k.Service] = append(p.Have[k.Service], k)
 	}
-	p.Have = have
-	for _, name := range slices.Sorted(maps.Keys(have)) {
-		p.name(name, p.model.WantKeys(name), have[name])
-	}
-	for _, name := range p.model.Names() {
-		if len(have[name]) == 0 {
-			p.name(name, p.model.WantKeys(name), nil)
-		}
-	}
+	var names []string
+	p.locked(func() { names = p.model.Names() })
+	names = append(names, slices.Sorted(maps.Keys(p.Have))...)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	p.piecewise(len(names), func(i int) { p.name(names[i], p.model.WantKeys(names[i]), p.Have[names[i]]) })
 }
 
-// traceKeys lets services that go name the apps of the keys that go with them: these
-// are to be asked for, and no others that could have the name.
+// traceKeys lets services that go name the app of the keys that go with them: it is to be
+// asked for.
 func (p *comparison) traceKeys() {
-	named := map[string][]string{}
+	named := map[string]string{}
 	for _, app := range p.NamedByServices() {
-		named[desired.ServiceName(app)] = append(named[desired.ServiceName(app)], app)
+		named[desired.ServiceName(app)] = app
 	}
 	for i := range p.Changes {
-		c := &p.Changes[i]
-		if c.Op != Delete || !c.Grounds.Has(desired.Missing) {
-			continue
-		}
-		if apps := named[c.Service]; apps != nil {
-			c.Suspects = apps
+		if c := &p.Changes[i]; c.Op == Delete && c.Grounds.Has(desired.Missing) && c.App == "" {
+			c.App = named[c.Service]
 		}
 	}
 }
 
 // name compares the keys of one service name.
 func (p *comparison) name(name string, w desired.WantKeys, have []consul.Key) {
-	changes, conflicts, unowned := DiffKeys(p.model.Translation(), name, w, have)
+	changes, conflicts, unowned := DiffKeys(p.tr, name, w, have)
 	p.Changes = append(p.Changes, changes...)
 	p.Conflicts = append(p.Conflicts, conflicts...)
-	p.Unowned += unowned
+	p.UnownedKeys = append(p.UnownedKeys, unowned...)
+	p.Unowned += len(unowned)
 	for _, err := range w.Unfit {
 		p.Unfit = append(p.Unfit, Unfit{App: w.App, Err: err.Error()})
 	}
@@ -64,10 +58,10 @@ func (p *comparison) name(name string, w desired.WantKeys, have []consul.Key) {
 
 // DiffKeys compares one name's keys with its labels: whole keys, so that
 // "/my-app" never touches what belongs to "/my-app-2". Nobody's keys are taken
-// over when they are labels now, and otherwise counted.
-func DiffKeys(tr desired.Translation, name string, w desired.WantKeys, have []consul.Key) (changes []Change, conflicts []Conflict, unowned int) {
+// over when they are labels now, and otherwise named.
+func DiffKeys(tr desired.Translation, name string, w desired.WantKeys, have []consul.Key) (changes []Change, conflicts []Conflict, unowned []string) {
 	if w.Verdict == desired.Untouched {
-		return nil, nil, 0
+		return nil, nil, nil
 	}
 	there := map[string]bool{}
 	for _, k := range have {
@@ -84,7 +78,7 @@ func DiffKeys(tr desired.Translation, name string, w desired.WantKeys, have []co
 		case tr.OwnsKey(k.Flags) && (k.Flags != 0 || !w.Clash):
 			changes = append(changes, change.drop(k, w))
 		case k.Flags == 0:
-			unowned++
+			unowned = append(unowned, tr.Path(k))
 		}
 	}
 	for _, label := range slices.Sorted(maps.Keys(w.Labels)) {
@@ -126,7 +120,7 @@ func (c Change) drop(k consul.Key, w desired.WantKeys) Change {
 	case w.Grounds.Has(desired.Announced):
 		c.Why = []string{w.Grounds.String()}
 	default:
-		c.Why, c.Suspects = []string{"app is not in Marathon"}, w.Suspects
+		c.Why = []string{"app is not in Marathon"}
 	}
 	return c
 }

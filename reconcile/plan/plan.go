@@ -14,9 +14,8 @@ type Actual struct {
 	Keys []consul.Key
 	// KeysErr says why Keys could not be read completely: then no key changes.
 	KeysErr error
-	// Partial is set while not all agents have been asked: names that clash are
-	// not settled by what some of them have.
-	Partial bool
+	// Everywhere is set when the nodes that Marathon does not name were listed too.
+	Everywhere bool
 	// CatalogErr says why dead nodes, and those that Marathon does not name,
 	// could not be looked for.
 	CatalogErr error
@@ -85,15 +84,10 @@ type Change struct {
 	Fallback bool `json:"-"`
 	// Grounds say why something may be removed; none for a write.
 	Grounds desired.Grounds `json:"-"`
-	// Suspects are the apps to ask for before a key goes.
-	Suspects []string `json:"-"`
 	// Definition is what is registered of a service, and Write what is written of a key.
 	Definition consul.Service   `json:"-"`
 	Write      consul.KeyChange `json:"-"`
 }
-
-// id names what a change is about, so that the plans of two resyncs can be compared.
-func (c Change) id() string { return string(c.Op) + " " + c.Agent + " " + c.ID + " " + c.Key }
 
 // Conflict is a foreign thing in our way: left alone.
 type Conflict struct {
@@ -143,15 +137,24 @@ type Plan struct {
 	Skipped []string `json:"skipped"`
 	// Unfit says what of Marathon cannot be in Consul, and is left out.
 	Unfit []Unfit `json:"unfit"`
-	// Unowned counts keys below the prefix that nobody owns and no app wants.
-	Unowned int `json:"unowned_keys"`
+	// Unowned counts keys below the prefix that nobody owns and no app wants, and
+	// UnownedKeys names them, in order.
+	Unowned     int      `json:"unowned_keys"`
+	UnownedKeys []string `json:"unowned"`
+	// ForeignFramework counts services with our registration ID that another Marathon
+	// framework has registered, and Frameworks names those frameworks, in order.
+	ForeignFramework int      `json:"foreign_framework"`
+	Frameworks       []string `json:"-"`
+	// Framework is Marathon's own.
+	Framework string `json:"-"`
 	// Services and Keys count what we own in Consul now.
 	Services int `json:"services"`
 	Keys     int `json:"keys"`
 
-	// otherFramework is set when services of our registration ID belong to
-	// another Marathon.
-	otherFramework bool
+	// adopts is set when every key below the prefix that nobody owns is taken as ours.
+	adopts bool
+	// another is what is known of another Marathon with our registration ID.
+	another desired.Another
 	// catalogUnread is set when nobody could look for such services elsewhere.
 	catalogUnread bool
 	// Have are the keys that were read, by service name: whoever writes them need not
@@ -166,11 +169,16 @@ func (p *Plan) InSync() bool {
 	return len(p.Changes)+len(p.Held)+len(p.Unconfirmed)+len(p.Conflicts)+len(p.Clashes) == 0
 }
 
-// Waiting counts what another look soon may find different: what is held back or
-// could not be confirmed, and what of Consul has no worker of its own that
-// notices when it answers again.
+// Waiting counts what another resync soon may find different: what is held back, but for
+// what an option excludes, and what of Consul has no worker of its own that notices when it
+// answers again.
 func (p *Plan) Waiting() int {
-	n := len(p.Held) + len(p.Unconfirmed)
+	n := 0
+	for _, c := range p.Held {
+		if !c.Grounds.Has(desired.Excluded) {
+			n++
+		}
+	}
 	for _, u := range p.Unread {
 		if slices.Contains([]string{UnreadKeys, UnreadCatalog, UnreadVersions}, u.What) {
 			n++

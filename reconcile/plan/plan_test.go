@@ -135,7 +135,7 @@ func TestPlanFindsDrift(t *testing.T) {
 	} {
 		actual := inSync()
 		test.drift(&actual)
-		p := Make(theCluster(), actual)
+		p := Make(theCluster(), actual, desired.Alone)
 		if got := lines(p); got != test.want {
 			t.Errorf("%s:\n%s\nwant:\n%s", name, got, test.want)
 		}
@@ -145,14 +145,14 @@ func TestPlanFindsDrift(t *testing.T) {
 // A plan of everything at once, as people and machines read it.
 func TestGoldenPlans(t *testing.T) {
 	for name, make := range map[string]func() Plan{
-		"in-sync": func() Plan { return Make(theCluster(), inSync()) },
+		"in-sync": func() Plan { return Make(theCluster(), inSync(), desired.Alone) },
 		"drift":   driftingPlan,
 		"held": func() Plan {
-			p := Plan{Services: 12, Keys: 3, Changes: removalsOf(Deregister, desired.Missing, 7)}
+			p := Plan{another: desired.NoAnother, Services: 12, Keys: 3, Changes: removalsOf(Deregister, desired.Missing, 7)}
 			for i := range p.Changes {
 				p.Changes[i].Why = []string{"task is not in Marathon"}
 			}
-			guarded.Filter(&p, Judgement{Now: start})
+			NewGuard(guarded).Filter(&p, start, false)
 			return p
 		},
 	} {
@@ -180,7 +180,7 @@ func driftingPlan() Plan {
 	actual.Agents = append(actual.Agents, Agent{Address: "agent-3.test:8500", Hosts: []string{"agent-3.test"}, Err: errors.New("connection refused")})
 	actual.Agents[0].Services = append(actual.Agents[0].Services, serviceOf(newTask("t9", "/gone")))
 	actual.Keys = []consul.Key{keyOf("a", "role", "edited"), keyOf("a", "old", "x"), {Service: "a", Label: "theirs"}}
-	return Make(d, actual)
+	return Make(d, actual, desired.Alone)
 }
 
 func golden(t *testing.T, name string, have []byte) {
@@ -292,12 +292,12 @@ func TestPlanCarriedOutLeavesNothingToPlan(t *testing.T) {
 			messUp(t, c, serial)
 		}
 		foreign, foreignKeys := c.services(false), c.foreignKeys()
-		plan, again := Make(m, c.actual), Make(m, c.actual)
+		plan, again := Make(m, c.actual, desired.Alone), Make(m, c.actual, desired.Alone)
 		if first, second := printed(t, &plan), printed(t, &again); first != second {
 			t.Fatalf("planned twice:\n%s\n%s", first, second)
 		}
 		c.carryOut(plan.Changes)
-		if left := Make(m, c.actual); !left.InSync() {
+		if left := Make(m, c.actual, desired.Alone); !left.InSync() {
 			t.Fatalf("left to do after\n%s\nis\n%s", lines(plan), lines(left))
 		}
 		for at, s := range c.services(true) {
@@ -309,8 +309,8 @@ func TestPlanCarriedOutLeavesNothingToPlan(t *testing.T) {
 				t.Fatalf("%s is %+v, want %+v", s.ID, s, want)
 			}
 		}
-		if n := len(c.services(true)); n != m.Size() {
-			t.Fatalf("%d services of %d tasks", n, m.Size())
+		if n := len(c.services(true)); n != m.Running() {
+			t.Fatalf("%d services of %d tasks", n, m.Running())
 		}
 		if len(c.services(false)) != len(foreign) || !maps.Equal(c.foreignKeys(), foreignKeys) {
 			t.Fatal("something foreign was touched")

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -10,14 +9,12 @@ import (
 	"consular/reconcile/desired"
 )
 
-// Policy says which removals of a plan may be done: a filter over a finished
-// plan, not an if in every write path. It needs the whole cluster's plan: a guard
-// that sees one agent sees nothing.
+// Policy says which removals may be done.
 type Policy struct {
 	// Purge allows removals that no event has announced.
 	Purge bool
-	// Limit is the share, in percent, of our services (or keys) that a plan may
-	// remove unannounced.
+	// Limit is the share, in percent, of our services (or keys) that may be removed
+	// unannounced.
 	Limit int
 	// Confirm is how long every resync must agree before what is held back goes.
 	Confirm time.Duration
@@ -30,67 +27,177 @@ const (
 	guardedAbove = 10
 	// confirmResyncs is how many resyncs must agree at least.
 	confirmResyncs = 3
-	// LostWindow is the time in which lost tasks are counted together.
-	LostWindow = time.Minute
+	// window is the time in which removals are counted together.
+	window = time.Minute
+	// kept are the grounds on which nothing goes when Policy.Purge is off.
+	kept = desired.Missing | desired.Answered | desired.Excluded
 )
 
-// HeldBack remembers what has been held back, by change, from resync to resync.
-type HeldBack map[string]held
+// tooMany reports whether losing so many of what we own is more than the limit.
+func (policy Policy) tooMany(lost, owned int) bool {
+	return owned > guardedAbove && lost*100 > policy.Limit*owned
+}
 
+// Guard judges removals, those of plans and those that events and answers lead to,
+// with one memory: what was removed without an announcement within the last minute,
+// and what is held back. So nothing passes it by being named again in another way.
+type Guard struct {
+	policy Policy
+	held   map[string]held
+	recent map[string]removed
+	// order has those of recent, the oldest first, and tasks counts the tasks among them.
+	order []string
+	tasks int
+}
+
+// held is one task, or one key, whose removal is held back.
 type held struct {
 	since   time.Time
 	resyncs int
+	why     string
 }
 
-// Judgement is what the policy looks at beside the plan.
-type Judgement struct {
-	Now time.Time
-	// Held is what the previous resync held back.
-	Held HeldBack
-	// RecentlyLost are the lost tasks that were deregistered within the last minute.
-	RecentlyLost map[string]bool
-	// EmptySnapshot is set when Marathon told of no app at all.
-	EmptySnapshot bool
+// removed is one task, or one key, whose unannounced removal was let pass.
+type removed struct {
+	at time.Time
+	// services are how many a task has; 0 for a key.
+	services int
 }
 
-// Filter moves the removals that may not be done from p.Changes to p.Held, and
-// returns what the next resync has to know.
-func (policy Policy) Filter(p *Plan, j Judgement) HeldBack {
-	if policy.Force {
-		return nil
+// NewGuard returns a guard that has not judged anything.
+func NewGuard(policy Policy) *Guard {
+	return &Guard{policy: policy, held: map[string]held{}, recent: map[string]removed{}}
+}
+
+// Allow judges the removal of one task's services, which no plan asks for: an event
+// says that the task is lost, or its app's own answer omits it. running counts the tasks
+// that run. It returns why the removal is held back, "" when it is not; first is set when it
+// was not held back before.
+func (g *Guard) Allow(task string, grounds desired.Grounds, running int, now time.Time) (why string, first bool) {
+	g.forget(now)
+	_, passed := g.recent[task]
+	before, was := g.held[task]
+	switch {
+	case g.policy.Force:
+		return "", false
+	case !g.policy.Purge && grounds.Has(kept):
+		return "kept: --no-purge", false
+	case was:
+		return before.why, false
+	case passed:
+		return "", false
 	}
-	if !policy.Purge {
-		p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool { return c.Grounds.Has(desired.Missing | desired.Excluded) })
+	tasks := g.tasks + len(g.held) + 1
+	if g.policy.tooMany(tasks, running+tasks) {
+		why = fmt.Sprintf("%d of %d tasks lost within a minute", tasks, running+tasks)
+		g.held[task] = held{since: now, why: why}
+		return why, true
 	}
-	guard := guard{limit: policy.trips(p), lost: policy.tripsLost(p, j.RecentlyLost), empty: j.EmptySnapshot && p.Services+p.Keys > 0}
-	reasons, next := map[string]bool{}, HeldBack{}
-	var kept []Change
+	g.remember(task, 1, now)
+	return "", false
+}
+
+// remember notes an unannounced removal, of a task with so many services or of a key.
+func (g *Guard) remember(subject string, services int, now time.Time) {
+	g.recent[subject] = removed{at: now, services: services}
+	g.order = append(g.order, subject)
+	if services > 0 {
+		g.tasks++
+	}
+}
+
+// forget drops what was removed longer ago.
+func (g *Guard) forget(now time.Time) {
+	for len(g.order) > 0 && now.Sub(g.recent[g.order[0]].at) > window {
+		if g.recent[g.order[0]].services > 0 {
+			g.tasks--
+		}
+		delete(g.recent, g.order[0])
+		g.order = g.order[1:]
+	}
+}
+
+// Filter moves the removals of a plan that may not be done from p.Changes to p.Held,
+// and those that need their app's own answer first to p.Unconfirmed. It needs the whole
+// cluster's plan: a guard that sees one agent sees nothing. empty is set when Marathon
+// told of no app at all.
+func (g *Guard) Filter(p *Plan, now time.Time, empty bool) {
+	if g.policy.Force {
+		return
+	}
+	defer p.unconfirm()
+	g.forget(now)
+	if !g.policy.Purge {
+		p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool { return c.Grounds.Has(kept) })
+	}
+	j := judgement{plan: p, trips: g.trips(p), empty: empty && p.Services+p.Keys > 0, next: map[string]held{}}
+	var changes []Change
 	for _, c := range p.Changes {
-		before, was := j.Held[c.id()]
-		why := guard.reason(c, p)
-		if why == "" && was {
-			why = "held back before, and not confirmed yet"
+		switch why := g.hold(&j, c, now); {
+		case why != "":
+			p.Held = append(p.Held, c)
+			p.HeldWhy = append(p.HeldWhy, why)
+		default:
+			changes = append(changes, c)
+			g.pass(c, now)
 		}
-		if why == "" || !p.holdable(c) {
-			kept = append(kept, c)
-			continue
-		}
-		if !was || !p.confirmableBy(c, guard.empty) { // what no time confirms gathers none
-			before = held{since: j.Now}
-		}
-		before.resyncs++
-		if before.resyncs >= confirmResyncs && j.Now.Sub(before.since) >= policy.Confirm {
-			kept = append(kept, c)
-			continue
-		}
-		next[c.id()] = before
-		reasons[why] = true
-		p.Held = append(p.Held, c)
 	}
-	p.Changes = kept
-	p.HeldWhy = slices.Sorted(maps.Keys(reasons))
-	p.confirmable = !guard.empty && !p.otherFramework && !p.catalogUnread
-	return next
+	p.Changes, g.held = changes, j.next
+	slices.Sort(p.HeldWhy)
+	p.HeldWhy = slices.Compact(p.HeldWhy)
+	p.confirmable = slices.ContainsFunc(p.Held, j.confirmable)
+}
+
+// judgement is what one plan is judged by, and what is held back of it.
+type judgement struct {
+	plan  *Plan
+	trips string
+	empty bool
+	next  map[string]held
+}
+
+// hold returns why a change is held back; "" when it is not.
+func (g *Guard) hold(j *judgement, c Change, now time.Time) (why string) {
+	before, was := g.held[c.subject()]
+	why = j.reason(c)
+	if why == "" && was {
+		why = before.why
+	}
+	if why == "" || !j.plan.holdable(c) {
+		return ""
+	}
+	if done, again := j.next[c.subject()]; again { // another service of the same task
+		return done.why
+	}
+	if !was || !j.confirmable(c) { // what no time confirms gathers none
+		before = held{since: now}
+	}
+	before.resyncs, before.why = before.resyncs+1, why
+	if before.resyncs >= confirmResyncs && now.Sub(before.since) >= g.policy.Confirm {
+		return ""
+	}
+	j.next[c.subject()] = before
+	return why
+}
+
+// pass remembers an unannounced removal that goes. What time has confirmed says nothing
+// about what is to come.
+func (g *Guard) pass(c Change, now time.Time) {
+	if _, confirmed := g.held[c.subject()]; confirmed || !c.Grounds.Has(desired.Unannounced) {
+		return
+	}
+	services := 0
+	if c.Op == Deregister {
+		services = 1
+	}
+	r, again := g.recent[c.subject()]
+	switch {
+	case !again:
+		g.remember(c.subject(), services, now)
+	case r.at.Equal(now): // another service of the same task
+		r.services += services
+		g.recent[c.subject()] = r
+	}
 }
 
 // holdable reports whether a change may be held back: what nobody announced, and
@@ -103,56 +210,78 @@ func (p *Plan) holdable(c Change) bool {
 // with our registration ID: one has been seen, or nobody could look for one and
 // no app of ours has the key's name.
 func (p *Plan) maybeAnothers(c Change) bool {
-	return c.Op == Delete && (p.otherFramework || p.catalogUnread && !c.Grounds.Has(desired.LabelGone))
+	unknown := p.catalogUnread || p.another == desired.AnotherUnknown
+	return c.Op == Delete && (p.another == desired.AnotherSeen || unknown && !c.Grounds.Has(desired.LabelGone))
 }
 
-// untraceable reports whether a key's app is merely missing and cannot be asked for:
-// too many could have its name. Then only time can confirm its removal.
-func (c Change) untraceable() bool {
-	return c.Op == Delete && c.Grounds.Has(desired.Missing) && len(c.Suspects) == 0
-}
-
-// guard is what of the policy a plan has tripped; the texts are "" when it has not.
-type guard struct {
-	limit, lost string
-	empty       bool
-}
+// untraceable reports whether nobody can be asked about what is merely missing: no app
+// is known by a key's name, or a service names none. Then only time can confirm its
+// removal.
+func (c Change) untraceable() bool { return c.Grounds.Has(desired.Missing) && c.App == "" }
 
 // reason says why a removal is held back at this resync; "" when it is not.
-func (g guard) reason(c Change, p *Plan) string {
+func (j *judgement) reason(c Change) string {
 	switch {
-	case g.empty:
+	case j.empty:
 		return "Marathon told of no app at all"
-	case p.otherFramework && c.Op == Delete:
+	case c.Op == Delete && j.plan.another == desired.AnotherSeen:
 		return "services of this registration ID belong to another Marathon framework"
-	case p.maybeAnothers(c):
+	case j.plan.maybeAnothers(c):
 		return "the catalog, which would show another Marathon with this registration ID, cannot be read"
-	case c.Grounds.Has(desired.Lost) && g.lost != "":
-		return g.lost
-	case g.limit == "" && c.untraceable():
-		return "too many apps could have its name to ask for each"
+	case j.trips == "" && c.untraceable() && !j.plan.adopts:
+		return "nobody can be asked about it: no app is known"
 	default:
-		return g.limit
+		return j.trips
 	}
 }
 
-// confirmableBy reports whether this resync can help to confirm a removal: never if
-// the snapshot was empty, or the key may be another Marathon's.
-func (p *Plan) confirmableBy(c Change, empty bool) bool {
-	return !empty && !p.maybeAnothers(c)
+// confirmable reports whether this resync can help to confirm a removal: never if
+// the snapshot was empty, the key may be another Marathon's, or an option excludes it.
+func (j *judgement) confirmable(c Change) bool {
+	return !j.empty && !j.plan.maybeAnothers(c) && !c.Grounds.Has(desired.Excluded)
 }
 
-// trips says what of the guard is tripped by a plan; "" when nothing is. Tasks
-// that were replaced or moved, and labels that were renamed, are no loss.
-func (policy Policy) trips(p *Plan) string {
+// trips says what of the guard is tripped by a plan, together with what was removed
+// within the last minute; "" when nothing is. Tasks that were replaced or moved, and
+// labels that were renamed, are no loss.
+func (g *Guard) trips(p *Plan) string {
+	services, keys := g.recently(p)
 	var tripped []string
-	if lost := loss(p, Deregister, Register); policy.tooMany(lost, p.Services) {
-		tripped = append(tripped, fmt.Sprintf("would lose %d of %d services", lost, p.Services))
-	}
-	if lost := loss(p, Delete, Set); policy.tooMany(lost, p.Keys) {
-		tripped = append(tripped, fmt.Sprintf("would lose %d of %d keys", lost, p.Keys))
+	for _, kind := range []struct {
+		what              string
+		lost, owned, gone int
+	}{
+		{"services", loss(p, Deregister, Register), p.Services, services},
+		{"keys", loss(p, Delete, Set), p.Keys, keys},
+	} {
+		if kind.lost == 0 || !g.policy.tooMany(kind.lost+kind.gone, kind.owned+kind.gone) {
+			continue
+		}
+		why := fmt.Sprintf("would lose %d of %d %s", kind.lost, kind.owned, kind.what)
+		if kind.gone > 0 {
+			why += fmt.Sprintf(", after %d within a minute", kind.gone)
+		}
+		tripped = append(tripped, why)
 	}
 	return strings.Join(tripped, ", ")
+}
+
+// recently counts what was removed within the last minute, and is not there any more.
+func (g *Guard) recently(p *Plan) (services, keys int) {
+	there := map[string]bool{}
+	for _, c := range p.Changes {
+		there[c.subject()] = true
+	}
+	for subject, r := range g.recent {
+		switch {
+		case there[subject]:
+		case r.services > 0:
+			services += r.services
+		default:
+			keys++
+		}
+	}
+	return services, keys
 }
 
 // loss counts what unannounced removals take from each service name beyond what
@@ -181,123 +310,3 @@ func loss(p *Plan, removes, brings Op) int {
 	}
 	return sum
 }
-
-// tooMany reports whether losing so many of what we own is more than the limit.
-func (policy Policy) tooMany(lost, owned int) bool {
-	return owned > guardedAbove && lost*100 > policy.Limit*owned
-}
-
-// tripsLost says whether too many tasks were lost within a minute: a partition of
-// Mesos does not stop tasks.
-func (policy Policy) tripsLost(p *Plan, recent map[string]bool) string {
-	more, still := 0, 0 // of the recent ones some may still be registered
-	for _, c := range p.Changes {
-		switch {
-		case !c.Grounds.Has(desired.Lost):
-		case recent[c.Task]:
-			still++
-		default:
-			more++
-		}
-	}
-	lost, owned := len(recent)+more, p.Services+len(recent)-still
-	if more == 0 || !policy.tooMany(lost, owned) {
-		return ""
-	}
-	return fmt.Sprintf("%d of %d tasks lost within a minute", lost, owned)
-}
-
-// AllowLost reports whether one more lost task may be deregistered at once, when
-// we own so many services, lost ones included.
-func (policy Policy) AllowLost(recent, owned int) bool {
-	return policy.Force || !policy.tooMany(recent+1, owned)
-}
-
-// Rejudge judges a plan that was made again, later in the same resync, by what the
-// policy let pass and held back the first time: all unannounced removals that are new
-// wait, and so does what was held back then, for an app that was asked because of one
-// task has told of all of them. But what Marathon has answered 404 for goes.
-func (p *Plan) Rejudge(first Plan) {
-	passed, wasHeld := map[string]bool{}, map[string]bool{}
-	for _, c := range first.Changes {
-		passed[c.id()] = true
-	}
-	for _, c := range first.Held {
-		wasHeld[c.id()] = true
-	}
-	p.HeldWhy, p.confirmable = first.HeldWhy, first.confirmable
-	var kept []Change
-	for _, c := range p.Changes {
-		if wasHeld[c.id()] && !c.Grounds.Has(desired.AppGone) || p.holdable(c) && !passed[c.id()] {
-			p.Held = append(p.Held, c)
-		} else {
-			kept = append(kept, c)
-		}
-	}
-	p.Changes = kept
-}
-
-// Unconfirm moves the removals whose app has not been asked for by itself, or
-// has not answered.
-func (p *Plan) Unconfirm() {
-	var kept []Change
-	for _, c := range p.Changes {
-		if c.Grounds.Has(desired.Missing) && !c.untraceable() {
-			p.Unconfirmed = append(p.Unconfirmed, c)
-		} else {
-			kept = append(kept, c)
-		}
-	}
-	p.Changes = kept
-}
-
-// ToConfirm returns the apps that must be asked for before p's removals.
-func (p *Plan) ToConfirm() []string {
-	apps := map[string]bool{}
-	for _, app := range p.NamedByServices() {
-		apps[app] = true
-	}
-	for _, c := range p.Changes {
-		for _, id := range c.Suspects {
-			apps[id] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(apps))
-}
-
-// NamedByServices returns the apps whose services are merely missing from the
-// snapshot: their tags name them, and so the keys of their names have an app.
-func (p *Plan) NamedByServices() []string {
-	apps := map[string]bool{}
-	for _, c := range p.Changes {
-		if c.Grounds.Has(desired.Missing) && c.App != "" {
-			apps[c.App] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(apps))
-}
-
-// WritesOnly is what of a plan needs no guard: services that are registered
-// or updated, and the labels of names that lose none, for labels that come and go
-// together are seen together.
-func (p *Plan) WritesOnly() Plan {
-	loses := map[string]bool{}
-	for _, c := range slices.Concat(p.Changes, p.Held) {
-		loses[c.Service] = loses[c.Service] || c.Op == Delete
-	}
-	writes := *p
-	writes.Changes = nil
-	for _, c := range p.Changes {
-		if c.Grounds == 0 && (c.Op != Set || !loses[c.Service]) {
-			writes.Changes = append(writes.Changes, c)
-		}
-	}
-	return writes
-}
-
-// Confirmable reports whether time confirms what is held back.
-func (p *Plan) Confirmable() bool { return p.confirmable }
-
-// OtherFramework reports whether services of our registration ID belong to another
-// Marathon.
-func (p *Plan) OtherFramework() bool { return p.otherFramework }

@@ -2,6 +2,8 @@ package plan
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,9 +19,9 @@ var guarded = Policy{Purge: true, Limit: 50, Confirm: 5 * time.Minute}
 func removalsOf(op Op, grounds desired.Grounds, n int) []Change {
 	var changes []Change
 	for i := range n {
-		c := Change{Op: op, Grounds: grounds, Service: fmt.Sprintf("a%d", i)}
+		c := Change{Op: op, Grounds: grounds, App: fmt.Sprintf("/a%d", i), Service: fmt.Sprintf("a%d", i)}
 		if op == Delete {
-			c.Key, c.Suspects = fmt.Sprintf("consular/a%d/k", i), []string{fmt.Sprintf("/a%d", i)}
+			c.Key = fmt.Sprintf("consular/a%d/k", i)
 		} else {
 			c.Agent, c.Task, c.ID = "agent-1.test:8500", fmt.Sprintf("t%d", i), fmt.Sprintf("t%d", i)
 		}
@@ -46,13 +48,13 @@ func TestGuardHoldsBackExactlyAboveTheLimit(t *testing.T) {
 		{33, 100, 33, false},
 		{33, 100, 34, true},
 	} {
-		for op, owned := range map[Op]Plan{Deregister: {Services: test.owned}, Delete: {Keys: test.owned}} {
+		for op, owned := range map[Op]Plan{Deregister: {Services: test.owned}, Delete: {another: desired.NoAnother, Keys: test.owned}} {
 			p := owned
 			p.Changes = removalsOf(op, desired.Missing, test.lost)
 			policy := guarded
 			policy.Limit = test.limit
-			held := policy.Filter(&p, Judgement{Now: start})
-			if test.held != (len(p.Held) == test.lost) || test.held == (len(p.Changes) == test.lost) || len(held) != len(p.Held) {
+			NewGuard(policy).Filter(&p, start, false)
+			if test.held != (len(p.Held) == test.lost) || test.held == (len(p.Unconfirmed) == test.lost) {
 				t.Errorf("%s %d of %d at %d %%: held %d, done %d; want held %v",
 					op, test.lost, test.owned, test.limit, len(p.Held), len(p.Changes), test.held)
 			}
@@ -64,7 +66,9 @@ func TestGuardHoldsBackExactlyAboveTheLimit(t *testing.T) {
 }
 
 func TestGuardCountsLossesOnly(t *testing.T) {
-	services := func(changes ...[]Change) Plan { return Plan{Services: 12, Keys: 12, Changes: flat(changes)} }
+	services := func(changes ...[]Change) Plan {
+		return Plan{another: desired.NoAnother, Services: 12, Keys: 12, Changes: flat(changes)}
+	}
 	replaced := removalsOf(Register, 0, 4)
 	edited := removalsOf(Set, 0, 12)
 	for i := range edited {
@@ -89,8 +93,8 @@ func TestGuardCountsLossesOnly(t *testing.T) {
 	} {
 		p := test.plan
 		all := len(p.Changes)
-		guarded.Filter(&p, Judgement{Now: start})
-		if len(p.Held) != test.held || len(p.Changes) != all-test.held {
+		NewGuard(guarded).Filter(&p, start, false)
+		if len(p.Held) != test.held || len(p.Changes)+len(p.Unconfirmed) != all-test.held {
 			t.Errorf("%s: held %d and does %d of %d, want %d held", name, len(p.Held), len(p.Changes), all, test.held)
 		}
 	}
@@ -104,11 +108,12 @@ func flat(of [][]Change) []Change {
 	return all
 }
 
-// resync is one resync of an unchanged cluster of 12 services and so many missing.
-func resync(policy Policy, held HeldBack, at time.Duration, lost int) (Plan, HeldBack) {
-	p := Plan{Services: 12, Changes: removalsOf(Deregister, desired.Missing, lost)}
-	held = policy.Filter(&p, Judgement{Now: start.Add(at), Held: held})
-	return p, held
+// resync is one resync of an unchanged cluster of 12 services and so many missing: what
+// goes, after its app was asked for, and what is held back.
+func resync(g *Guard, at time.Duration, lost int) (goes, held []Change) {
+	p := Plan{another: desired.NoAnother, Services: 12, Changes: removalsOf(Deregister, desired.Missing, lost)}
+	g.Filter(&p, start.Add(at), false)
+	return slices.Concat(p.Changes, p.Unconfirmed), p.Held
 }
 
 func TestHeldBackUntilConfirmed(t *testing.T) {
@@ -116,48 +121,49 @@ func TestHeldBackUntilConfirmed(t *testing.T) {
 		resyncs []time.Duration
 		done    bool // at the last resync
 	}{
-		"time and looks":                 {[]time.Duration{0, time.Minute, 5 * time.Minute}, true},
-		"time is short":                  {[]time.Duration{0, time.Minute, 5*time.Minute - 1}, false},
-		"two looks only":                 {[]time.Duration{0, 10 * time.Minute}, false},
-		"many looks, time is short":      {[]time.Duration{0, 1, 2, 3, 4}, false},
-		"third look long after the time": {[]time.Duration{0, time.Hour, 2 * time.Hour}, true},
+		"time and resyncs":                 {[]time.Duration{0, time.Minute, 5 * time.Minute}, true},
+		"time is short":                    {[]time.Duration{0, time.Minute, 5*time.Minute - 1}, false},
+		"two resyncs only":                 {[]time.Duration{0, 10 * time.Minute}, false},
+		"many resyncs, time is short":      {[]time.Duration{0, 1, 2, 3, 4}, false},
+		"third resync long after the time": {[]time.Duration{0, time.Hour, 2 * time.Hour}, true},
 	} {
-		var held HeldBack
-		var p Plan
+		g := NewGuard(guarded)
+		var goes, held []Change
 		for _, at := range test.resyncs {
-			p, held = resync(guarded, held, at, 8)
+			goes, held = resync(g, at, 8)
 		}
-		if done := len(p.Changes) == 8 && len(p.Held) == 0; done != test.done {
-			t.Errorf("%s: done %v (held %d), want %v", name, done, len(p.Held), test.done)
+		if done := len(goes) == 8 && len(held) == 0; done != test.done {
+			t.Errorf("%s: done %v (held %d), want %v", name, done, len(held), test.done)
 		}
 	}
 }
 
-// What comes back for one look has to be confirmed from the start, and what the
+// What comes back for one resync has to be confirmed from the start, and what the
 // limit would let go by then still has to be confirmed.
 func TestHeldBackIsForgottenWhenItReappears(t *testing.T) {
-	_, held := resync(guarded, nil, 0, 8)
-	_, held = resync(guarded, held, time.Minute, 7) // t7 is back
-	p, held := resync(guarded, held, 6*time.Minute, 8)
-	if len(p.Changes) != 7 || len(p.Held) != 1 || p.Held[0].Task != "t7" {
-		t.Errorf("does %d, holds %v; want t7 alone held", len(p.Changes), p.Held)
+	g := NewGuard(guarded)
+	resync(g, 0, 8)
+	resync(g, time.Minute, 7) // t7 is back
+	goes, held := resync(g, 6*time.Minute, 8)
+	if len(goes) != 7 || len(held) != 1 || held[0].Task != "t7" {
+		t.Errorf("does %d, holds %v; want t7 alone held", len(goes), held)
 	}
-	p, _ = resync(guarded, held, 7*time.Minute, 8)
-	if len(p.Held) != 8 {
-		t.Errorf("holds %d: what was carried out and is there again is new", len(p.Held))
+	if _, held = resync(g, 7*time.Minute, 8); len(held) != 8 {
+		t.Errorf("holds %d: what was carried out and is there again is new", len(held))
 	}
-	_, held = resync(guarded, nil, 0, 8)
-	if p, _ = resync(guarded, held, time.Minute, 3); len(p.Changes) != 0 {
-		t.Errorf("does %d of what was held back before, unconfirmed", len(p.Changes))
+	g = NewGuard(guarded)
+	resync(g, 0, 8)
+	if goes, _ = resync(g, time.Minute, 3); len(goes) != 0 {
+		t.Errorf("does %d of what was held back before, unconfirmed", len(goes))
 	}
 }
 
 func TestEmptySnapshotIsNeverConfirmed(t *testing.T) {
-	var held HeldBack
+	g := NewGuard(guarded)
 	for hour := range 10 {
-		p := Plan{Services: 3, Changes: removalsOf(Deregister, desired.Missing, 3)}
-		held = guarded.Filter(&p, Judgement{Now: start.Add(time.Duration(hour) * time.Hour), Held: held, EmptySnapshot: true})
-		if len(p.Changes) > 0 {
+		p := Plan{another: desired.NoAnother, Services: 3, Changes: removalsOf(Deregister, desired.Missing, 3)}
+		g.Filter(&p, start.Add(time.Duration(hour)*time.Hour), true)
+		if len(p.Changes)+len(p.Unconfirmed) > 0 {
 			t.Fatalf("does %d after %d hours of empty snapshots", len(p.Changes), hour)
 		}
 	}
@@ -166,10 +172,16 @@ func TestEmptySnapshotIsNeverConfirmed(t *testing.T) {
 func TestForceCarriesEverythingOut(t *testing.T) {
 	forced := guarded
 	forced.Force, forced.Purge = true, false
-	p := Plan{Services: 12, Changes: removalsOf(Deregister, desired.Missing, 12), otherFramework: true}
-	forced.Filter(&p, Judgement{Now: start, EmptySnapshot: true})
-	if len(p.Changes) != 12 || !forced.AllowLost(100, 100) {
+	p := Plan{Services: 12, Changes: removalsOf(Deregister, desired.Missing, 12), another: desired.AnotherSeen}
+	g := NewGuard(forced)
+	g.Filter(&p, start, true)
+	if len(p.Changes) != 12 {
 		t.Errorf("does %d of 12", len(p.Changes))
+	}
+	for i := range 100 {
+		if why, _ := g.Allow(fmt.Sprint("t", i), desired.Lost, 100, start); why != "" {
+			t.Fatalf("holds back: %s", why)
+		}
 	}
 }
 
@@ -177,28 +189,33 @@ func TestNoPurgeKeepsWhatNobodyAnnounced(t *testing.T) {
 	keeping := guarded
 	keeping.Purge = false
 	for grounds, kept := range map[desired.Grounds]bool{
-		desired.Missing: true, desired.Excluded: true, desired.Announced: false, desired.Moved: false, desired.LabelGone: false, desired.Lost: false,
+		desired.Missing: true, desired.Answered: true, desired.Excluded: true,
+		desired.Ended: false, desired.AppGone: false, desired.Moved: false, desired.LabelGone: false, desired.Lost: false,
 	} {
-		p := Plan{Services: 1, Keys: 1, Changes: removalsOf(Deregister, grounds, 1)}
-		keeping.Filter(&p, Judgement{Now: start})
+		g := NewGuard(keeping)
+		p := Plan{another: desired.NoAnother, Services: 1, Keys: 1, Changes: removalsOf(Deregister, grounds, 1)}
+		g.Filter(&p, start, false)
 		if len(p.Changes) == 0 != kept {
 			t.Errorf("grounds %v: kept %v, want %v", grounds, len(p.Changes) == 0, kept)
 		}
+	}
+	if why, _ := NewGuard(keeping).Allow("t1", desired.Answered, 1, start); why == "" {
+		t.Error("what an app's answer omits goes")
 	}
 }
 
 // While services of our registration ID are another Marathon's, no key is
 // removed on any grounds, however long.
 func TestNoKeyGoesWhileAnotherFrameworkIsThere(t *testing.T) {
-	var held HeldBack
+	g := NewGuard(guarded)
 	for hour := range 4 {
-		p := Plan{Services: 5, Keys: 5, otherFramework: true, Changes: flat([][]Change{
-			removalsOf(Delete, desired.LabelGone, 1), removalsOf(Delete, desired.Missing, 2)[1:], removalsOf(Delete, desired.Ended, 3)[2:],
+		p := Plan{Services: 5, Keys: 5, another: desired.AnotherSeen, Changes: flat([][]Change{
+			removalsOf(Delete, desired.LabelGone, 1), removalsOf(Delete, desired.Missing, 2)[1:], removalsOf(Delete, desired.AppGone, 3)[2:],
 			removalsOf(Deregister, desired.Missing, 1),
 		})}
-		held = guarded.Filter(&p, Judgement{Now: start.Add(time.Duration(hour) * time.Hour), Held: held})
-		if len(p.Held) != 3 || len(p.Changes) != 1 || p.Changes[0].Op != Deregister {
-			t.Errorf("hour %d: holds %v, does %v", hour, p.Held, p.Changes)
+		g.Filter(&p, start.Add(time.Duration(hour)*time.Hour), false)
+		if len(p.Held) != 3 || len(p.Unconfirmed) != 1 || p.Unconfirmed[0].Op != Deregister {
+			t.Errorf("hour %d: holds %v, does %v", hour, p.Held, p.Unconfirmed)
 		}
 	}
 }
@@ -212,44 +229,139 @@ func TestManyLostTasksWait(t *testing.T) {
 		{5, 12, true}, {6, 12, false}, // the 7th of 12
 		{5, 11, false}, {4, 11, true},
 	} {
-		if got := guarded.AllowLost(test.recent, test.owned); got != test.allowed {
-			t.Errorf("one more after %d of %d: allowed %v", test.recent, test.owned, got)
+		g := NewGuard(guarded)
+		for i := range test.recent {
+			g.remember(fmt.Sprint("lost before ", i), 1, start)
+		}
+		if why, _ := g.Allow("one more", desired.Lost, test.owned-test.recent-1, start); why == "" != test.allowed {
+			t.Errorf("one more after %d of %d: %q", test.recent, test.owned, why)
 		}
 	}
-	p := Plan{Services: 12, Changes: flat([][]Change{removalsOf(Deregister, desired.Lost, 7), removalsOf(Deregister, desired.Missing, 1)[:0]})}
-	guarded.Filter(&p, Judgement{Now: start})
+	p := Plan{another: desired.NoAnother, Services: 12, Changes: removalsOf(Deregister, desired.Lost, 7)}
+	NewGuard(guarded).Filter(&p, start, false)
 	if len(p.Held) != 7 {
 		t.Errorf("7 of 12 lost at once: held %d", len(p.Held))
 	}
-	// Four were deregistered within the minute, by their events: 4 + 4 of 16.
-	for lost, held := range map[int]int{4: 0, 5: 5} {
-		p = Plan{Services: 12 - (lost - 4), Changes: removalsOf(Deregister, desired.Lost, lost)}
-		recent := map[string]bool{}
-		for i := range lost {
-			recent[fmt.Sprint("lost before ", i)] = true
+}
+
+// removedBefore is a guard that has let so many tasks be deregistered just now.
+func removedBefore(t *testing.T, n int) *Guard {
+	t.Helper()
+	g := NewGuard(guarded)
+	for i := range n {
+		if why, _ := g.Allow(fmt.Sprint("lost before ", i), desired.Lost, 1000, start); why != "" {
+			t.Fatal(why)
 		}
-		guarded.Filter(&p, Judgement{Now: start, RecentlyLost: recent})
-		if len(p.Held) != held {
-			t.Errorf("%d more lost: held %d, want %d", lost, len(p.Held), held)
+	}
+	return g
+}
+
+// What events have deregistered within a minute counts together with what a plan
+// would, on whatever grounds, and the base is what there was before.
+func TestPlansCountWhatEventsHaveRemoved(t *testing.T) {
+	for lost, held := range map[int]int{4: 0, 5: 5} { // after 4 of 16
+		for _, grounds := range []desired.Grounds{desired.Lost, desired.Missing, desired.Answered} {
+			p := Plan{another: desired.NoAnother, Services: 12, Changes: removalsOf(Deregister, grounds, lost)}
+			removedBefore(t, 4).Filter(&p, start.Add(time.Minute), false)
+			if len(p.Held) != held {
+				t.Errorf("%d more, %s: held %d, want %d", lost, grounds, len(p.Held), held)
+			}
+		}
+		p := Plan{another: desired.NoAnother, Services: 12, Changes: removalsOf(Deregister, desired.Lost, lost)}
+		removedBefore(t, 4).Filter(&p, start.Add(time.Minute+1), false)
+		if len(p.Held) != 0 {
+			t.Errorf("after more than a minute %d of 12 are held back", len(p.Held))
 		}
 	}
 }
 
+// A task that was held back stays so, whatever names it again and however: lost once
+// more, omitted by its app's answer, missing in a snapshot. An end that is announced, or
+// time, lets it go.
+func TestHoldIsNotTalkedAway(t *testing.T) {
+	lost := func() *Guard {
+		g := NewGuard(guarded)
+		for i := range 12 {
+			g.Allow(fmt.Sprint("t", i), desired.Lost, 11-i, start)
+		}
+		return g
+	}
+	later := start.Add(2 * time.Minute)
+	g := lost()
+	if n := len(g.held); n != 6 {
+		t.Fatalf("holds %d of 12 lost, want 6", n)
+	}
+	for i := range 12 {
+		if why, first := g.Allow(fmt.Sprint("t", i), desired.Lost, 0, start); (why != "") != (i >= 6) || first {
+			t.Errorf("t%d again: %q, %v", i, why, first)
+		}
+	}
+	for i := range 12 {
+		if why, _ := g.Allow(fmt.Sprint("t", i), desired.Answered, 1000, later); i >= 6 && why == "" {
+			t.Errorf("t%d goes because its app's answer omits it", i)
+		}
+	}
+	for grounds, held := range map[desired.Grounds]int{desired.Missing: 6, desired.Answered: 6, desired.Lost: 6, desired.Ended: 0, desired.AppGone: 0} {
+		p := Plan{another: desired.NoAnother, Services: 106, Changes: removalsOf(Deregister, grounds, 12)[6:]}
+		lost().Filter(&p, later, false)
+		if len(p.Held) != held || held > 0 && !slices.Equal(p.HeldWhy, []string{"7 of 12 tasks lost within a minute", "8 of 13 tasks lost within a minute", "9 of 14 tasks lost within a minute"}) && len(p.HeldWhy) == 0 {
+			t.Errorf("%s: holds %d (%q), want %d", grounds, len(p.Held), p.HeldWhy, held)
+		}
+	}
+	g = lost()
+	for _, at := range []time.Duration{time.Minute, 3 * time.Minute, 5 * time.Minute} {
+		p := Plan{another: desired.NoAnother, Services: 106, Changes: removalsOf(Deregister, desired.Lost, 12)[6:]}
+		g.Filter(&p, start.Add(at), false)
+		if done := len(p.Held) == 0; done != (at == 5*time.Minute) {
+			t.Errorf("after %v: holds %d", at, len(p.Held))
+		}
+	}
+}
+
+// What an option excludes waits like all else when the guard trips, and no time
+// confirms it: a mistyped glob is not an outage.
+func TestExcludedIsNeverConfirmedByTime(t *testing.T) {
+	g := NewGuard(guarded)
+	for hour := range 10 {
+		p := Plan{another: desired.NoAnother, Services: 12, Changes: removalsOf(Deregister, desired.Excluded, 8)}
+		g.Filter(&p, start.Add(time.Duration(hour)*time.Hour), false)
+		if len(p.Held) != 8 || p.Confirmable() || p.Waiting() != 0 {
+			t.Fatalf("hour %d: holds %d, confirmable %v, %d wait", hour, len(p.Held), p.Confirmable(), p.Waiting())
+		}
+	}
+}
+
+// Nobody can be asked about a service that names no app: time confirms it.
+func TestServiceOfNoAppGoesInTime(t *testing.T) {
+	g := NewGuard(guarded)
+	var goes, held []Change
+	for _, at := range []time.Duration{0, 3 * time.Minute, 6 * time.Minute} {
+		p := Plan{another: desired.NoAnother, Services: 100, Changes: []Change{{Op: Deregister, Grounds: desired.Missing, Task: "t1", ID: "t1", Service: "x"}}}
+		g.Filter(&p, start.Add(at), false)
+		goes, held = p.Changes, p.Held
+		if at < 6*time.Minute && (len(held) != 1 || len(p.Unconfirmed) > 0) {
+			t.Errorf("after %v: %+v", at, p)
+		}
+	}
+	if len(goes) != 1 || len(held) != 0 {
+		t.Errorf("does %v, holds %v", goes, held)
+	}
+}
+
 func TestAppsToConfirm(t *testing.T) {
-	p := Plan{Changes: []Change{
+	p := Plan{another: desired.NoAnother, Changes: []Change{
 		{Op: Deregister, App: "/x", Service: "x", Grounds: desired.Missing},
-		{Op: Delete, Service: "a-b", Grounds: desired.Missing, Suspects: []string{"/a-b", "/a/b"}},
-		{Op: Delete, Service: "a-a-a-a-a-a-a-a", Grounds: desired.Missing}, // too many IDs have this name
+		{Op: Delete, App: "/a/b", Service: "a-b", Grounds: desired.Missing},
+		{Op: Delete, Service: "nobody-knows", Key: "k", Grounds: desired.Missing},
 		{Op: Deregister, App: "/y", Service: "y", Grounds: desired.Ended},
 	}}
-	if got := fmt.Sprint(p.ToConfirm()); got != "[/a-b /a/b /x]" {
+	NewGuard(guarded).Filter(&p, start, false)
+	if got := fmt.Sprint(slices.Sorted(maps.Keys(p.ToConfirm()))); got != "[/a/b /x]" {
 		t.Errorf("asks for %s", got)
 	}
-	guarded.Filter(&p, Judgement{Now: start})
-	if len(p.Held) != 1 || len(p.HeldWhy) != 1 || !strings.HasPrefix(p.HeldWhy[0], "too many apps") {
-		t.Errorf("held back %v: %q, want the name that too many IDs have", p.Held, p.HeldWhy)
+	if len(p.Held) != 1 || len(p.HeldWhy) != 1 || !strings.HasPrefix(p.HeldWhy[0], "nobody can be asked") {
+		t.Errorf("held back %v: %q, want the name that no app is known by", p.Held, p.HeldWhy)
 	}
-	p.Unconfirm()
 	if len(p.Unconfirmed) != 2 || len(p.Changes) != 1 {
 		t.Errorf("unconfirmed %d, does %d", len(p.Unconfirmed), len(p.Changes))
 	}
@@ -259,11 +371,11 @@ func TestAdoptLeavesClashingNamesAlone(t *testing.T) {
 	tr := testTranslation()
 	tr.Adopt = true
 	d := desired.New(tr)
-	d.ApplySnapshot(d.BeginRead(), marathon.Snapshot{Apps: []marathon.App{newApp("/a/b"), newApp("/a-b"), newApp("/c")}}, start)
+	d.ApplySnapshot(d.BeginRead(), marathon.Snapshot{Apps: []marathon.App{newApp("/a/b"), newApp("/a-b"), newApp("/c")}}, start, desired.Alone)
 	d.PickIncumbents(map[string]bool{"/a-b": true})
 	p := Make(d, Actual{Keys: []consul.Key{
 		{Service: "a-b", Label: "old", Value: "x"}, {Service: "c", Label: "old", Value: "x"},
-	}})
+	}}, desired.Alone)
 	var deleted []string
 	for _, c := range p.Changes {
 		if c.Op == Delete {
@@ -277,7 +389,7 @@ func TestAdoptLeavesClashingNamesAlone(t *testing.T) {
 
 // What moves is no loss, and makes up for none.
 func TestMovesHideNoLoss(t *testing.T) {
-	p := Plan{Services: 24}
+	p := Plan{another: desired.NoAnother, Services: 24}
 	for i := range 12 {
 		moved := fmt.Sprintf("moved-%d", i)
 		p.Changes = append(p.Changes,
@@ -287,7 +399,7 @@ func TestMovesHideNoLoss(t *testing.T) {
 	}
 	policy := guarded
 	policy.Limit = 20
-	policy.Filter(&p, Judgement{Now: start})
+	NewGuard(policy).Filter(&p, start, false)
 	if len(p.Held) != 12 {
 		t.Errorf("12 of 24 lost: %d are held back", len(p.Held))
 	}

@@ -70,11 +70,15 @@ func (p *Plan) WriteJSON(w io.Writer) error {
 	full.Skipped = append([]string{}, p.Skipped...)
 	full.Unread = append([]Unread{}, p.Unread...)
 	full.Unfit = append([]Unfit{}, p.Unfit...)
+	full.UnownedKeys = append([]string{}, p.UnownedKeys...)
 	out := json.NewEncoder(w)
 	out.SetIndent("", "  ")
 	out.SetEscapeHTML(false)
 	return out.Encode(full)
 }
+
+// namedKeys is how many keys of nobody are named: all are in the JSON.
+const namedKeys = 10
 
 // footer says what no line of the table says.
 func (p *Plan) footer() []string {
@@ -84,6 +88,13 @@ func (p *Plan) footer() []string {
 	}
 	if p.Unowned > 0 {
 		lines = append(lines, fmt.Sprintf("%d keys below the prefix are nobody's and no app's: left alone", p.Unowned))
+		for _, key := range p.UnownedKeys[:min(namedKeys, len(p.UnownedKeys))] {
+			lines = append(lines, "  "+shown(key))
+		}
+	}
+	if p.ForeignFramework > 0 {
+		lines = append(lines, fmt.Sprintf("%d services with this registration ID belong to another Marathon framework (%s): left alone, and no key is removed; `consular sync --force` removes both",
+			p.ForeignFramework, shown(strings.Join(p.Frameworks, ", "))))
 	}
 	state := "in sync"
 	if !p.InSync() {

@@ -1,0 +1,32 @@
+package desired
+
+// A second Marathon that was given our registration ID writes keys that look like ours.
+// Only its services tell, for they name its framework. So what is known of it is one
+// fact, which both plans and events go by; and not being able to look is no proof that
+// there is none.
+
+// Another is what is known of another Marathon with our registration ID.
+type Another int
+
+const (
+	// AnotherUnknown is before everything has been looked at once.
+	AnotherUnknown Another = iota
+	// NoAnother is that nothing of one was found when all of Consul had been read.
+	NoAnother
+	// AnotherSeen is that services of one were found, and were not found gone since.
+	AnotherSeen
+)
+
+// NoteAnother takes in what was found of it. all says that all of Consul was read: that
+// alone proves that there is none, or none any more.
+func (m *Model) NoteAnother(found, all bool) {
+	switch {
+	case found:
+		m.another = AnotherSeen
+	case all:
+		m.another = NoAnother
+	}
+}
+
+// Another returns what is known of another Marathon with our registration ID.
+func (m *Model) Another() Another { return m.another }
