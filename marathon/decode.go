@@ -17,17 +17,24 @@ const (
 	groupChanged      = "group_change_success"
 	appTerminated     = "app_terminated_event"
 	streamAttached    = "event_stream_attached"
+
+	healthStatusChanged   = "health_status_changed_event"
+	instanceHealthChanged = "instance_health_changed_event"
 )
 
-// EventTypes returns the types that Decode makes more of than Ignored: what to
-// ask GET /v2/events for, with event_type. Marathon before 1.3.7 sends all
-// types whatever it was asked for.
+// EventTypes returns the types to ask GET /v2/events for, with event_type: those
+// that Decode makes more of than Ignored, but for HealthEventTypes. Marathon
+// before 1.3.7 sends all types whatever it was asked for.
 func EventTypes() []string {
 	return []string{
 		statusUpdate, deploymentInfo, deploymentSuccess, deploymentFailed,
 		groupChanged, appTerminated, streamAttached,
 	}
 }
+
+// HealthEventTypes returns the types that tell of health, to be asked for where
+// that is wanted: an app whose checks flap sends many.
+func HealthEventTypes() []string { return []string{healthStatusChanged, instanceHealthChanged} }
 
 // Decode reads one event of GET /v2/events, of any version of Marathon. name is
 // the text of its "event:" line, data that of its "data:" line. Without a name
@@ -79,6 +86,10 @@ func decodeAs(name string, data []byte) (Event, error) {
 		return decodeAppTerminated(data)
 	case streamAttached:
 		return decodeAttached(data)
+	case healthStatusChanged:
+		return decodeHealthStatusChanged(data)
+	case instanceHealthChanged:
+		return decodeInstanceHealthChanged(data)
 	default:
 		return decodeIgnored(name, data)
 	}

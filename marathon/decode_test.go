@@ -56,6 +56,18 @@ func TestDecode(t *testing.T) {
 		"event_stream_attached-0.11": Attached{
 			Meta{"event_stream_attached", at("2015-09-30T12:44:30.061Z")}, "0:0:0:0:0:0:0:1",
 		},
+		"health_status_changed_event-1.3": HealthStatusChanged{
+			Meta: Meta{"health_status_changed_event", at("2016-10-13T13:31:46.710Z")}, AppID: "/zdd/base-min-over",
+			TaskID: "zdd_base-min-over.5ed13e24-9149-11e6-aae4-3a4b79075094", Version: "2016-10-13T13:31:39.055Z", Alive: true,
+		},
+		"health_status_changed_event-dead-1.9": HealthStatusChanged{
+			Meta: Meta{"health_status_changed_event", at("2020-06-02T08:30:00.001Z")}, AppID: "/shop/web",
+			InstanceID: "shop_web.instance-3e1b9a51-a4a8-11ea-9f3c-02424a8c5a01", Version: "2020-06-02T08:15:30.120Z",
+		},
+		"instance_health_changed_event-null-1.9": InstanceHealthChanged{
+			Meta: Meta{"instance_health_changed_event", at("2020-06-02T08:31:00.002Z")}, AppID: "/shop/web",
+			InstanceID: "shop_web.instance-3e1b9a51-a4a8-11ea-9f3c-02424a8c5a01", Version: "2020-06-02T08:15:30.120Z", Health: HealthUnknown,
+		},
 		"api_post_event-1.3": Ignored{Meta{"api_post_event", at("2016-10-13T13:31:39.085Z")}},
 	} {
 		t.Run(file, func(t *testing.T) {
@@ -103,6 +115,7 @@ func TestDecodeDestroy(t *testing.T) {
 
 func TestDecodeEveryFixture(t *testing.T) {
 	count := map[string]int{}
+	used := slices.Concat(EventTypes(), HealthEventTypes())
 	for _, f := range allFrames(t) {
 		event, err := Decode(f.name, []byte(f.data))
 		if err != nil {
@@ -118,11 +131,11 @@ func TestDecodeEveryFixture(t *testing.T) {
 			t.Errorf("type %s of %s", about.Type, f.data)
 		}
 		_, ignored := event.(Ignored)
-		if used := slices.Contains(EventTypes(), about.Type); used == ignored {
+		if used := slices.Contains(used, about.Type); used == ignored {
 			t.Errorf("%s is asked for: %v, and ignored: %v", about.Type, used, ignored)
 		}
 	}
-	for _, name := range EventTypes() {
+	for _, name := range used {
 		if count[name] == 0 {
 			t.Errorf("no fixture has a %s", name)
 		}
@@ -178,6 +191,12 @@ func TestDecodeErrorsNameTypeAndField(t *testing.T) {
 		{"deployment_info", `{"plan":{"steps":[[]]}}`, "decode deployment_info: field plan.steps: unexpected array"},
 		{"group_change_success", `{}`, "decode group_change_success: field version: missing or empty"},
 		{"app_terminated_event", `null`, "decode app_terminated_event: field appId: missing or empty"},
+		{"health_status_changed_event", `{"appId":"/a","version":"v","alive":true}`, "decode health_status_changed_event: field instanceId: missing or empty"},
+		{"health_status_changed_event", `{"appId":"/a","taskId":"a.1","alive":null}`, "decode health_status_changed_event: field alive: missing or empty"},
+		{"health_status_changed_event", `{"instanceId":"a.1","alive":true}`, "decode health_status_changed_event: field appId: missing or empty"},
+		{"instance_health_changed_event", `{"instanceId":"a.1","healthy":true}`, "decode instance_health_changed_event: field runSpecId: missing or empty"},
+		{"instance_health_changed_event", `{"runSpecId":"/a","healthy":true}`, "decode instance_health_changed_event: field instanceId: missing or empty"},
+		{"instance_health_changed_event", `{"runSpecId":"/a","instanceId":"a.1","healthy":"yes"}`, "decode instance_health_changed_event: field healthy: unexpected string"},
 		{"event_stream_attached", `{"remoteAddress":1}`, "decode event_stream_attached: field remoteAddress: unexpected number"},
 		{"new_event", `{]`, "decode new_event: invalid character ']' looking for beginning of object key string"},
 		{"", `{"appId":"/a"}`, "decode event without a name: field eventType: missing or empty"},
@@ -199,6 +218,8 @@ func FuzzDecode(f *testing.F) {
 		}
 	}
 	f.Add("status_update_event", []byte(`{"taskId":"a.1","appId":"/a","taskStatus":"TASK_RUNNING","ports":[1]}`))
+	f.Add("health_status_changed_event", []byte(`{"appId":"/a","instanceId":"a.instance-1","alive":true}`))
+	f.Add("instance_health_changed_event", []byte(`{"runSpecId":"/a","instanceId":"a.instance-1","healthy":null}`))
 	f.Add("deployment_info", []byte(`{"plan":{"steps":[{"actions":[{"type":"StopApplication","app":"/a"}]}]}}`))
 	f.Fuzz(func(t *testing.T, name string, data []byte) {
 		event, err := Decode(name, data)

@@ -71,6 +71,46 @@ type Attached struct {
 	RemoteAddress string
 }
 
+// HealthStatusChanged is health_status_changed_event: the verdict on one of an
+// app's tasks' checks has changed. Which check is not told, nor that one fails
+// that has never succeeded. It comes for checks by Marathon and by Mesos, never
+// for pods.
+type HealthStatusChanged struct {
+	Meta
+	AppID string
+	// TaskID is what Marathon up to 1.3 names, InstanceID what it names from 1.4 on (see
+	// InstanceID); the other one is "". An instance outlives its task.
+	TaskID, InstanceID string
+	// Version is that of the check's definition.
+	Version string
+	Alive   bool
+}
+
+// InstanceHealthChanged is instance_health_changed_event, of Marathon from 1.4
+// on: the verdict on an instance, by all its checks. With checks by Mesos it comes
+// twice, and where both kinds meet the two may contradict each other: it is a
+// hint to read the app.
+type InstanceHealthChanged struct {
+	Meta
+	// AppID is that of an app or pod (runSpecId).
+	AppID, InstanceID string
+	Version           string
+	Health            Health
+}
+
+// Health is Marathon's verdict on an instance.
+type Health int
+
+const (
+	// HealthUnknown is null: not all checks have reported, or the instance is killed.
+	HealthUnknown Health = iota
+	// Healthy is true: all checks have reported, and the last verdict on each is good.
+	Healthy
+	// Unhealthy is false: the last verdict on one of them is bad, or a failure within
+	// the grace period.
+	Unhealthy
+)
+
 // Ignored is any event that is not used, known to us or not.
 type Ignored struct {
 	Meta
