@@ -63,6 +63,20 @@ func (a *Agent) Kill() error { return a.end(syscall.SIGKILL) }
 // are in the catalog again, though without a serfHealth check (seen with 1.22.7).
 func (a *Agent) Stop() error { return a.end(syscall.SIGTERM) }
 
+// Pause stops the agent's process where it stands (SIGSTOP): connections stay, and nothing
+// is answered. It must be running; Kill ends a paused one too.
+func (a *Agent) Pause() error { return a.signal(syscall.SIGSTOP) }
+
+// Resume lets it go on.
+func (a *Agent) Resume() error { return a.signal(syscall.SIGCONT) }
+
+func (a *Agent) signal(signal syscall.Signal) error {
+	if err := a.cmd.Process.Signal(signal); err != nil {
+		return fmt.Errorf("send %s to %s: %w", signal, a.Name, err)
+	}
+	return nil
+}
+
 // Restart starts the agent again after Kill or Stop, with the services it knew. It does
 // not wait until the agent answers: see Cluster.WaitReady.
 func (a *Agent) Restart() error {

@@ -1,0 +1,149 @@
+package consul
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// ErrUnsure means that what was under way was given up because the lock is not
+// sure any more: another copy may be writing from now on.
+var ErrUnsure = errors.New("the lock is not sure any more")
+
+// moment is one time on two clocks. The monotonic one stands still while the
+// machine is suspended, the wall clock jumps when it is set.
+type moment struct{ monotonic, wall time.Time }
+
+func readClocks() moment {
+	now := time.Now()
+	return moment{monotonic: now, wall: now.Round(0)}
+}
+
+// since returns how much time has passed, by the clock that says more.
+func (m moment) since(earlier moment) time.Duration {
+	return max(m.monotonic.Sub(earlier.monotonic), m.wall.Sub(earlier.wall))
+}
+
+// lease is for how long a lock is sure: for a fixed time after the sending of the
+// last renewal that Consul granted. (When Consul granted it is not known: at some
+// moment between the sending and the answer, which may be late.)
+type lease struct {
+	// lasts is that time, and clocks tells what time it is.
+	lasts  time.Duration
+	clocks func() moment
+	// due has a value when the lease may have run out.
+	due chan struct{}
+
+	mu sync.Mutex
+	// granted is when that renewal was sent, and open is false while there is none.
+	granted moment
+	open    bool
+	timer   *time.Timer
+	// guarded is what ends with the lease.
+	guarded map[*guarded]struct{}
+}
+
+// guarded is something under way, a write, by what gives it up.
+type guarded struct{ giveUp context.CancelCauseFunc }
+
+func newLease(lasts time.Duration, clocks func() moment) *lease {
+	return &lease{lasts: lasts, clocks: clocks, due: make(chan struct{}, 1), guarded: map[*guarded]struct{}{}}
+}
+
+// left returns how much of the lease is left now; with mu held.
+func (l *lease) left(now moment) time.Duration {
+	if !l.open {
+		return 0
+	}
+	return l.lasts - now.since(l.granted)
+}
+
+// until returns when the lease will run out, unless it is renewed; false when it has.
+func (l *lease) until() (time.Time, bool) {
+	// The clocks are read before the lock is taken: nobody waits for anything but memory.
+	now := l.clocks()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	left := l.left(now)
+	return now.monotonic.Add(left), left > 0
+}
+
+// grant notes that Consul has granted what was sent then. Answers may overtake one another.
+func (l *lease) grant(sent moment) {
+	now := l.clocks()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open && !sent.monotonic.After(l.granted.monotonic) {
+		return
+	}
+	l.granted, l.open = sent, true
+	l.arm(l.left(now))
+}
+
+// check gives up what is under way if the lease has run out. It is called when that is
+// due by the monotonic clock, and must be called now and then, for the wall clock.
+func (l *lease) check() {
+	now := l.clocks()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if left := l.left(now); left > 0 {
+		l.arm(left)
+		return
+	}
+	l.giveUp()
+}
+
+// arm lets the lease be checked when it is due; with mu held.
+func (l *lease) arm(left time.Duration) {
+	if l.timer != nil {
+		l.timer.Reset(left)
+		return
+	}
+	l.timer = time.AfterFunc(left, func() {
+		l.check()
+		select {
+		case l.due <- struct{}{}:
+		default:
+		}
+	})
+}
+
+// end ends the lease at once.
+func (l *lease) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open = false
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+	l.giveUp()
+}
+
+// giveUp gives up all that is under way; with mu held.
+func (l *lease) giveUp() {
+	for g := range l.guarded {
+		g.giveUp(ErrUnsure)
+	}
+	clear(l.guarded)
+}
+
+// guard returns a context that ends when ctx or the lease does; false when the
+// lease has run out already.
+func (l *lease) guard(ctx context.Context) (context.Context, context.CancelFunc, bool) {
+	now := l.clocks()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.left(now) <= 0 {
+		return ctx, func() {}, false
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	g := &guarded{giveUp: cancel}
+	l.guarded[g] = struct{}{}
+	return ctx, func() {
+		l.mu.Lock()
+		delete(l.guarded, g)
+		l.mu.Unlock()
+		cancel(nil)
+	}, true
+}
