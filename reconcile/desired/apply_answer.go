@@ -216,9 +216,11 @@ func (m *Model) listTask(asked Ticket, t marathon.Task, at time.Time) {
 func (m *Model) replay(later []taskEvent) (contradicted bool) {
 	for _, e := range later {
 		listed := m.tasks[e.task.ID]
-		_, ended := m.ended[e.task.ID]
+		stone, ended := m.ended[e.task.ID]
 		switch {
 		case ended:
+			// What is not final and comes after the end may be of a new life.
+			contradicted = contradicted || e.at > stone.heard && e.task.State.Phase() != marathon.Ended
 		case e.running() && (listed == nil || !listed.running()):
 			m.put(e.task)
 			contradicted = true

@@ -11,7 +11,7 @@ import (
 	"consular/marathon"
 )
 
-// world is a Marathon small enough for rapid to shrink its histories: what REST
+// modelHistory is a Marathon small enough for rapid to shrink its histories: what REST
 // shows now, and the events that are published and not yet heard. Events of one
 // publisher keep their order, those of different ones do not: a task's statuses
 // are one publisher; a deployment_info comes before the group_change_success and
@@ -33,6 +33,11 @@ type modelHistory struct {
 	definitions map[Version]bool
 	resync      bool
 	reads       []*read
+	// ended are tasks that have ended and may be started again under their ID.
+	ended []marathon.Task
+	// registered are the tasks whose services the model has wanted, by ID; see ends.
+	registered map[string]marathon.Task
+	told       news
 }
 
 // deploy is one deployment: REST shows it when it is swapped.
@@ -65,6 +70,7 @@ func newModelHistory(t *rapid.T) *modelHistory {
 		history: map[Version]marathon.App{},
 		model:   New(testTranslation()), now: start,
 		wanted: map[string]bool{}, definitions: map[Version]bool{}, resync: true,
+		registered: map[string]marathon.Task{}, told: newNews(),
 	}
 }
 
@@ -116,6 +122,7 @@ func (w *modelHistory) change() {
 
 func (w *modelHistory) redefined(id, version string) *marathon.App {
 	app := marathon.App{ID: id, Version: version, LastScalingAt: version, LastConfigChangeAt: version}
+	app.Instances = pick(w, "instances", []int{1, 2, marathon.InstancesNotTold})
 	app.Labels = map[string]string{"role": pick(w, "label", []string{"web", "api"})}
 	app.Definition.Ports = []marathon.Port{{OnHost: true}}
 	if w.chance("container network") {
@@ -199,6 +206,9 @@ func (w *modelHistory) become(t marathon.Task, state marathon.State) {
 	t.State = state
 	w.tasks[t.ID] = t
 	told := t
+	if state.Phase() == marathon.Ended {
+		w.ended = append(w.ended, t)
+	}
 	switch {
 	case state == marathon.TaskKilled || state == marathon.TaskFailed && w.chance("dead task not listed"):
 		delete(w.tasks, t.ID)
@@ -206,6 +216,41 @@ func (w *modelHistory) become(t marathon.Task, state marathon.State) {
 		told.Addresses = nil
 	}
 	w.publish("task "+t.ID, "", changed(told))
+}
+
+// again starts a task that has ended under its old ID, with another port: Marathon
+// before 1.4.7 does so with persistent volumes.
+func (w *modelHistory) again() {
+	if len(w.ended) == 0 {
+		return
+	}
+	t := pick(w, "ended", w.ended)
+	_, exists := w.apps[t.AppID]
+	if old, listed := w.tasks[t.ID]; !exists || listed && old.State.Phase() != marathon.Ended || listed && old.State == marathon.TaskKilling {
+		return
+	}
+	w.serial++
+	t.Ports = []int{31000 + w.serial}
+	w.become(t, marathon.TaskStaging)
+	w.become(t, marathon.TaskRunning)
+}
+
+// part is a partition: all tasks are lost, and expunged at once or not.
+func (w *modelHistory) part() {
+	for _, id := range slices.Sorted(maps.Keys(w.tasks)) {
+		if t := w.tasks[id]; t.State.Phase() == marathon.Running {
+			w.become(t, marathon.TaskUnreachable)
+			if w.chance("expunged") {
+				delete(w.tasks, id)
+			}
+		}
+	}
+}
+
+// forget is a Marathon that has failed over and lost what tasks it had.
+func (w *modelHistory) forget() {
+	clear(w.tasks)
+	w.lose()
 }
 
 // turn gives some task its next state.
@@ -247,6 +292,7 @@ func (w *modelHistory) hear() {
 	w.pending = slices.Delete(w.pending, i, i+1)
 	w.now = w.now.Add(time.Millisecond)
 	for range 1 + rapid.IntRange(0, 1).Draw(w.T, "twice") {
+		w.told.event(w, e)
 		w.carry(w.model.ApplyEvent(e, w.now))
 	}
 }
@@ -255,6 +301,8 @@ func (w *modelHistory) hear() {
 func (w *modelHistory) lose() {
 	w.pending = nil
 	w.resync = true
+	w.model.NoteGap()
+	clear(w.told.stopped)
 }
 
 // pass lets time go by, when nothing is on its way.
@@ -307,10 +355,17 @@ func (w *modelHistory) answer() {
 			w.wanted[r.app] = true
 		}
 	case r.app == "":
+		if len(r.apps) > 0 && w.chance("short") {
+			w.wanted[r.apps[0].ID] = true // which is what is asked before anything of it goes
+			r.apps = r.apps[1:]
+		}
+		w.told.snapshot(w, r.asked, r.apps)
 		w.carry(w.model.ApplySnapshot(r.asked, marathonSnapshot(r.apps...), w.now, Alone))
 	case len(r.apps) == 0:
+		w.told.gone(w, r.app)
 		w.carry(w.model.ApplyNotFound(r.asked, r.app, w.now))
 	default:
+		w.told.app(w, r.asked, r.apps[0])
 		w.carry(w.model.ApplyApp(r.asked, r.apps[0], w.now))
 	}
 }

@@ -6,11 +6,12 @@ import (
 	"pgregory.net/rapid"
 )
 
-// steps are what can happen in a world, the frequent ones several times.
+// steps are what can happen in a history, the frequent ones several times.
 var steps = []func(*modelHistory){
 	(*modelHistory).change, (*modelHistory).proceed, (*modelHistory).proceed, (*modelHistory).launch, (*modelHistory).turn,
 	(*modelHistory).hear, (*modelHistory).hear, (*modelHistory).hear, (*modelHistory).ask, (*modelHistory).ask,
 	(*modelHistory).answer, (*modelHistory).answer, (*modelHistory).answer, (*modelHistory).define, (*modelHistory).lose, (*modelHistory).pass,
+	(*modelHistory).again, (*modelHistory).again, (*modelHistory).part, (*modelHistory).forget,
 }
 
 // Whatever happens in a Marathon, in whatever order its publishers are heard,
@@ -22,6 +23,7 @@ func TestModelFollowsAnyHistory(t *testing.T) {
 		// SampledFrom is even where IntRange prefers small numbers.
 		for range rapid.SampledFrom([]int{5, 20, 60, 200}).Draw(t, "length") {
 			rapid.SampledFrom(steps).Draw(t, "step")(w)
+			w.check()
 		}
 		w.settle()
 		if diff := snapshotOf(w.model).diff(snapshotOfApps(w.rest(""), w.definition)); diff != "" {

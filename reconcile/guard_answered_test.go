@@ -1,0 +1,240 @@
+package reconcile_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"consular/consul"
+	"consular/marathon"
+)
+
+// What an answer of Marathon merely omits, whichever answer it is, is no announcement.
+
+// keeps makes Marathon list only so many tasks of its first app, which should have a
+// hundred.
+func (m *fakeMarathon) keeps(n int) {
+	m.set(func(m *fakeMarathon) {
+		app := hundred(h1)
+		app.Instances, app.Tasks = 100, app.Tasks[:n]
+		m.apps[0] = app
+	})
+}
+
+// deploys has the stream tell that a deployment of the first app has ended, because of
+// which the app is read.
+func (x *fakeCluster) deploys() {
+	x.Event(marathon.DeploymentEnded{Version: "v2", Apps: []string{"/a"}})
+	time.Sleep(time.Second)
+}
+
+// 90 of 100 tasks are lost in a partition, and expunged at once: half of them are held
+// back. An event that makes us read the app lets none of these go.
+func TestAnswerReleasesNoHold(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		x.marathon.apps = []marathon.App{hundred(h1)}
+		x.connect()
+		x.marathon.keeps(10)
+		for i := 10; i < 100; i++ {
+			lost := taskOn(h1, "/a", fmt.Sprintf("a.%02d", i))
+			lost.State = marathon.TaskUnreachable
+			x.tells(lost)
+		}
+		time.Sleep(time.Second)
+		x.wantsHalf()
+		for range 3 {
+			x.deploys()
+			x.wantsHalf()
+		}
+		x.Missed("oversize") // and a snapshot, which omits them too
+		time.Sleep(2 * time.Minute)
+		x.wantsHalf()
+	}, h1)
+}
+
+// A Marathon that has forgotten its tasks says so in every answer: nothing goes, until
+// every resync of --purge-confirm has said the same.
+func TestForgottenTasksStayUntilConfirmed(t *testing.T) {
+	for name, forgets := range map[string]func(x *fakeCluster){
+		"the app's own answer": func(x *fakeCluster) { x.deploys() },
+		"a snapshot":           func(x *fakeCluster) { x.Missed("oversize"); time.Sleep(2 * time.Second) },
+		"between snapshot and plan": func(x *fakeCluster) {
+			x.agents[h1].set(func(a *fakeAgent) { a.slow = 500 * time.Millisecond })
+			x.Missed("oversize")
+			time.Sleep(200 * time.Millisecond)
+			x.deploys()
+			x.agents[h1].set(func(a *fakeAgent) { a.slow = 0 })
+			time.Sleep(2 * time.Second)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inFakeCluster(t, func(x *fakeCluster) {
+				x.marathon.apps = []marathon.App{hundred(h1)}
+				x.connect()
+				x.marathon.keeps(0)
+				forgets(x)
+				x.wantsHalf()
+				time.Sleep(x.config.Policy.Confirm / 2)
+				x.wantsHalf()
+				time.Sleep(x.config.Policy.Confirm)
+				x.wants(h1)
+			}, h1)
+		})
+	}
+}
+
+func TestNoPurgeKeepsWhatAnAnswerOmits(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		x.config.Policy.Purge = false
+		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1", "a.2")}
+		x.connect()
+		x.marathon.set(func(m *fakeMarathon) { m.apps[0] = appOn(h1, "/a", "a.2") })
+		x.deploys()
+		x.Missed("oversize")
+		time.Sleep(time.Hour)
+		x.wants(h1, "a.1", "a.2")
+	}, h1)
+}
+
+// An answer that lists as many tasks in service as there should be needs no guard:
+// scaling down while the events of it were missed goes at once.
+func TestAnswerThatExplainsItselfIsBelieved(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		x.marathon.apps = []marathon.App{hundred(h1)}
+		x.connect()
+		x.marathon.keeps(3)
+		x.marathon.set(func(m *fakeMarathon) { m.apps[0].Instances = 3 })
+		x.deploys()
+		x.wants(h1, "a.00", "a.01", "a.02")
+	}, h1)
+}
+
+// A second TASK_UNREACHABLE, which Marathon sends when the instance becomes inactive,
+// and a snapshot that omits the tasks, are the same news again.
+func TestHoldOfLostTasksDoesNotLeak(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		x.marathon.apps = []marathon.App{hundred(h1)}
+		x.connect()
+		lose := func() {
+			for i := range 74 {
+				lost := taskOn(h1, "/a", fmt.Sprintf("a.%02d", i))
+				lost.State = marathon.TaskUnreachable
+				x.tells(lost)
+			}
+			time.Sleep(time.Second)
+		}
+		lose()
+		x.wantsHalf()
+		x.marathon.set(func(m *fakeMarathon) { m.apps[0].Tasks = m.apps[0].Tasks[74:] })
+		time.Sleep(20 * time.Second)
+		x.wantsHalf()
+		time.Sleep(2 * time.Minute)
+		lose()
+		x.wantsHalf()
+	}, h1)
+}
+
+// The app whose services are registered keeps a name that clashes, and its labels, when
+// one snapshot omits it.
+func TestShortSnapshotHandsNoNameOver(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		newcomer := appOn(h1, "/a-b", "new.1")
+		newcomer.Labels = map[string]string{"role": "newcomer"}
+		x.marathon.apps = []marathon.App{appOn(h1, "/a/b", "old.1")}
+		x.connect()
+		x.marathon.set(func(m *fakeMarathon) {
+			m.apps = append(m.apps, newcomer)
+			m.omits, m.appTakes = []string{"/a/b"}, 5*time.Second
+		})
+		x.Missed("oversize")
+		for range 10 {
+			time.Sleep(time.Second)
+			x.wants(h1, "old.1")
+			if role := x.kv.value("a-b", "role"); role != "web" {
+				t.Fatalf("the incumbent's label is %q", role)
+			}
+		}
+		x.marathon.set(func(m *fakeMarathon) { m.apps = m.apps[1:] }) // now it is gone
+		x.Missed("oversize")
+		time.Sleep(time.Minute)
+		x.wants(h1, "new.1")
+		if role := x.kv.value("a-b", "role"); role != "newcomer" {
+			t.Errorf("the label of the one that is left is %q", role)
+		}
+	}, h1)
+}
+
+// A service that carries our registration ID and names no app: nobody can be asked about
+// it. Time confirms that it goes, and it costs no snapshots after that.
+func TestServiceWithoutAnAppGoesInTime(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		x.config.SyncInterval = 5 * time.Minute
+		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1")}
+		x.agents[h1].services["x"] = consul.Service{ID: "x", Name: "x", Tags: []string{clusterOwner.Tag()}}
+		x.connect()
+		x.wants(h1, "a.1", "x")
+		time.Sleep(x.config.Policy.Confirm + time.Minute)
+		x.wants(h1, "a.1")
+		before := x.marathon.count()
+		time.Sleep(time.Hour)
+		if n := x.marathon.count() - before; n > 14 {
+			t.Errorf("%d snapshots in the hour after it", n)
+		}
+	}, h1)
+}
+
+// An app that a confirmation shows to be there after all, with a task on a host that was
+// not listed before, is registered at once.
+func TestAppThatAConfirmationBringsBackIsRegistered(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1"), appOn(h1, "/b", "b.1")}
+		x.connect()
+		x.Disconnected("closed")
+		x.marathon.set(func(m *fakeMarathon) { m.apps[1], m.omits = appOn(h2, "/b", "b.2"), []string{"/b"} })
+		x.Connected()
+		time.Sleep(3 * time.Second)
+		x.wants(h2, "b.2")
+	}, h1, h2)
+}
+
+// Old versions and confirmations that take long to read delay nobody whom they do not
+// concern: at the start, and in the gap after it.
+func TestSlowAnswersDelayNobodyElse(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		m := &sluggish{fakeMarathon: x.marathon, takes: map[string]time.Duration{}}
+		x.marathon.apps = []marathon.App{appOn(h1, "/other", "other.1")}
+		for i := range 180 {
+			id := fmt.Sprintf("/old-%03d", i)
+			app := appOn(h1, id, "old."+id[5:])
+			m.takes[id], m.takes[id+" v0"] = 15*time.Second, 10*time.Second
+			if i >= 100 {
+				app.Tasks[0].Version = "v0"
+			}
+			x.marathon.apps = append(x.marathon.apps, app)
+		}
+		x.connectTo(m)
+		if have := x.agents[h1].tasks(); !slices.Contains(have, "other.1") || len(have) < 101 {
+			t.Fatalf("at the start %d are registered within 2 s", len(have))
+		}
+		x.Disconnected("closed")
+		x.marathon.set(func(f *fakeMarathon) {
+			f.apps[0] = appOn(h1, "/other", "other.1", "other.2")
+			for i := range 100 {
+				f.omits = append(f.omits, fmt.Sprintf("/old-%03d", i))
+			}
+		})
+		x.Connected()
+		time.Sleep(2 * time.Second)
+		if !slices.Contains(x.agents[h1].tasks(), "other.2") {
+			t.Error("what was missed in the gap is not registered within 2 s")
+		}
+		x.Disconnected("closed")
+		x.marathon.set(func(f *fakeMarathon) { f.apps[0] = appOn(h1, "/other", "other.1", "other.2", "other.3") })
+		x.Connected()
+		time.Sleep(2 * time.Second)
+		if !slices.Contains(x.agents[h1].tasks(), "other.3") {
+			t.Error("what was missed in the next gap is not registered within 2 s")
+		}
+	}, h1)
+}
