@@ -36,10 +36,22 @@ type App struct {
 	CPUs float64
 	// Upgrade bounds a rolling replacement; nil is {1, 1}.
 	Upgrade *Upgrade
+	// RequirePorts makes the service ports of a Host network the host's own.
+	RequirePorts bool
+	// Discovery declares the ports of a Container network in ipAddress.discovery, as
+	// ip-per-task did before 1.5: for the task era.
+	Discovery bool
+	// Resident tasks have persistent volumes: they wait for a lost agent for ever, and,
+	// in the task era, are launched again under the ID that they had.
+	Resident bool
 	// InactiveAfter and ExpungeAfter are the unreachable strategy, in whole
 	// seconds on the wire. Both zero: an unreachable instance is expunged and
 	// replaced at once.
 	InactiveAfter, ExpungeAfter time.Duration
+	// HealthChecks and ReadinessChecks are made by what Probes in Config says, and
+	// answered as Behave, Break, Mend and Ready say.
+	HealthChecks    []HealthCheck
+	ReadinessChecks []ReadinessCheck
 	// Dependencies are apps that must be scaled first, within one deployment.
 	Dependencies []string
 }
@@ -54,6 +66,8 @@ type Port struct {
 	// OnHost asks for a host port on a Container network. On the others every
 	// declaration has one.
 	OnHost bool
+	// HostPort is the host port to have, on a Bridge or Container network; 0 is any.
+	HostPort int
 	// Service is the service port; 0 lets Marathon assign one from 10000 on.
 	Service int
 	Labels  map[string]string
@@ -75,6 +89,8 @@ func (a App) clone() App {
 	for i := range a.Ports {
 		a.Ports[i].Labels = maps.Clone(a.Ports[i].Labels)
 	}
+	a.HealthChecks = slices.Clone(a.HealthChecks)
+	a.ReadinessChecks = slices.Clone(a.ReadinessChecks)
 	a.Dependencies = slices.Clone(a.Dependencies)
 	if a.Upgrade != nil {
 		upgrade := *a.Upgrade
@@ -98,6 +114,7 @@ func (a App) normalized() App {
 	for i := range a.Ports {
 		a.Ports[i] = a.Ports[i].normalized(a.Network)
 	}
+	a.normalizedChecks()
 	if a.Cmd == "" {
 		a.Cmd = "sleep 1000"
 	}
@@ -118,5 +135,8 @@ func (p Port) normalized(network Network) Port {
 		p.Protocol = "tcp"
 	}
 	p.OnHost = p.OnHost || network != Container
+	if len(p.Labels) == 0 {
+		p.Labels = nil // REST writes none as {}, and reads that back
+	}
 	return p
 }

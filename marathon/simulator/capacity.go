@@ -7,7 +7,7 @@ import (
 )
 
 // scale launches or stops instances until there are n. Victims are chosen by
-// killSelection YOUNGEST_FIRST, waiting ones last as they have no task.
+// killSelection YOUNGEST_FIRST: by their tasks, waiting ones last as they have none.
 func (m *Marathon) scale(id string, spec *runSpec, n int, first *instance) {
 	var active []*instance
 	for _, i := range m.instances[id] {
@@ -23,7 +23,9 @@ func (m *Marathon) scale(id string, spec *runSpec, n int, first *instance) {
 		return
 	}
 	slices.Reverse(active)
-	slices.SortStableFunc(active, func(a, b *instance) int { return cmp.Compare(victimRank(a, first), victimRank(b, first)) })
+	slices.SortStableFunc(active, func(a, b *instance) int {
+		return cmp.Or(cmp.Compare(victimRank(a, first), victimRank(b, first)), cmp.Compare(b.launched, a.launched))
+	})
 	for _, i := range active[:surplus] {
 		m.stop(i)
 	}
@@ -69,7 +71,7 @@ func (m *Marathon) continueReplacement(id string) {
 			old = append(old, i)
 		default:
 			renewed++
-			if i.condition == "Running" {
+			if m.serves(i) {
 				running++
 			}
 		}

@@ -40,12 +40,17 @@ type listener struct {
 
 func listen(t *testing.T, url string, query ...string) *listener {
 	t.Helper()
+	return listenBy(t, http.DefaultClient, url, query...)
+}
+
+func listenBy(t *testing.T, client *http.Client, url string, query ...string) *listener {
+	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/v2/events"+strings.Join(query, ""), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	request.Header.Set("Accept", "text/event-stream")
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}

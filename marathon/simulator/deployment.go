@@ -185,12 +185,18 @@ func (m *Marathon) begin(d *deployment, n int) {
 	m.publish(deploymentStep{Plan: d.plan, CurrentStep: d.plan.Steps[n], stamp: stamped("deployment_info")})
 	for _, a := range d.plan.Steps[n].Actions {
 		spec := d.after[a.id()]
+		if spec != nil {
+			m.watchHealth(spec)
+		}
 		switch a.kind() {
 		case stopApplication:
+			m.unwatchHealth(a.id())
 			m.scale(a.id(), nil, 0, nil)
 		case scaleApplication:
+			m.startReadiness(d, spec)
 			m.scale(a.id(), spec, spec.Instances, d.victim)
 		case restartApplication:
+			m.startReadiness(d, spec)
 			m.replace(spec)
 		}
 	}
@@ -219,7 +225,8 @@ func (m *Marathon) settled(spec *runSpec) bool {
 		if i.stopping {
 			return false
 		}
-		if i.condition == "Running" {
+		// What was there before this version is not waited for.
+		if i.condition == "Running" && (i.spec.version != spec.version || m.serves(i)) {
 			running++
 		}
 	}
@@ -243,6 +250,7 @@ func (m *Marathon) complete(d *deployment, s planStep) {
 }
 
 func (m *Marathon) finish(d *deployment) {
+	m.forgetReadiness(d)
 	m.deployments = slices.DeleteFunc(m.deployments, func(other *deployment) bool { return other == d })
 }
 

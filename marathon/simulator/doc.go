@@ -17,6 +17,14 @@
 // them out in time. With Manual, Step and Settle carry them out, so that a test
 // can look between two events.
 //
+// # Health
+//
+// Tasks answer all checks well unless Behave, Break, Mend, Ready or CutOff say
+// otherwise. Who asks them is Probe, once and at once, or, with Config.Probes, Run at
+// the checks' intervals. What follows is Marathon's: results that outlive tasks, the
+// events of both kinds of checks, kills, deployments that wait, a Failover (which
+// an election is as well) that forgets.
+//
 // # Order
 //
 // What is going to happen is an agenda of scripts, one script per publisher: an
@@ -27,10 +35,11 @@
 //
 // # Layout
 //
-// agenda.go is the motor. operation.go, outage.go, group.go and pod.go are what
-// a caller can make happen, deployment.go, plan.go, capacity.go and instance.go how it
-// happens, event.go, wire.go and snapshot.go what it looks like. marathon.go has the
-// state, app.go, runspec.go and host.go what is in it. rest.go, write.go and stream.go serve
-// it over HTTP, fault.go breaks that on demand, master.go makes several masters of
-// one state, era.go says what 1.3 does otherwise, story.go and cast.go tell the demo's story.
+// agenda.go is the motor. operation.go, outage.go, amnesia.go, probe.go, group.go and
+// pod.go are what a caller can make happen, deployment.go, plan.go, capacity.go, launch.go,
+// instance.go, health.go, readiness.go and failover.go how it happens, event.go, wire.go,
+// result.go and snapshot.go what it looks like. marathon.go has the state, app.go, check.go,
+// runspec.go and host.go what is in it. rest.go, write.go and stream.go serve it over HTTP,
+// fault.go breaks that on demand, master.go makes several masters of one state, era.go says
+// what 1.3 and 0.11 do otherwise, story.go and cast.go tell the demo's story.
 package simulator

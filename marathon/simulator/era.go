@@ -21,13 +21,40 @@ import (
 //	apps      as before 1.5: container.docker.network and ipAddress, no networks
 //	pods      are not there yet
 
-// taskID makes the ID of an instance's next task.
+// The oldest, as Marathon 0.11 was (testdata/rest): what the task era has, and
+//
+//	apps      ports, a list of service ports, and no portDefinitions: no names and
+//	          no labels on a host network; no versionInfo
+//	tasks     have no state and no addresses
+//	events    no addresses; of the states TASK_RUNNING, once, and final ones only
+//
+// That is Config.Version 0.x in the task era.
+func (m *Marathon) oldest() bool {
+	return m.config.TaskEra && strings.HasPrefix(m.config.Version, "0.")
+}
+
+// untold reports whether a status is none that the oldest Marathon tells.
+func (m *Marathon) untold(t *task) bool {
+	return m.oldest() && t.state != "TASK_RUNNING" && t.state != "TASK_LOST" && !final(t.state)
+}
+
+// oldest leaves out what the oldest Marathon does not say of a task.
+func (i *taskInfo) oldest() {
+	i.State, i.IPAddresses, i.ServicePorts, i.SlaveID, i.LocalVolumes, i.Role = "", nil, nil, "", nil, ""
+}
+
+// taskID makes the ID of an instance's next task: the one that it had, for tasks
+// with persistent volumes before 1.4.7.
 func (m *Marathon) taskID(i *instance, container string) string {
 	if !m.config.TaskEra {
 		return fmt.Sprintf("%s.%s.%d", i.id, container, i.attempt)
 	}
+	if i.taskID != "" && i.spec.Resident {
+		return i.taskID
+	}
 	m.lastInstance++
-	return fmt.Sprintf("%s.%08x-9149-11e6-aae4-3a4b79075094", safePath(i.spec.ID), m.lastInstance)
+	i.taskID = fmt.Sprintf("%s.%08x-9149-11e6-aae4-3a4b79075094", safePath(i.spec.ID), m.lastInstance)
+	return i.taskID
 }
 
 // forgetDead takes a dead task out of the answers, as the task era does at once.
@@ -37,8 +64,15 @@ func (m *Marathon) forgetDead(i *instance) {
 	}
 }
 
-// lose makes an instance's task TASK_LOST, and launches another.
-func (m *Marathon) lose(i *instance) { m.giveUp(i, "TASK_LOST", "UnreachableInactive") }
+// lose makes an instance's task TASK_LOST, and launches another unless it waits
+// for the lost one's volumes.
+func (m *Marathon) lose(i *instance) {
+	condition := "UnreachableInactive"
+	if i.spec.Resident {
+		condition = "Unreachable"
+	}
+	m.giveUp(i, "TASK_LOST", condition)
+}
 
 func (m *Marathon) publishUnknownTask(i *instance) {
 	m.publish(unknownTaskTerminated{
@@ -51,7 +85,7 @@ func (m *Marathon) publishUnknownTask(i *instance) {
 // task era while there are none.
 func (m *Marathon) eventAddresses(t *task) []ipAddress {
 	addresses := t.addresses()
-	if m.config.TaskEra && len(addresses) == 0 {
+	if m.config.TaskEra && (len(addresses) == 0 || m.oldest()) {
 		return nil
 	}
 	return addresses
@@ -120,6 +154,9 @@ func (m *Marathon) definition(spec *runSpec) definition {
 	if m.config.TaskEra {
 		d.old(spec.App)
 	}
+	if m.oldest() {
+		d.oldest(spec.App)
+	}
 	return d
 }
 
@@ -130,14 +167,34 @@ type dockerNetwork struct {
 	PortMappings []portMapping `json:"portMappings"`
 }
 
+// ipPerTask says of an app that each of its tasks has an address of its own.
 type ipPerTask struct {
-	NetworkName string `json:"networkName"`
+	NetworkName string     `json:"networkName"`
+	Discovery   *discovery `json:"discovery,omitempty"`
 }
 
-// old writes networks and ports as before 1.5.
+type discovery struct {
+	Ports []discoveryPort `json:"ports"`
+}
+
+type discoveryPort struct {
+	Number   int               `json:"number"`
+	Name     string            `json:"name"`
+	Protocol string            `json:"protocol"`
+	Labels   map[string]string `json:"labels"`
+}
+
+// old writes networks, ports and checks as before 1.5.
 func (d *definition) old(app App) {
 	d.Networks, d.Role = nil, ""
-	if app.Network == Host {
+	for n := range d.HealthChecks {
+		d.HealthChecks[n].IPProtocol, d.HealthChecks[n].DelaySeconds = "", 0
+	}
+	switch {
+	case app.Network == Host:
+		return
+	case app.Discovery:
+		d.Container, d.IPAddress = nil, &ipPerTask{NetworkName: app.NetworkName, Discovery: &discovery{Ports: each(app.Ports, Port.discovered)}}
 		return
 	}
 	docker := &dockerNetwork{Image: "busybox", Network: "BRIDGE", PortMappings: d.Container.PortMappings}
@@ -145,4 +202,17 @@ func (d *definition) old(app App) {
 		docker.Network, d.IPAddress = "USER", &ipPerTask{NetworkName: cmp.Or(app.NetworkName, "dcos")}
 	}
 	d.Container = &container{Type: "DOCKER", Volumes: []struct{}{}, Docker: docker}
+}
+
+func (p Port) discovered() discoveryPort {
+	return discoveryPort{Number: p.Container, Name: p.Name, Protocol: p.Protocol, Labels: p.Labels}
+}
+
+// oldest writes an app as before 1.0.
+func (d *definition) oldest(app App) {
+	d.VersionInfo = nil
+	d.Ports, d.PortDefinitions = &[]int{}, nil
+	for _, p := range app.Ports {
+		*d.Ports = append(*d.Ports, p.Service)
+	}
 }

@@ -91,6 +91,57 @@ type appTerminated struct {
 	stamp
 }
 
+// healthStatus names a task in the task era, and an instance later.
+type healthStatus struct {
+	AppID      string `json:"appId"`
+	TaskID     string `json:"taskId,omitempty"`
+	InstanceID string `json:"instanceId,omitempty"`
+	Version    string `json:"version"`
+	Alive      bool   `json:"alive"`
+	stamp
+}
+
+type instanceHealth struct {
+	InstanceID     string `json:"instanceId"`
+	RunSpecID      string `json:"runSpecId"`
+	Healthy        *bool  `json:"healthy"`
+	RunSpecVersion string `json:"runSpecVersion"`
+	lateStamp
+}
+
+// failedHealthCheck has an instance's ID in TaskID from 1.5 on.
+type failedHealthCheck struct {
+	AppID string `json:"appId"`
+	stamp
+	HealthCheck healthCheck `json:"healthCheck"`
+	TaskID      string      `json:"taskId"`
+}
+
+// unhealthyKill is unhealthy_instance_kill_event, and unhealthy_task_kill_event
+// in the task era.
+type unhealthyKill struct {
+	AppID      string `json:"appId"`
+	TaskID     string `json:"taskId"`
+	InstanceID string `json:"instanceId,omitempty"`
+	Version    string `json:"version"`
+	Reason     string `json:"reason"`
+	Host       string `json:"host"`
+	SlaveID    string `json:"slaveId"`
+	stamp
+}
+
+type addHealthCheck struct {
+	AppID string `json:"appId"`
+	stamp
+	HealthCheck healthCheck `json:"healthCheck"`
+	Version     string      `json:"version"`
+}
+
+type removeHealthCheck struct {
+	AppID string `json:"appId"`
+	stamp
+}
+
 // streamChange is event_stream_attached and event_stream_detached.
 type streamChange struct {
 	RemoteAddress string `json:"remoteAddress"`

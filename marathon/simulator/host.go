@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 )
 
 // The range from which host ports are offered. Mesos offers 31000 to 32000 by
@@ -36,9 +37,38 @@ func newHost(name string, n int, frameworkID string) *host {
 	return &host{name: name, agentID: agentID, address: address, number: n, ports: map[int]bool{}}
 }
 
-// takePorts allocates n host ports next to each other, or none when the host
-// has no such row left.
-func (h *host) takePorts(n int, random *rand.Rand) []int {
+// takePorts allocates the ports asked for, in that order: those that are 0 next
+// to each other, or none at all when the host has no such row left.
+func (h *host) takePorts(asked []int, random *rand.Rand) []int {
+	fixed := slices.DeleteFunc(slices.Clone(asked), func(port int) bool { return port == 0 })
+	for _, port := range fixed {
+		h.ports[port] = true
+	}
+	row := h.takeRow(len(asked)-len(fixed), random)
+	ports := []int{}
+	for _, port := range asked {
+		switch {
+		case port != 0:
+		case len(row) == 0:
+			h.freePorts(fixed)
+			return []int{}
+		default:
+			port, row = row[0], row[1:]
+		}
+		ports = append(ports, port)
+	}
+	return ports
+}
+
+// offers reports whether the host ports that an app fixes are free.
+func (h *host) offers(spec *runSpec) bool {
+	return !slices.ContainsFunc(spec.Ports, func(p Port) bool {
+		return h.ports[p.HostPort] || spec.RequirePorts && h.ports[p.Service]
+	})
+}
+
+// takeRow allocates n free ports next to each other, or none.
+func (h *host) takeRow(n int, random *rand.Rand) []int {
 	ports := []int{}
 	if n == 0 {
 		return ports

@@ -17,9 +17,12 @@ type instance struct {
 	attempt   int // the incarnation in task IDs, from 1
 	// stopping is the goal "Decommissioned", which no JSON shows.
 	stopping bool
+	// taskID is the ID of every task that it has, where that stays the same.
+	taskID string
 	// gone instances are in no answer any more. Their last events may still come.
 	gone   bool
 	script script
+	checkup
 }
 
 // task is one container of an instance.
@@ -61,78 +64,6 @@ func (i *instance) active() bool {
 	return !i.stopping && !i.gone && i.condition != "UnreachableInactive"
 }
 
-// launch schedules a new instance of spec and sees it through to TASK_RUNNING.
-func (m *Marathon) launch(spec *runSpec) {
-	i := &instance{id: m.instanceID(spec.ID), spec: spec, condition: "Scheduled"}
-	m.instances[spec.ID] = append(m.instances[spec.ID], i)
-	m.agenda.add(&i.script, step{run: func() { m.publishCondition(i, "Scheduled") }})
-	m.place(i, m.config.Pace.Offer)
-}
-
-// place waits for an offer that fits and starts the instance's tasks there.
-// No task starts before REST shows the app.
-func (m *Marathon) place(i *instance, wait time.Duration) {
-	pace := m.config.Pace
-	m.agenda.add(&i.script,
-		step{
-			delay: wait,
-			ready: func() bool { return m.visible(i.spec.ID) && m.offer(i.spec) != nil },
-			run:   func() { m.provision(i) },
-		},
-		step{delay: pace.Start, run: func() {
-			if !m.config.TaskEra {
-				m.update(i, "TASK_STARTING", "")
-			}
-		}},
-		step{delay: pace.Run, run: func() { m.update(i, "TASK_RUNNING", "") }},
-	)
-}
-
-// offer returns a host that can take an instance of spec, or nil. It is the
-// one with the fewest tasks, so that an app is spread.
-func (m *Marathon) offer(spec *runSpec) *host {
-	if spec.CPUs > HostCPUs {
-		return nil
-	}
-	var best *host
-	for _, h := range m.hosts {
-		if !h.lost && (best == nil || m.load[h] < m.load[best]) {
-			best = h
-		}
-	}
-	return best
-}
-
-// provision puts the instance on a host, with ports but no addresses yet.
-func (m *Marathon) provision(i *instance) {
-	i.host = m.offer(i.spec)
-	m.load[i.host]++
-	i.attempt++
-	i.tasks = nil
-	for _, c := range i.spec.tasks() {
-		i.tasks = append(i.tasks, &task{
-			id:     m.taskID(i, c.Name),
-			state:  "TASK_STAGING",
-			ports:  i.host.takePorts(hostPorts(c.Ports), m.random),
-			staged: time.Now(),
-		})
-	}
-	m.publishCondition(i, "Provisioned")
-	if m.config.TaskEra {
-		m.publishStatus(i, i.tasks[0], "")
-	}
-}
-
-func hostPorts(ports []Port) int {
-	n := 0
-	for _, p := range ports {
-		if p.OnHost {
-			n++
-		}
-	}
-	return n
-}
-
 // update is a Mesos status for all tasks of an instance: a status_update_event
 // for each, and the instance_changed_event that follows. In a pod that one
 // comes after the first container that starts or is being killed, and after
@@ -172,7 +103,9 @@ func (m *Marathon) record(i *instance, state, message string) {
 			}
 		}
 	}
-	i.condition = conditionOf(state)
+	if i.condition != conditionOf(state) {
+		i.condition, i.since = conditionOf(state), time.Now()
+	}
 	if final(state) {
 		m.release(i)
 	}
@@ -224,6 +157,7 @@ func (m *Marathon) stop(i *instance) {
 
 // kill kills an instance's tasks and launches them again.
 func (m *Marathon) kill(i *instance) {
+	i.killed = true
 	m.agenda.abandon(&i.script)
 	m.killing(i)
 	m.agenda.add(&i.script, step{delay: m.config.Pace.Kill, run: func() {
@@ -247,8 +181,12 @@ func (m *Marathon) killing(i *instance) {
 }
 
 func (m *Marathon) publishKilled(i *instance) {
+	m.publishDead(i, "Command terminated with signal Terminated")
+}
+
+func (m *Marathon) publishDead(i *instance, message string) {
 	for _, t := range i.tasks {
-		m.publishStatus(i, t, "Command terminated with signal Terminated")
+		m.publishStatus(i, t, message)
 	}
 	m.publishCondition(i, "Killed")
 	m.forgetDead(i)
@@ -271,6 +209,9 @@ func (m *Marathon) end(i *instance) {
 // publishStatus publishes a task's state as it is. Addresses are missing while
 // the task is unreachable.
 func (m *Marathon) publishStatus(i *instance, t *task, message string) {
+	if m.untold(t) {
+		return
+	}
 	m.publish(statusUpdate{
 		SlaveID: i.host.agentID, TaskID: t.id, TaskStatus: t.state, Message: message, AppID: i.spec.ID,
 		Host: i.host.name, IPAddresses: m.eventAddresses(t), Ports: t.ports, Version: i.spec.version,
@@ -281,6 +222,7 @@ func (m *Marathon) publishStatus(i *instance, t *task, message string) {
 func (m *Marathon) publishCondition(i *instance, condition string) {
 	i.condition = condition
 	if m.config.TaskEra {
+		m.track(i)
 		return
 	}
 	e := instanceChanged{
@@ -291,6 +233,7 @@ func (m *Marathon) publishCondition(i *instance, condition string) {
 		e.AgentID, e.Host = &i.host.agentID, &i.host.name
 	}
 	m.publish(e)
+	m.track(i)
 }
 
 func (t *task) addresses() []ipAddress {

@@ -22,7 +22,7 @@ type Config struct {
 	Seed uint64
 	// Version is what /v2/info tells; "1.11.26" when empty, "1.3.6" with TaskEra.
 	Version string
-	// TaskEra plays a Marathon 1.3, as era.go says.
+	// TaskEra plays a Marathon 1.3, or with a Version 0.x the oldest, as era.go says.
 	TaskEra bool
 	// FrameworkID is what /v2/info tells; empty takes that of the recordings.
 	FrameworkID string
@@ -31,6 +31,9 @@ type Config struct {
 	Hosts []string
 	// TaskKilling is Marathon's feature task_killing: TASK_KILLING announces a kill.
 	TaskKilling bool
+	// Probes makes health and readiness checks at their intervals, which needs Run.
+	// Without it Probe does.
+	Probes bool
 	// Pace says how long things take; zero runs each operation to its end.
 	Pace Pace
 	// Manual leaves everything to Step and Settle.
@@ -86,10 +89,19 @@ type Marathon struct {
 	failures    map[string]*taskFailure
 	// expunged are unreachable instances that Marathon has given up, by task ID.
 	expunged map[string]*instance
+	// forgotten are instances that ForgetTasks took away, by app.
+	forgotten map[string][]*instance
+	// watched are the versions of an app whose health checks are made, probes what
+	// makes each of them, behaviors how apps answer. cutOff are task IDs.
+	watched   map[string][]*runSpec
+	probes    map[string]*script
+	behaviors map[string]Behavior
+	cutOff    []string
 
 	lastVersion     time.Time
 	lastServicePort int
 	lastInstance    uint32
+	launches        int
 
 	streams    streams
 	rest       restState
@@ -111,8 +123,12 @@ func New(c Config) *Marathon {
 		replacing:       map[string]*runSpec{},
 		failures:        map[string]*taskFailure{},
 		expunged:        map[string]*instance{},
+		forgotten:       map[string][]*instance{},
+		watched:         map[string][]*runSpec{},
+		probes:          map[string]*script{},
+		behaviors:       map[string]Behavior{},
 		lastServicePort: 9999,
-		rest:            restState{requests: map[string]int{}},
+		rest:            restState{requests: map[string]int{}, delays: map[string]time.Duration{}},
 	}
 	m.lastInstance = m.random.Uint32()
 	m.rootVersion = m.newVersion()
@@ -226,15 +242,15 @@ func (m *Marathon) drain() time.Time {
 // proceed is called, under the lock, by every operation that has put something
 // on the agenda.
 func (m *Marathon) proceed() {
-	switch {
-	case m.config.Manual:
-	case m.config.Pace == Pace{Attach: m.config.Pace.Attach}:
+	if m.config.Manual {
+		return
+	}
+	if (m.config.Pace == Pace{Attach: m.config.Pace.Attach}) {
 		m.drain()
-	default:
-		select {
-		case m.wake <- struct{}{}:
-		default: // Run knows already
-		}
+	}
+	select {
+	case m.wake <- struct{}{}:
+	default: // Run knows already
 	}
 }
 

@@ -78,8 +78,10 @@ func (a *Master) Elect() {
 	m := a.marathon
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.leadership.leader != a {
+	if m.leadership.leader != a || a.dead {
 		m.endAll(plainEnd)
+		m.forgetHealth()
+		m.proceed()
 	}
 	a.dead = false
 	m.leadership.leader = a

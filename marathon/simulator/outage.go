@@ -97,12 +97,12 @@ func (m *Marathon) unreachable(i *instance, state string) {
 		m.agenda.add(&i.script, step{run: func() { m.lose(i) }})
 		return
 	}
-	if i.spec.InactiveAfter == 0 && i.spec.ExpungeAfter == 0 {
+	if i.spec.InactiveAfter == 0 && i.spec.ExpungeAfter == 0 && !i.spec.Resident {
 		m.agenda.add(&i.script, step{run: func() { m.expungeUnreachable(i, state) }})
 		return
 	}
 	condition := "Unreachable"
-	if i.condition == "Unreachable" {
+	if i.condition == "Unreachable" && !i.spec.Resident {
 		condition = "UnreachableInactive"
 	}
 	m.agenda.add(&i.script, step{run: func() { m.giveUp(i, state, condition) }})
@@ -207,7 +207,8 @@ func (m *Marathon) Expunge(taskID string) error {
 }
 
 // LoseAgent makes a host and all its tasks unreachable; nothing is launched
-// there until RecoverAgent.
+// there until RecoverAgent. A second call is Mesos repeating it: what Marathon has not
+// given up becomes inactive.
 func (m *Marathon) LoseAgent(hostName string) error {
 	return m.onAgent(hostName, true, func(i *instance) { m.unreachable(i, "TASK_UNREACHABLE") })
 }

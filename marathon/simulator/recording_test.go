@@ -48,6 +48,8 @@ type account struct {
 	deployments []string
 	groups      []string
 	requests    []string
+	// health has one line per instance: what each kind of event told, in order.
+	health []string
 	// others are the remaining events, sorted: each has its own publisher.
 	others []string
 }
@@ -59,13 +61,14 @@ type accountant struct {
 	attempts  map[string]int    // instance to the first incarnation seen
 	instances map[string]string
 	steps     map[string]string
+	health    map[string]map[string]string // by instance and kind of event
 	account   account
 }
 
 func accountOf(events []heard) account {
 	a := accountant{
 		versions: map[string]string{}, attempts: map[string]int{},
-		instances: map[string]string{}, steps: map[string]string{},
+		instances: map[string]string{}, steps: map[string]string{}, health: map[string]map[string]string{},
 	}
 	// A refused change's group event may come before its plan's.
 	for _, h := range events {
@@ -75,6 +78,10 @@ func accountOf(events []heard) account {
 		a.add(h)
 	}
 	a.account.instances = slices.Sorted(maps.Values(a.instances))
+	for _, told := range a.health {
+		a.account.health = append(a.account.health, compactly(told))
+	}
+	slices.Sort(a.account.health)
 	for _, id := range a.plans {
 		a.account.deployments = append(a.account.deployments, a.steps[id])
 	}
@@ -109,6 +116,15 @@ func (a *accountant) add(h heard) {
 	case "instance_changed_event":
 		a.instances[d["instanceId"].(string)] += fmt.Sprintf("; %s of %s %s, placed %t",
 			d["condition"], d["runSpecId"], a.versions[d["runSpecVersion"].(string)], d["host"] != nil)
+	case "health_status_changed_event":
+		a.tellHealth(d["instanceId"], h.name, d["alive"])
+	case "instance_health_changed_event":
+		a.tellHealth(d["instanceId"], h.name, d["healthy"])
+	case "failed_health_check_event":
+		a.tellHealth(d["taskId"], h.name, d["healthCheck"].(map[string]any)["protocol"])
+	case "unhealthy_instance_kill_event":
+		_, container := a.splitTask(d["taskId"].(string))
+		a.tellHealth(d["instanceId"], h.name, container+d["reason"].(string))
 	case "unknown_instance_terminated_event":
 		a.instances[d["instanceId"].(string)] += "; unknown instance " + d["condition"].(string)
 	case "deployment_info", "deployment_step_success", "deployment_success", "deployment_failed":
@@ -124,6 +140,14 @@ func (a *accountant) add(h heard) {
 	default:
 		a.account.others = append(a.account.others, fmt.Sprintf("%s %v %v", h.name, d["appId"], d["uri"]))
 	}
+}
+
+func (a *accountant) tellHealth(instance any, event string, what any) {
+	id := instance.(string)
+	if a.health[id] == nil {
+		a.health[id] = map[string]string{}
+	}
+	a.health[id][event] += fmt.Sprint(what, "; ")
 }
 
 // splitTask returns a task's instance, and its container with the incarnation
@@ -174,6 +198,7 @@ func (got account) diff(want account) []string {
 		{"deployments", got.deployments, want.deployments},
 		{"groups", got.groups, want.groups},
 		{"requests", got.requests, want.requests},
+		{"health", got.health, want.health},
 		{"others", got.others, want.others},
 	} {
 		if !slices.Equal(part.got, part.want) {

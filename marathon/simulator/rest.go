@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // restState is what tests see and change of the REST API. Marathon's lock
@@ -16,6 +17,8 @@ type restState struct {
 	requests         map[string]int
 	intercept        func(http.ResponseWriter, *http.Request) bool
 	requestsInFlight sync.WaitGroup
+	// delays are how long an answer about one app takes.
+	delays map[string]time.Duration
 }
 
 // leaderHeaders are those that a leader's filters add to every answer.
@@ -67,6 +70,20 @@ func (m *Marathon) Intercept(f func(http.ResponseWriter, *http.Request) bool) {
 	m.rest.intercept = f
 }
 
+// SlowApp lets each answer to GET /v2/apps/{id}, and to what is below it, take
+// that long; 0 ends that. GET /v2/apps is as fast as ever.
+func (m *Marathon) SlowApp(id string, delay time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.rest.delays[id] = delay
+}
+
+func (m *Marathon) delay(id string) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.rest.delays[id]
+}
+
 func (m *Marathon) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v2/events", m.events)
@@ -93,9 +110,7 @@ func (m *Marathon) routes() *http.ServeMux {
 }
 
 func (m *Marathon) getApps(w http.ResponseWriter, r *http.Request) {
-	embedTasks := slices.ContainsFunc(r.URL.Query()["embed"], func(what string) bool {
-		return what == "tasks" || strings.HasSuffix(what, "apps.tasks") || what == "app.tasks"
-	})
+	embedTasks, embedReadiness := embeds(r, "tasks"), embeds(r, "readiness")
 	m.mu.Lock()
 	apps := []appInfo{}
 	for _, id := range m.ids() {
@@ -104,6 +119,9 @@ func (m *Marathon) getApps(w http.ResponseWriter, r *http.Request) {
 			if !embedTasks {
 				info.Tasks = nil
 			}
+			if embedReadiness {
+				info.ReadinessCheckResults = m.readinessResults(id)
+			}
 			apps = append(apps, info)
 		}
 	}
@@ -111,16 +129,27 @@ func (m *Marathon) getApps(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{"apps": apps})
 }
 
+// embeds reports whether a request asks for something in any of the forms that
+// Marathon knows.
+func embeds(r *http.Request, what string) bool {
+	return slices.ContainsFunc(r.URL.Query()["embed"], func(embed string) bool {
+		return slices.Contains([]string{what, "apps." + what, "app." + what, "group.apps." + what}, embed)
+	})
+}
+
 // getApp answers for an app and what is below it. An app ID has slashes, so
 // what follows it is told by its name; no ID may end so.
 func (m *Marathon) getApp(w http.ResponseWriter, r *http.Request) {
 	id, version, isVersion := strings.Cut(pathID(r), "/versions/")
+	id, wantsVersions := strings.CutSuffix(id, "/versions")
+	id, wantsTasks := strings.CutSuffix(id, "/tasks")
+	if !pause(r.Context(), m.delay(id)) {
+		return
+	}
 	if isVersion {
 		m.getVersion(w, id, version)
 		return
 	}
-	id, wantsVersions := strings.CutSuffix(id, "/versions")
-	id, wantsTasks := strings.CutSuffix(id, "/tasks")
 	m.mu.Lock()
 	spec, err := m.app(id)
 	if err != nil {
@@ -130,6 +159,9 @@ func (m *Marathon) getApp(w http.ResponseWriter, r *http.Request) {
 	}
 	info := m.appInfo(spec)
 	info.LastTaskFailure = m.failures[id]
+	if embeds(r, "readiness") {
+		info.ReadinessCheckResults = m.readinessResults(id)
+	}
 	versions := sortedKeys(m.versions[id])
 	m.mu.Unlock()
 	switch {

@@ -125,6 +125,10 @@ func TestAnswerKeysAsRecorded(t *testing.T) {
 		{"create-app-tasks", "/v2/apps/shop/web/tasks", created(web())},
 		{"create-tasks", "/v2/tasks", created(web())},
 		{"container-app", "/v2/apps/shop/overlay", created(overlay())},
+		{"next/ports-host-app", "/v2/apps/ports/host", created(declared("host", simulator.Host, simulator.Port{Name: "http", Labels: map[string]string{"k": ""}}, simulator.Port{}))},
+		{"next/ports-require-app", "/v2/apps/ports/require", created(declared("require", simulator.Host, simulator.Port{Name: "http", Labels: map[string]string{"k": ""}}))},
+		{"next/ports-bridge-mesos-app", "/v2/apps/ports/bridge-mesos", created(declared("bridge-mesos", simulator.Bridge, simulator.Port{Name: "http", Container: 80}))},
+		{"next/ports-container-mesos-app", "/v2/apps/ports/container-mesos", created(declared("container-mesos", simulator.Container, simulator.Port{Name: "http", Container: 80, OnHost: true}, simulator.Port{Name: "a", Container: 81}))},
 		{"unreachable-strategy-app-inactive", "/v2/apps/shop/web", func(a actor) {
 			app := patient("/shop/web")
 			app.Ports = web().Ports
@@ -157,6 +161,11 @@ func TestAnswerKeysAsRecorded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// declared is an app of the recordings of ports.
+func declared(name string, network simulator.Network, ports ...simulator.Port) simulator.App {
+	return simulator.App{ID: "/ports/" + name, Instances: 1, Labels: map[string]string{"app": "ports-" + name}, Network: network, Ports: ports}
 }
 
 func parsed(t *testing.T, body []byte) any {

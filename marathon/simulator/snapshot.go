@@ -16,6 +16,9 @@ type Task struct {
 	Ports     []int
 	// Version is that of the definition the task runs; "" for a dead task.
 	Version string
+	// Healthy is Marathon's verdict, by what has been reported since the task was
+	// launched. A task without checks is healthy while it runs.
+	Healthy bool
 }
 
 // Apps returns the apps that REST shows at this moment, sorted by ID, with
@@ -56,7 +59,7 @@ func (i *instance) snapshot(t *task) Task {
 	info := i.info(t)
 	seen := Task{
 		ID: t.id, AppID: i.spec.ID, InstanceID: i.id, Host: i.host.name,
-		State: info.State, Ports: slices.Clone(info.Ports), Version: info.Version,
+		State: info.State, Ports: slices.Clone(info.Ports), Version: info.Version, Healthy: i.healthy(),
 	}
 	for _, address := range info.IPAddresses {
 		seen.Addresses = append(seen.Addresses, address.IPAddress)
@@ -86,7 +89,8 @@ func (m *Marathon) Deployments() []Deployment {
 // GET /v2/apps/{id} tells.
 func (m *Marathon) appInfo(spec *runSpec) appInfo {
 	tasks := m.taskInfos(spec.ID)
-	info := appInfo{definition: m.definition(spec), Deployments: []deploymentRef{}, Tasks: &tasks}
+	well, ill := m.healthCounts(spec.ID)
+	info := appInfo{TasksHealthy: well, TasksUnhealthy: ill, definition: m.definition(spec), Deployments: []deploymentRef{}, Tasks: &tasks}
 	for _, t := range tasks {
 		switch t.State {
 		case "TASK_STAGING", "TASK_STARTING":
@@ -108,7 +112,12 @@ func (m *Marathon) taskInfos(id string) []taskInfo {
 	infos := []taskInfo{}
 	for _, i := range m.instances[id] {
 		for _, t := range i.tasks {
-			infos = append(infos, i.info(t))
+			info := i.info(t)
+			info.HealthCheckResults = m.healthResults(i, t)
+			if m.oldest() {
+				info.oldest()
+			}
+			infos = append(infos, info)
 		}
 	}
 	return infos
@@ -118,7 +127,7 @@ func (m *Marathon) taskInfos(id string) []taskInfo {
 // version, and keeps its host and addresses.
 func (i *instance) info(t *task) taskInfo {
 	info := taskInfo{
-		AppID: i.spec.ID, HealthCheckResults: []struct{}{}, Host: i.host.name, ID: t.id,
+		AppID: i.spec.ID, Host: i.host.name, ID: t.id,
 		IPAddresses: t.addresses(), Ports: []int{}, ServicePorts: []int{}, SlaveID: i.host.agentID,
 		State: t.state, LocalVolumes: []struct{}{}, Role: "*",
 	}

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/http"
 	"strings"
-	"time"
 )
 
 // The writing part of REST, so that the demo's Marathon can be used with curl.
@@ -168,7 +167,7 @@ func (m *Marathon) deploymentRefs() []deploymentRef {
 func (m *Marathon) getDeployments(w http.ResponseWriter, _ *http.Request) {
 	type currentAction struct {
 		action
-		ReadinessCheckResults []struct{} `json:"readinessCheckResults"`
+		ReadinessCheckResults []readinessResult `json:"readinessCheckResults"`
 	}
 	type info struct {
 		plan
@@ -194,7 +193,7 @@ func (m *Marathon) getDeployments(w http.ResponseWriter, _ *http.Request) {
 		}
 		if d.current < len(d.plan.Steps) {
 			for _, a := range d.plan.Steps[d.current].Actions {
-				i.CurrentActions = append(i.CurrentActions, currentAction{a, []struct{}{}})
+				i.CurrentActions = append(i.CurrentActions, currentAction{a, m.readinessResults(a.id())})
 			}
 		}
 		running = append(running, i)
@@ -247,9 +246,13 @@ func appOf(body []byte) (App, error) {
 	app := App{
 		ID: "/" + strings.Trim(d.ID, "/"), Instances: d.Instances, Cmd: d.Cmd, Labels: d.Labels,
 		CPUs: d.CPUs, Upgrade: d.UpgradeStrategy, Dependencies: d.Dependencies,
-		InactiveAfter: time.Duration(d.UnreachableStrategy.InactiveAfterSeconds) * time.Second,
-		ExpungeAfter:  time.Duration(d.UnreachableStrategy.ExpungeAfterSeconds) * time.Second,
+		RequirePorts: d.RequirePorts, Resident: d.Residency != nil,
 	}
+	if u := d.UnreachableStrategy; u != nil {
+		app.InactiveAfter, app.ExpungeAfter = duration(u.InactiveAfterSeconds), duration(u.ExpungeAfterSeconds)
+	}
+	app.HealthChecks = each(d.HealthChecks, healthCheck.check)
+	app.ReadinessChecks = each(d.ReadinessChecks, readinessCheck.check)
 	if len(d.Networks) > 0 {
 		app.Network, app.NetworkName = d.Networks[0].Mode, d.Networks[0].Name
 	}
@@ -261,10 +264,14 @@ func appOf(body []byte) (App, error) {
 	}
 	if d.Container != nil {
 		for _, p := range d.Container.PortMappings {
-			app.Ports = append(app.Ports, Port{
+			port := Port{
 				Name: p.Name, Protocol: p.Protocol, Container: p.ContainerPort, OnHost: p.HostPort != nil,
 				Service: p.ServicePort, Labels: p.Labels,
-			})
+			}
+			if port.OnHost {
+				port.HostPort = *p.HostPort
+			}
+			app.Ports = append(app.Ports, port)
 		}
 	}
 	return app, nil
