@@ -26,7 +26,7 @@ func TestHealthScenesAsRecorded(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			events := recorded(t, "next/"+s.name)
 			want := accountOf(events)
-			for seed := range uint64(10) {
+			for seed := range uint64(5) {
 				synctest.Test(t, func(t *testing.T) {
 					m := simulator.New(simulator.Config{TaskKilling: true, Seed: seed, Shuffle: seed > 0})
 					client := serveByPipe(t, m)
