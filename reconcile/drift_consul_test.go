@@ -124,3 +124,17 @@ func secondName(t *testing.T, host, agent string) string {
 	})
 	return second
 }
+
+// A key that somebody deleted comes back when a task of its app starts, and does not
+// wait for a resync.
+func TestDeletedKeyComesBackWithTheNextTask(t *testing.T) {
+	s := newEnv(t, theCluster(t))
+	must(t, s.marathon.Create(web("/web", 2)))
+	s.run(s.consular())
+	s.listens()
+	s.converges()
+	_, err := s.api(s.dev.Server()).KV().Delete(s.prefix+"/web/role", nil)
+	must(t, err)
+	must(t, s.marathon.Scale("/web", 3))
+	s.converges()
+}
