@@ -131,8 +131,12 @@ func (g *Guard) Filter(p *Plan, now time.Time, empty bool) {
 		p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool { return c.Grounds.Has(kept) })
 	}
 	j := judgement{plan: p, trips: g.trips(p), empty: empty && p.Services+p.Keys > 0, next: map[string]held{}}
-	var changes []Change
+	changes := make([]Change, 0, len(p.Changes))
 	for _, c := range p.Changes {
+		if c.Grounds == 0 {
+			changes = append(changes, c)
+			continue
+		}
 		switch why := g.hold(&j, c, now); {
 		case why != "":
 			p.Held = append(p.Held, c)
@@ -245,6 +249,9 @@ func (j *judgement) confirmable(c Change) bool {
 // within the last minute; "" when nothing is. Tasks that were replaced or moved, and
 // labels that were renamed, are no loss.
 func (g *Guard) trips(p *Plan) string {
+	if !slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Grounds.Has(desired.Unannounced) }) {
+		return ""
+	}
 	services, keys := g.recently(p)
 	var tripped []string
 	for _, kind := range []struct {
@@ -270,7 +277,9 @@ func (g *Guard) trips(p *Plan) string {
 func (g *Guard) recently(p *Plan) (services, keys int) {
 	there := map[string]bool{}
 	for _, c := range p.Changes {
-		there[c.subject()] = true
+		if c.Grounds.Has(desired.Unannounced) {
+			there[c.subject()] = true
+		}
 	}
 	for subject, r := range g.recent {
 		switch {
