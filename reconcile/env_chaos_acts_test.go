@@ -143,7 +143,7 @@ func createPod(c *chaos) string { return said(c.marathon.CreatePod(c.pod()), "cr
 func updatePod(c *chaos) string { return said(c.marathon.UpdatePod(c.pod()), "update the pod") }
 
 // What happens to tasks.
-var taskActs = []act{crash, crash, finish, finish, killTask, killTask, unreachable, unreachable, back, back, expunge, loseAgent, recoverAgent, recoverAgent}
+var taskActs = []act{crash, crash, finish, finish, killTask, killTask, unreachable, unreachable, back, back, expunge, loseAgent, recoverAgent, recoverAgent, partition, volume, crashVolume}
 
 // task picks one that is in a state; "" without one.
 func (c *chaos) task(state string) string {
@@ -192,6 +192,38 @@ func (c *chaos) mayGo(tasks ...string) {
 	for _, id := range tasks {
 		c.away[id] = true
 	}
+}
+
+// partition loses all tasks at once, and expunges some of them.
+func partition(c *chaos) string {
+	expunged := 0
+	for _, t := range c.marathon.Tasks("") {
+		if t.State != "TASK_RUNNING" {
+			continue
+		}
+		c.mayGo(t.ID)
+		if c.marathon.Unreachable(t.ID) == nil && c.random.IntN(2) == 0 && c.marathon.Expunge(t.ID) == nil {
+			expunged++
+		}
+	}
+	return fmt.Sprintf("a partition, %d tasks expunged", expunged)
+}
+
+// volume is an app whose tasks are started again under their old ID, where Marathon does
+// so: what is heard late of an ended one looks like news of the new one.
+func volume(c *chaos) string {
+	app := web("/volume", 1+c.random.IntN(2))
+	app.Resident = true
+	return said(c.marathon.Create(app), "create %s with %d", app.ID, app.Instances)
+}
+
+func crashVolume(c *chaos) string {
+	tasks := c.marathon.Tasks("/volume")
+	if len(tasks) == 0 {
+		return "nothing"
+	}
+	id := tasks[c.random.IntN(len(tasks))].ID
+	return said(c.marathon.Crash(id), "crash %s", id)
 }
 
 func back(c *chaos) string {

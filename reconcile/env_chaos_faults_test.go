@@ -1,10 +1,13 @@
 package reconcile_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"time"
 )
 
 // What happens to the stream.
@@ -84,7 +87,7 @@ func elect(c *chaos) string {
 }
 
 // What happens to Marathon's answers.
-var answerActs = []act{spoil, mend, mend}
+var answerActs = []act{spoil, mend, mend, forgetTasks, slowApp, slowApp}
 
 // spoilt are snapshots that are none.
 var spoilt = []func(http.ResponseWriter){
@@ -104,11 +107,55 @@ var spoilt = []func(http.ResponseWriter){
 	func(w http.ResponseWriter) { _, _ = io.WriteString(w, `{"apps":[]}`) },
 }
 
+// short is one more: it is as it should be, but for one app that is not in it.
+var short = len(spoilt) + 1
+
 func spoil(c *chaos) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.faulty = 1 + c.random.IntN(len(spoilt))
+	c.faulty = 1 + c.random.IntN(short)
+	c.omitted = c.random.IntN(8)
 	return fmt.Sprintf("spoil snapshots %d", c.faulty)
+}
+
+// shorten answers with all apps but one.
+func (c *chaos) shorten(w http.ResponseWriter, r *http.Request, omitted int) {
+	whole := httptest.NewRecorder()
+	asked := r.Clone(r.Context())
+	asked.Header.Set(unspoilt, "1")
+	c.marathon.Handler().ServeHTTP(whole, asked)
+	var answer struct {
+		Apps []json.RawMessage `json:"apps"`
+	}
+	if whole.Code != http.StatusOK || json.Unmarshal(whole.Body.Bytes(), &answer) != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	if omitted < len(answer.Apps) {
+		answer.Apps = append(answer.Apps[:omitted], answer.Apps[omitted+1:]...)
+	}
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+// unspoilt marks a request of our own.
+const unspoilt = "X-Unspoilt"
+
+// forgetTasks is a Marathon that has lost the state of an app's tasks, and fails over.
+func forgetTasks(c *chaos) string {
+	id := c.app()
+	for _, t := range c.marathon.Tasks(id) {
+		c.mayGo(t.ID)
+	}
+	err := c.marathon.ForgetTasks(id)
+	c.marathon.CloseStreams()
+	return said(err, "forget the tasks of %s", id)
+}
+
+// slowApp lets Marathon take its time about one app.
+func slowApp(c *chaos) string {
+	id, delay := c.app(), time.Duration(c.random.IntN(500))*time.Millisecond
+	c.marathon.SlowApp(id, delay)
+	return fmt.Sprintf("answers about %s take %v", id, delay)
 }
 
 func mend(c *chaos) string {
@@ -121,18 +168,22 @@ func mend(c *chaos) string {
 // answerWrongly answers for Marathon while its snapshots are spoilt.
 func (c *chaos) answerWrongly(w http.ResponseWriter, r *http.Request) bool {
 	c.mu.Lock()
-	faulty := c.faulty
+	faulty, omitted := c.faulty, c.omitted
 	c.mu.Unlock()
-	if faulty == 0 || r.URL.Path != "/v2/apps" {
+	if faulty == 0 || r.URL.Path != "/v2/apps" || r.Header.Get(unspoilt) != "" {
 		return false
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if faulty == short {
+		c.shorten(w, r, omitted)
+		return true
+	}
 	spoilt[faulty-1](w)
 	return true
 }
 
 // What happens to Consul, and to consular.
-var consulActs = []act{breakAgent, breakAgent, healAgent, healAgent, healAgent, breakKeys, healKeys, healKeys, again}
+var consulActs = []act{breakService, breakAgent, breakAgent, healAgent, healAgent, healAgent, breakKeys, healKeys, healKeys, again}
 
 func breakAgent(c *chaos) string {
 	faults := []fault{refusing, failing, silent, lying}
@@ -141,6 +192,15 @@ func breakAgent(c *chaos) string {
 		c.memory.breakAgent(host, f)
 	}
 	return fmt.Sprintf("Consul on %s %s", host, f)
+}
+
+// breakService has one task's service answered with 500, registered or not.
+func breakService(c *chaos) string {
+	id := c.task("TASK_RUNNING")
+	if c.memory != nil {
+		c.memory.breakService(id)
+	}
+	return "Consul fails at " + id
 }
 
 func healAgent(c *chaos) string {

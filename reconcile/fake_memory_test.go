@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hashicorp/consul/api"
+
 	"consular/consul"
 	"consular/reconcile"
 )
@@ -24,6 +26,8 @@ type memory struct {
 	index  uint64
 	// broken is what is wrong with the KV store.
 	broken fault
+	// failsAt is a service that every agent answers with an error for.
+	failsAt string
 	// deregistered is told of each task that is deregistered where it was.
 	deregistered func(task string)
 }
@@ -74,6 +78,13 @@ func (m *memory) breakAgent(host string, f fault) {
 	m.agents[host].fault = f
 }
 
+// breakService lets one service fail, whoever has it.
+func (m *memory) breakService(id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.failsAt = id
+}
+
 func (m *memory) breakKeys(f fault) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -84,7 +95,7 @@ func (m *memory) breakKeys(f fault) {
 func (m *memory) heal() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.broken = healthy
+	m.broken, m.failsAt = healthy, ""
 	for _, a := range m.agents {
 		a.fault = healthy
 	}
@@ -162,6 +173,9 @@ func (a *memoryAgent) Services(ctx context.Context) (services []consul.Service, 
 
 func (a *memoryAgent) Register(ctx context.Context, s consul.Service) error {
 	return a.memory.do(ctx, &a.fault, func() error {
+		if s.ID == a.memory.failsAt {
+			return api.StatusError{Code: 500, Body: "it fails at this one"}
+		}
 		a.services[s.ID] = s
 		return nil
 	})
@@ -169,6 +183,9 @@ func (a *memoryAgent) Register(ctx context.Context, s consul.Service) error {
 
 func (a *memoryAgent) Deregister(ctx context.Context, id string) error {
 	return a.memory.do(ctx, &a.fault, func() error {
+		if id == a.memory.failsAt {
+			return api.StatusError{Code: 500, Body: "it fails at this one"}
+		}
 		if _, was := a.services[id]; was && a.memory.deregistered != nil {
 			a.memory.deregistered(id)
 		}

@@ -277,7 +277,7 @@ func (g *Guard) trips(p *Plan) string {
 func (g *Guard) recently(p *Plan) (services, keys int) {
 	there := map[string]bool{}
 	for _, c := range p.Changes {
-		if c.Grounds.Has(desired.Unannounced) {
+		if c.Grounds != 0 {
 			there[c.subject()] = true
 		}
 	}
