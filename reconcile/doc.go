@@ -1,106 +1,99 @@
-// Package reconcile makes Consul what Marathon says it should be. It is the
-// only package that knows both.
+// Package reconcile makes Consul what Marathon says it should be. It is the only
+// package that knows both.
 //
-// Events and answers of Marathon keep a model of what should be in Consul
-// (Desired). A resync compares the model with all that is, in one Plan that one
-// Policy judges. Each failure domain of Consul, an agent, the KV store or the
-// catalog, has workers, the only ones who write there: they look at what a plan or
-// an event has named.
+// # Three rooms
 //
-// # Deciding and doing
+//	events, answers ──► reconcile/desired   what should be      pure
+//	Consul's lists ───► reconcile/plan      what differs, and   pure
+//	                                        what may be done
+//	                    reconcile           when, and doing it  queues, workers, resyncs
 //
-// Deciding is pure: no context, no log, no clock (times are arguments), and no
-// result depends on map order. The same input gives the same plan, byte for
-// byte.
-//
-//	desired.go   the model
-//	look.go      what it says should be of one thing: Look and Labels
-//	hear.go, journal.go    what an event changes in it, and what is remembered of it
-//	answer.go, forget.go    what an answer of Marathon changes in it
-//	missing.go   apps that went without a word, and the keys of their names
-//	translate.go a task as a service, labels as keys
-//	clash.go     two apps with one service name
-//	plan.go, planner.go, plan_keys.go   the drift, and what would remove it
-//	policy.go    which removals of a plan may be done
-//
-// Doing is everything else:
+// Imports go one way: desired ← plan ← reconcile. Deciding is pure: no context, no log,
+// no clock, no lock; the same input gives the same plan, byte for byte. Everything with
+// one of these is here. Beside them, settings has main's options and demo the command of
+// that name: they belong to main, and stand below reconcile only because the top level
+// of the repository is fixed.
 //
 //	reconciler.go  Run, and how the parts are wired
-//	handler.go   the stream's handler: model, then pokes
-//	resync.go, agenda.go   one resync, and when the next is due
-//	questions.go, reads.go   what events ask of Marathon: what waits, and the asking
-//	fleet.go     the agents, one worker for each host
-//	list.go, nodes.go      all of Consul listed, and what the catalog knows
-//	queue.go, worker.go    what waits, and the loop with its breaker
-//	services.go, keys.go, catalog.go   what a worker does with one job
-//	handout.go   a plan's jobs, and who gets which when
-//	tell.go      what the log tells beside what is written, each thing once
-//	batch.go, summary.go, render.go   what came of it, for people
-//	remove.go    a Marathon without apps, for the command remove
-//
-// Beside it, settings has the options, and demo the command of that name.
+//	handler.go     the stream's handler: the model changes, and jobs are enqueued
+//	resync.go      one resync; schedule.go: when the next is due
+//	dispatch.go    the jobs of a resync's plan, and who gets which when
+//	beside.go      what a resync asks of Marathon while it goes on
+//	questions.go   what events ask of Marathon: what waits; reads.go: the asking
+//	list.go        all of Consul listed; nodes.go: what the catalog knows
+//	fleet.go       the agents, one worker for each host; node.go: what is registered there
+//	queue.go       what waits for a worker; worker.go: its loop, and its backoff
+//	agent_worker.go, key_worker.go, catalog_worker.go   what a worker does with one job
+//	tally.go, summary.go   what came of a resync's jobs
+//	notice.go      what the operator is told, one type for the log and other listeners
+//	report.go      of that, what is told beside writes: each thing once, or now and then
+//	remove.go      a Marathon without apps, for the command remove
 //
 // # Flow
 //
-//	an event                              a resync is due (agenda)
+//	an event                              a resync is due (schedule)
 //	  Reconciler.Event                      GET /v2/info, GET /v2/apps
-//	  lock, Desired.Apply                   Desired.Replace
+//	  lock, Model.ApplyEvent                Model.ApplySnapshot, app by app
 //	  Effects: names of things              all agents and all keys are listed
-//	    tasks    names    apps to read      Desired.Plan
-//	      |        |          |             Policy.Filter; GET /v2/apps/{id}
-//	      |        |      readApps          Plan.jobs: names of things
-//	      |        |      Desired.Answer       |
-//	      |        |      Effects              |
-//	      v        v          v                v
+//	    tasks    names    apps to read      plan.Make, agent by agent
+//	      |        |          |             Guard.Filter
+//	      |        |      readApps          assignments: names of things
+//	      |        |      Model.ApplyApp       |           apps to confirm
+//	      |        |      Effects              |               |
+//	      v        v          v                v               v
 //	    a queue for each host, the KV store and the catalog: each thing once
 //	  ------------------ goroutine boundary: nothing above waits ------------------
 //	    the worker asks the model what should be NOW,
-//	    compares it with what is there, and writes what differs
+//	    compares it with what is there (plan.Decide, plan.DiffKeys), and writes
 //
 // There is one write path. An event never writes, and neither does a plan: both
-// put jobs into queues. A job names one task's service or one name's keys, says
-// on what grounds something may be removed (Removal), and never what happened.
-// What was overtaken while it waited is therefore not done. A task event of a
-// known app costs one write to one agent, with no listing and no request to
-// Marathon.
+// enqueue jobs. A job names one task, with all of its services, or one name, with all of
+// its keys; it says on what grounds something may be removed, and never what happened.
+// What was overtaken while it waited is therefore not done. A task event of a known app
+// costs one write to one agent, with no listing and no request to Marathon; and where the
+// app has labels, a read of its keys.
 //
-// A job's grounds bound it: a worker removes what is Absent only if the job may
-// remove on the grounds that hold now. So an event deregisters what has ended,
-// and never what a snapshot merely lacks; that is for a plan, whose guard sees
-// the whole cluster.
+// A job's grounds bound it: a worker removes only on grounds that the job allows. So an
+// event deregisters what has ended, and never what a snapshot merely lacks; that is for a
+// plan, whose guard sees the whole cluster.
 //
-// Locks: Reconciler.mu guards the model and is held for no I/O. A node's turn
-// guards what is known to be registered there, and is held during a write. So is the
-// KV store's, which a resync takes to list the keys: what is read beside a write in
-// flight shows neither what was nor what will be.
+// Locks: Reconciler.mu guards the model, and is held for no I/O and never for longer than
+// one agent's comparison. A node's mutex guards what is known to be registered there, and is
+// held during a write. So is the KV store's, which a resync takes to list the keys: what
+// is read beside a write in flight shows neither what was nor what will be.
 //
 // # The event table
 //
-// Poked is what workers look at, read is what is asked of Marathon. Before the
-// first snapshot nothing is poked: ended tasks are remembered; apps to read are
-// read after that snapshot, unless it was asked for after the event; the rest is
-// dropped.
+// Enqueued is what workers bring in line, read is what is asked of Marathon. Before the
+// first snapshot nothing is enqueued: ended tasks are remembered; apps to read are read
+// after that snapshot, unless it was asked for after the event; the rest is dropped.
 //
-//	event                   in the model                      poked          read
+//	event                   in the model                      enqueued       read
 //	status_update_event
-//	  RUNNING, app known    the task runs, with the event's   the task's     the app, if the task's
-//	                        addresses, ports and version      service        version is not known
+//	  RUNNING, app known    the task runs, with the event's   the task,      the app, if the task's
+//	                        addresses, ports and version      its app's      version is not known, or
+//	                                                          labels         no address or port is
 //	  RUNNING, app unknown  -                                 -              the app
-//	  KILLING and all       tombstone, the task is dropped    the task's     -
-//	  final states                                            service, and
-//	                                                          always written
-//	  LOST, UNREACHABLE,    the task is away; its addresses   the task's     -
-//	  UNKNOWN, app known    stay known                        service
+//	  KILLING and all       tombstone, the task is dropped    the task, and  the app, if an earlier
+//	  final states                                            always         task had the same ID
+//	                                                          written
+//	  LOST, UNREACHABLE,    the task is lost; its addresses   the task, if   -
+//	  UNKNOWN, app known    stay known                        the guard lets
+//	                                                          it go
 //	  the same, app unknown -                                 -              the app
+//	  any but final, of an  -                                 -              the app: the same ID
+//	  ended task                                                             may live again
 //	  STAGING, STARTING,    -                                 -              -
 //	  CREATED, any other
 //	deployment_info         the plan's apps, by its version;  -              -
-//	                        apps it stops are marked; an ID
-//	                        that was no app may be one now;
+//	                        apps that it stops are marked, of
+//	                        its others the mark is taken; an
+//	                        ID that was no app may be one now;
 //	                        its pods are known to be no apps
-//	deployment_success      the same, without the mark        -              the plan's apps
-//	deployment_failed       the same; its apps may be taken   -              the plan's apps
-//	                        back by a change that names none
+//	deployment_success      the plan's apps, by its version   -              the plan's apps
+//	deployment_failed       the same; the mark is taken; its  -              the plan's apps
+//	                        apps may be taken back by a
+//	                        change that names none
 //	group_change_success    -                                 -              the apps of the plan of
 //	                                                                         its version; if it names
 //	                                                                         none, those of failed
@@ -108,37 +101,34 @@
 //	                                                                         no such plan was heard
 //	app_terminated_event    a known app is marked as stopped  -              that app, if known
 //	event_stream_attached   -                                 -              -
+//	a gap                   no app is marked any more         -              - (a resync)
 //	any other               not subscribed to by run
 //
 // A task event whose app is known to be none (a pod's container, a late event of
 // a deleted app) changes nothing, until a deployment names the ID or a resync
 // doubts it: then it costs one read. A final state leaves a tombstone all the same,
-// and is poked if the ID ever was an app's. A task that has a tombstone is deaf to
-// all but final states. A state that Mesos should not know is logged once; a task
-// that REST tells in one is left as it is.
-//
-// Many lost tasks are a partition of Mesos, which stops none of them: beyond
-// the guard's limit within a minute their services stay, and a resync soon asks
-// again (allowAway).
+// and is enqueued if the ID ever was an app's. A state that Mesos should not know is logged
+// once; a task that REST tells in one is left as it is.
 //
 // And what answers do:
 //
-//	answer                  in the model                      poked          read
+//	answer                  in the model                      enqueued       read
 //	GET /v2/apps/{id}       app and tasks are what it says,   tasks that are the app again, if events
-//	                        events heard since are replayed   or were in it, contradict it; versions
-//	                                                          and the keys,  that tasks run and that
-//	                                                          if labels      are not known
-//	                                                          changed
+//	                        events since are replayed; one    or were in it, contradict it; versions
+//	                        that was asked for after a        and the keys,  that tasks run and that
+//	                        task's end and has it as RUNNING  if labels      are not known
+//	                        begins a new life of its ID       changed
 //	  404                   the app and its tasks are         the same, and  -
 //	                        dropped, the ID is no app; a      the tasks of
 //	                        clash of names may end            the app left
 //	                                                          of a clash
-//	GET …/versions/{v}      that version's definition; 404:   its tasks'     -
-//	                        what is registered stays          services
-//	GET /v2/apps            all of the above at once; apps    - (the plan    apps with events that it
-//	                        it omits, old tombstones and      compares)      could not know; versions
-//	                        unused definitions are dropped;
-//	                        IDs that are no apps are doubted;
+//	GET …/versions/{v}      that version's definition; 404:   its tasks      -
+//	                        what is registered stays
+//	GET /v2/apps            all of the above at once; tasks   - (the plan    apps with events that it
+//	                        of apps that it omits, old        compares)      could not know; versions
+//	                        tombstones and unused
+//	                        definitions are dropped; IDs
+//	                        that are no apps are doubted;
 //	                        failed deployments are forgotten
 //
 // Only group_change_success says that REST shows a change, and it names no app:
@@ -149,33 +139,36 @@
 // resync serves for all; if only tasks' events gave cause for them, once per poll
 // interval, for Marathon may hide them from us, or more tasks may start meanwhile.
 //
-// # Tickets, journal, tombstones
+// # What may be removed
 //
-// Nothing of Marathon's orders anything: timestamps run backwards, a rollback
-// takes versions back, final states come after the deployment's success. So we
-// count ourselves. Each event heard and each read asked for takes the next
-// Ticket. An answer tells nothing about events with a later ticket than its own,
-// and of two answers about one app the one that was asked for later counts.
+// What announces an end: an event about the task itself, the 404 of its app, a plan that
+// stops its app and that nothing heard later takes back, and an answer that lists as many
+// tasks in service as the app's instances asks for. Everything else that an answer omits,
+// and tasks that are lost, rest on a look at Marathon alone: a Marathon that has lost its
+// task state, or whose agents are behind a partition, says the same. These removals pass
+// plan.Guard, whether a plan wants them (Filter) or an event and an app's answer (Allow).
+// It has one memory: beyond Policy.Limit percent of what we own, counted with what went so
+// within the last minute, they are held back, and stay so whatever names them again, until
+// they are announced, not wanted any more, or three resyncs at least have agreed for
+// Policy.Confirm. No time confirms removals that rest on a snapshot without a single app,
+// what an option excludes, or keys that may be another Marathon's.
 //
-// The journal keeps the task events heard since the oldest read in flight was
-// asked for, and an answer has those heard since its own question replayed onto
-// it. Final states need no replay, for their tombstones outlast the answer. RUNNING
-// and the lost states win for now if they contradict the answer, and lead to one
-// more read, which settles it. That read waits a little, and longer each time that it
-// is contradicted itself, for while an app's tasks start every answer is.
+// What is merely missing from the snapshot needs its app's own answer besides. An app that
+// a snapshot omits keeps its name and its keys until Marathon's 404. Nobody can be asked
+// about keys whose name no known app has, or a service that names no app: time confirms
+// them.
 //
-// A tombstone says that a task never runs again: no later event and no stale
-// answer registers it. It goes when a snapshot that was asked for later omits
-// the task, and after ten minutes at the earliest. IDs that are no apps are
-// remembered for as long, so that a pod's events cost no reads.
+// While services of our registration ID name another framework, no key is removed. That
+// is one fact in the model (desired.Another), which only a resync that has read everything
+// clears, and before the first such resync no event removes a key.
 //
 // # A resync, in order
 //
 //  1. GET /v2/info (which framework) and GET /v2/apps. An error ends the resync:
 //     nothing is removed, and the next try is paced.
-//  2. The model takes the snapshot in; the definitions of versions that tasks
-//     run and that are not their app's own are read. A task whose definition is
-//     not known is left as it is.
+//  2. The model takes the snapshot in. The definitions of versions that tasks run and that
+//     are not their app's own are read beside it: a task whose definition is not known is
+//     left as it is, and brought in line when the definition is there.
 //  3. All agents of hosts that are named, by the model or by a worker that is
 //     still there, and all keys are listed at once.
 //     - An agent has Config.Patience; one in its backoff is not asked. What could
@@ -189,30 +182,27 @@
 //     retired; that of a silent agent only when Consul has forgotten its node
 //     (reapTime).
 //     - When all this takes longer than a second (grace), what is to be written
-//     where all has been seen is handed out already. Removals wait for the whole
-//     look.
-//  4. Desired.Plan: names that clash get their incumbents, each service and each
-//     key is compared, what is missing is added. Services at the wrong agent go
-//     only when they are registered at home: first that, then a resync.
-//  5. Policy.Filter holds removals back.
-//  6. Confirm before purge: what is merely missing from the snapshot is never
-//     removed because of it. What is only written is handed out before, then
-//     each such app is asked for by itself, the plan is made again, and what is
-//     still merely missing (Marathon did not answer) is left as unconfirmed. What
-//     was held back stays so.
-//  7. Each worker gets the names of what changes for it, in the plan's order:
-//     register, update, set, deregister, delete. A dead node's services go from
-//     the catalog, unless Marathon still has tasks on it; that is the only case
-//     in which anybody but an agent writes its services.
+//     where something has been listed is given out, agent by agent (plan.MakeOf).
+//     Removals wait for all of it.
+//  4. Names that clash get their incumbents; plan.Make compares each service and each
+//     key. Services at the wrong agent go only when they are registered at home: first
+//     that, then a resync.
+//  5. The guard holds removals back.
+//  6. Each worker gets the names of what changes for it, in the plan's order: register,
+//     update, set, deregister, delete. A dead node's services go from the catalog, unless
+//     Marathon still has tasks on it; that is the only case in which anybody but an agent
+//     writes its services.
+//  7. Beside that, each app of what is merely missing is asked for by itself, and its jobs
+//     are given out when its answer is there; on what grounds something goes is decided then.
+//     Without an answer it stays.
 //  8. When each of these jobs was done or has failed once, the summary is logged.
 //     The workers of those that failed go on by themselves.
 //
 // Resyncs are asked for by connects, gaps, the sync interval, polling while the
 // stream is down or something is held back, unconfirmed or unread, a domain that is
 // back, a changed credential, and what is said above; once one is due, it serves for
-// all that were asked for.
-// Reasons that a stream of bad events could repeat are limited to one per poll
-// interval.
+// all that were asked for. Reasons that a stream of bad events could repeat are limited to
+// one per poll interval.
 //
 // # Workers
 //
@@ -221,7 +211,7 @@
 // up in the queue's set, and ended tasks go first. An answer that Consul will not
 // write this one thing (4xx) is no failure of the domain: the job is dropped, and
 // a resync tries again after a minute. After a failed write an agent is listed anew, for
-// the write may have happened, and everything that belongs there is looked at.
+// the write may have happened, and everything that belongs there is enqueued.
 // When a domain is back, a resync finds what was to be removed there meanwhile.
 //
 // The registered services of an agent are remembered from its last listing and
@@ -233,27 +223,10 @@
 // While the stream is down and Marathon has not answered for longer than
 // Policy.Confirm, and for a minute at least, nothing is registered: what we know may be long over.
 //
-// With Translation.Fallback the main agent is looked at like any host's. A plan may
+// With Config.Fallback the main agent is listed like any host's. A plan may
 // register there what belongs to an agent that there is no way to, if the catalog
 // does not show it on that agent's node; an event never does. Each task event also
 // lets the main agent's worker look whether the service is there and must go.
-//
-// # The guard
-//
-// Removals that rest on a look at Marathon alone (Missing, LabelGone, Away) are
-// held back, all of them, when they would take more than Policy.Limit percent of
-// our services, or of our keys, and we own more than ten of these; lost tasks also
-// when they are more than that within a minute. The keys of a name that too many apps
-// could have had are held back until time confirms them, for nobody can be asked. A name's
-// losses are net: what the plan registers for it, or sets, makes up for what it
-// removes. A removal once held back stays so until it is no longer planned, or is
-// confirmed: by three looks at least that agree for Policy.Confirm. No time
-// confirms removals that rest on a snapshot without a single app, or keys while
-// services of our registration ID belong to another framework, or while the catalog,
-// which would show those, cannot be read (then, keys of names without an app).
-//
-// What an event or an app's own 404 announced, and services that have moved, are
-// never held back. Without Policy.Purge what is Missing is not removed at all.
 //
 // # What we put on others
 //
@@ -264,7 +237,7 @@
 // requests (the main agent, with fallback, with four), all agents at once, and the
 // keys with one. Marathon has one stream,
 // at most one snapshot, and at most readsAtOnce reads in flight for events and as
-// many for a resync. Whoever answers 429 or 500 is left alone for a while, as
+// many for resyncs. Whoever answers 429 or 500 is left alone for a while, as
 // one who does not answer is.
 //
 // An event's cost does not depend on the size of the cluster, but for the apps
@@ -275,9 +248,7 @@
 //   - Workers are handed names, not their share of the plan: it may be old when
 //     they come to it, and so events and plans need only one way to write.
 //   - Workers belong to hosts, for a host is known before its agent has said who
-//     it is. Two hosts that are one agent share its node, and take turns.
-//   - Desired answers for one thing at a time (Look, Labels), which is what a
+//     it is. Two hosts that are one agent share its node.
+//   - The model answers for one thing at a time (Want, WantKeys), which is what a
 //     worker asks, and the plan is made of the same answers.
-//   - The policy has a memory, of what was held back since when. It is handed in
-//     and out (HeldBack), so that the filter stays pure.
 package reconcile
