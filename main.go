@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
@@ -25,6 +27,7 @@ import (
 	"consular/marathon/transport"
 	"consular/reconcile"
 	"consular/reconcile/demo"
+	"consular/reconcile/heartbeat"
 	"consular/reconcile/settings"
 	"consular/stream"
 )
@@ -114,6 +117,14 @@ func application(stdout, stderr io.Writer) *cli.App {
 			Flags: settings.FromEnvironment(&cli.StringFlag{Name: "format", Value: "text", Usage: "`text` or json"}),
 		},
 		{
+			Name: "health", Usage: "say whether the consular that sets a heartbeat is well (exit 0 or 1)", Action: healthCommand,
+			Flags: settings.FromEnvironment(
+				&cli.StringFlag{Name: "heartbeat-file", Usage: "`file` of the heartbeat"},
+				&cli.GenericFlag{Name: "max-age", Value: settings.NewDuration(30 * time.Second), Usage: "a heartbeat older than this `time` is none"},
+				&cli.BoolFlag{Name: "strict", Usage: "also be unwell while Marathon or Consul is away"},
+			),
+		},
+		{
 			Name: "demo", Usage: "a simulated Marathon, a real Consul, and run between them", Action: command(demoCommand),
 			Flags: settings.FromEnvironment(
 				&cli.GenericFlag{Name: "for", Value: new(settings.Duration), Usage: "end after this `time`; 0 is never"},
@@ -155,6 +166,9 @@ func command(do func(context.Context, program) error) cli.ActionFunc {
 }
 
 func runCommand(ctx context.Context, p program) error {
+	if p.Copies.HA {
+		return errors.New("--ha: run does not ask for the lock yet, and two copies would both write")
+	}
 	p.log.Info().Str("version", version()).Str("marathon", p.ShownMasters()).Str("consul", p.ShownConsul()).
 		Str("registration_id", p.Reconcile.Translation.Owner.RegistrationID).Msg("consular starts")
 	r, err := p.Reconciler(p.log)
@@ -274,6 +288,28 @@ func eventsCommand(ctx context.Context, p program) error {
 		return nil
 	})
 	return all.Wait()
+}
+
+// healthCommand needs no more than a file: it says nothing of Marathon, Consul and secrets.
+func healthCommand(c *cli.Context) error {
+	file := ""
+	for _, c := range c.Lineage() { // it may stand before the command, too
+		file = cmp.Or(file, c.String("heartbeat-file"))
+	}
+	maxAge := settings.Span(c, "max-age")
+	switch {
+	case c.NArg() > 0:
+		return fmt.Errorf("health: unknown argument %q", c.Args().First())
+	case file == "":
+		return errors.New("health: --heartbeat-file is missing: the one that run was given")
+	case maxAge == 0:
+		return errors.New("--max-age 0s: must be more than 0")
+	}
+	text, err := heartbeat.Check(file, maxAge, c.Bool("strict"))
+	if err == nil {
+		fmt.Fprintln(c.App.Writer, text)
+	}
+	return err
 }
 
 func demoCommand(ctx context.Context, p program) error {

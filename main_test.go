@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -430,7 +431,7 @@ func TestStartShowsNoUser(t *testing.T) {
 // What a command takes stands in its help with its environment variable, and is read from there.
 func TestCommandsReadTheEnvironment(t *testing.T) {
 	for command, names := range map[string][]string{
-		"sync": {"FORCE", "ADOPT", "ADOPT_FROM"}, "remove": {"FORCE"}, "plan": {"FORMAT"}, "events": {"FORMAT"}, "demo": {"FOR", "CONSUL_BIN"},
+		"health": {"HEARTBEAT_FILE", "MAX_AGE", "STRICT"}, "sync": {"FORCE", "ADOPT", "ADOPT_FROM"}, "remove": {"FORCE"}, "plan": {"FORMAT"}, "events": {"FORMAT"}, "demo": {"FOR", "CONSUL_BIN"},
 	} {
 		_, out, _ := once(t, command, "--help")
 		for _, name := range names {
@@ -447,6 +448,25 @@ func TestCommandsReadTheEnvironment(t *testing.T) {
 	t.Setenv("CONSULAR_FORCE", "true")
 	if code, out, log := once(t, w.options("remove")...); code != 0 {
 		t.Errorf("remove: exit code %d\n%s%s", code, out, log)
+	}
+}
+
+// It needs neither Marathon nor Consul, nor their options to be right.
+func TestHealth(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "heartbeat")
+	if err := os.WriteFile(file, []byte("consul: no leader\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for words, want := range map[string]int{
+		"health --heartbeat-file " + file: 0,
+		"--heartbeat-file " + file + " --marathon ftp://x --consul-token-file /nowhere health": 0,
+		"health --strict --heartbeat-file " + file:                                             1,
+		"health --max-age 0.000001 --heartbeat-file " + file:                                   1,
+	} {
+		code, out, log := once(t, strings.Fields(words)...)
+		if code != want || strings.Count(out+log, "\n") != 1 || !strings.Contains(out+log, "no leader") || (out == "") != (want == 1) {
+			t.Errorf("%s: exit code %d, %q, %q", words, code, out, log)
+		}
 	}
 }
 

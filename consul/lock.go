@@ -28,6 +28,10 @@ const (
 	releaseWithin = 2 * time.Second
 )
 
+// LockHead is how long a transport must wait for the head of an answer, for a lock: one look at
+// its key waits for a change.
+const LockHead = lookWithin
+
 // LockState is how we stand to a lock.
 type LockState string
 
@@ -97,7 +101,7 @@ type holder struct {
 
 // NewLock returns a lock that sessions of an agent's node may hold: when that agent
 // dies, they die with it, which takes Consul some 6 s. The agent's transport should wait for
-// the head of an answer for 15 s at least, and serve nothing else: a renewal must not queue.
+// LockHead, and serve nothing else: a renewal must not queue.
 func NewLock(agent *Agent, config LockConfig) *Lock {
 	return newLock(&lockClient{agent: agent, key: config.Key, name: config.Name}, config, readClocks)
 }

@@ -26,6 +26,7 @@ func CheckLockKey(key, prefix string) error {
 	if err := checkPath(key); err != nil {
 		return fmt.Errorf("--lock-key %.200q: %w", key, err)
 	}
+	prefix = strings.Trim(prefix, "/")
 	switch {
 	case len(key) > maxKey:
 		return fmt.Errorf("--lock-key %.200q...: longer than %d bytes", key, maxKey)

@@ -19,8 +19,7 @@ func Flags() []cli.Flag {
 		return &option{Flag: &cli.StringFlag{Name: name, Value: value, Usage: usage}, env: env}
 	}
 	span := func(name string, value time.Duration, usage string) cli.Flag {
-		d := Duration(value)
-		return &option{Flag: &cli.GenericFlag{Name: name, Value: &d, Usage: usage}, env: []string{envName(name)}}
+		return &option{Flag: &cli.GenericFlag{Name: name, Value: NewDuration(value), Usage: usage}, env: []string{envName(name)}}
 	}
 	yes := func(name string, value bool, usage string, overruledBy ...string) cli.Flag {
 		f := &cli.BoolFlag{Name: name, Value: value, Usage: usage, Hidden: usage == ""}
@@ -54,6 +53,8 @@ func Flags() []cli.Flag {
 		text("max-answer", "256MiB", "a larger answer is an error; a `size`"),
 		text("kv-prefix", "consular", "`prefix` of all keys"),
 		text("kv-format", "raw", "how labels are stored: `raw` or json"),
+		yes("ha", false, "be one of several copies, of which the one that holds a lock in Consul writes"),
+		text("lock-key", "", "`key` of that lock; default: consular-lock/ and the registration ID"),
 		text("log-level", "info", "`level`: debug, info, warn or error"),
 		text("log-format", "auto", "`auto` (console on a terminal, else JSON), console or json"),
 		text("logfile", "", "`file` to log to, instead of stderr"),
@@ -68,9 +69,19 @@ func Flags() []cli.Flag {
 		text("marathon-token-type", "dcos", "`type` of the token: dcos (token=…) or bearer"),
 		text("consul-token-file", "", "`file` of the ACL token", "CONSUL_HTTP_TOKEN_FILE"),
 	}
-	return slices.Concat(main, tls("marathon", [4][]string{}), tls("consul", [4][]string{
+	return slices.Concat(main, watchedFlags(text), tls("marathon", [4][]string{}), tls("consul", [4][]string{
 		{"CONSUL_CACERT"}, {"CONSUL_CLIENT_CERT"}, {"CONSUL_CLIENT_KEY"}, {"CONSUL_TLS_SERVER_NAME"},
 	}))
+}
+
+// watchedFlags are the options of Watched.
+func watchedFlags(text func(name, value, usage string, env ...string) cli.Flag) []cli.Flag {
+	return []cli.Flag{
+		text("heartbeat-file", "", "`file` whose time is set while consular is well: see the command health"),
+		text("metrics-file", "", "`FILE.prom` of figures, for node_exporter's textfile collector"),
+		text("statsd", "", "`HOST:PORT` of a statsd to send figures to; default: STATSD_UDP_HOST and STATSD_UDP_PORT"),
+		text("statsd-format", "statsd", "`format`: statsd, or dogstatsd, which has tags"),
+	}
 }
 
 // maxDuration leaves room for the multiples of a duration that are made of it.
@@ -79,6 +90,9 @@ const maxDuration = 10 * 365 * 24 * time.Hour
 // Duration is "90s", "5m", or a bare number of seconds, as the Python consular
 // took.
 type Duration time.Duration
+
+// NewDuration returns the default of an option.
+func NewDuration(d time.Duration) *Duration { return (*Duration)(&d) }
 
 func (d *Duration) String() string { return time.Duration(*d).String() }
 

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
+
+	"consular/reconcile/metrics"
 )
 
 // said is what consular reads from a command line and its environment.
@@ -25,7 +28,7 @@ func say(t *testing.T, words ...string) (out said, err error) {
 	t.Helper()
 	args := []string{"consular"}
 	for _, word := range words {
-		if name, value, ok := strings.Cut(word, "="); ok && strings.HasPrefix(name, "CONSUL") {
+		if name, value, ok := strings.Cut(word, "="); ok && (strings.HasPrefix(name, "CONSUL") || strings.HasPrefix(name, "STATSD")) {
 			t.Setenv(name, value)
 			continue
 		}
@@ -178,5 +181,82 @@ func TestMarathonsCredentialsAreForThoseWhoAskIt(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// DC/OS says where its statsd is by two variables.
+func TestStatsdOfTheEnvironment(t *testing.T) {
+	for words, want := range map[string]string{
+		"":                                       "",
+		"--statsd a:1":                           "a:1",
+		"--statsd [::1]:8125":                    "[::1]:8125",
+		"CONSULAR_STATSD=a:1":                    "a:1",
+		"STATSD_UDP_HOST=b STATSD_UDP_PORT=2":    "b:2",
+		"STATSD_UDP_HOST=::1 STATSD_UDP_PORT=2":  "[::1]:2",
+		"STATSD_UDP_HOST= STATSD_UDP_PORT=":      "",
+		"STATSD_UDP_HOST=b --statsd a:1":         "a:1",
+		"STATSD_UDP_HOST=b CONSULAR_STATSD=a:1":  "a:1",
+		"STATSD_UDP_HOST=b":                      "error",
+		"STATSD_UDP_PORT=2":                      "error",
+		"STATSD_UDP_HOST=b/c STATSD_UDP_PORT=2":  "error",
+		"STATSD_UDP_HOST=b STATSD_UDP_PORT=port": "error",
+	} {
+		t.Run(words, func(t *testing.T) {
+			s, err := say(t, strings.Fields(words)...)
+			if want == "error" {
+				if err == nil || !strings.Contains(err.Error(), "STATSD_UDP_HOST") || !strings.Contains(err.Error(), "STATSD_UDP_PORT") {
+					t.Errorf("error is %v", err)
+				}
+				return
+			}
+			if err != nil || s.Watched.Statsd != want {
+				t.Errorf("is %q, %v; want %q", s.Watched.Statsd, err, want)
+			}
+		})
+	}
+}
+
+// What is watched is written when it is opened: a file that cannot be is named with its option.
+func TestExporters(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "consular.prom")
+	m := metrics.New(func() metrics.State { return metrics.State{} })
+	for words, want := range map[string]int{
+		"": 0, "--statsd a:1": 1, "--statsd a:1 --metrics-file " + file: 2, "--metrics-file /nowhere/consular.prom": -1,
+	} {
+		s, err := say(t, strings.Fields(words)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		exporters, err := s.Watched.Exporters(m, zerolog.Nop())
+		if (err != nil) != (want < 0) || err == nil && len(exporters) != want || err != nil && !strings.HasPrefix(err.Error(), "--metrics-file: ") {
+			t.Errorf("%q: %d exporters, %v", words, len(exporters), err)
+		}
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLockOfTheCopies(t *testing.T) {
+	for words, want := range map[string]string{
+		"":                          "consular-lock/consular",
+		"--registration-id a":       "consular-lock/a",
+		"--ha --lock-key b/c":       "b/c",
+		"CONSULAR_LOCK_KEY=d":       "d",
+		"--kv-prefix consular-lock": "consular-lock/consular", // no lock was asked for
+	} {
+		t.Run(words, func(t *testing.T) {
+			s, err := say(t, strings.Fields(words)...)
+			if err != nil || s.Copies.LockKey != want {
+				t.Errorf("is %q, %v; want %q", s.Copies.LockKey, err, want)
+			}
+		})
+	}
+	mesos := func(name string) string { return map[string]string{"MESOS_TASK_ID": "consular.1", "HOST": "h1"}[name] }
+	if got := copyName(mesos); got != "consular.1 on h1" {
+		t.Errorf("the copy's name is %q", got)
+	}
+	if got := copyName(func(string) string { return "" }); !strings.Contains(got, fmt.Sprint(os.Getpid())) {
+		t.Errorf("the copy's name is %q", got)
 	}
 }

@@ -30,6 +30,9 @@ type Settings struct {
 	Stream    stream.Config
 	Consul    consul.Config
 	Reconcile reconcile.Config
+	// Copies says whether this is one of several, and Watched who looks at it.
+	Copies  Copies
+	Watched Watched
 	// Files are all secrets and certificates: they may be changed at any time.
 	Files []string
 	// NoMarathon says that the configured Marathon is not asked: remove desires
@@ -71,6 +74,7 @@ func Read(c *cli.Context, notice transport.Notice) (Settings, error) {
 		Policy:       plan.Policy{Purge: enabled(c, "purge"), Limit: limit, Confirm: span("purge-confirm")},
 		SyncInterval: span("sync-interval"), PollInterval: span("poll-interval"), Patience: 4 * timeout,
 	}
+	s.Copies = readCopies(c)
 	for _, option := range fileOptions {
 		if name := c.String(option); name != "" {
 			s.Files = append(s.Files, name)
@@ -80,7 +84,8 @@ func Read(c *cli.Context, notice transport.Notice) (Settings, error) {
 	if err := firstError(waits.Check(), s.reachMarathon(c, waits), s.reachConsul(c, waits)); err != nil {
 		return s, err
 	}
-	return s, firstError(s.Marathon.Check(), s.Stream.Check(), s.Consul.Check(), s.Reconcile.Check())
+	return s, firstError(s.Marathon.Check(), s.Stream.Check(), s.Consul.Check(), s.Reconcile.Check(),
+		s.Copies.check(s.Consul.Prefix), s.readWatched(c))
 }
 
 // reachMarathon reads where Marathon is and what it wants to see. Its stream has
@@ -166,7 +171,7 @@ func (s *Settings) reachConsul(c *cli.Context, waits transport.Config) error {
 		return fmt.Errorf("--consul: %w", err)
 	}
 	s.Consul.Address, s.Consul.Transport, s.Consul.Token = agent, requests, token.Text
-	return nil
+	return s.Copies.reachConsul(waits)
 }
 
 func tlsFiles(c *cli.Context, side string) transport.TLS {
