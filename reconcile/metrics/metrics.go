@@ -23,7 +23,7 @@ type State struct {
 	SilentAgents, QueueLength int
 	// Leader is whether this copy may write: always, without --ha.
 	Leader bool
-	// LastResync is when the last resync that read everything ended; zero for never.
+	// LastResync is when the last resync ended that had read Marathon; zero for never.
 	LastResync time.Time
 }
 
@@ -45,7 +45,7 @@ var gauges = []struct {
 	{"silent_agents", "Consul agents that do not answer.", func(s State) float64 { return float64(s.SilentAgents) }},
 	{"queue_length", "Things that wait to be looked at and written.", func(s State) float64 { return float64(s.QueueLength) }},
 	{"leader", "Whether this copy may write.", func(s State) float64 { return number(s.Leader) }},
-	{"last_resync_timestamp_seconds", "When the last complete resync ended, in Unix time; 0 for never.", func(s State) float64 { return unix(s.LastResync) }},
+	{"last_resync_timestamp_seconds", "When the last resync ended that was not failed, in Unix time; 0 for never.", func(s State) float64 { return unix(s.LastResync) }},
 }
 
 func number(is bool) float64 {
