@@ -470,6 +470,45 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+// What the example says to consular, consular knows.
+func TestMarathonAppOfTheExample(t *testing.T) {
+	var app struct {
+		Cmd          string
+		Env          map[string]string
+		HealthChecks []struct {
+			Protocol string
+			Command  struct{ Value string }
+		}
+	}
+	if err := json.Unmarshal([]byte(read(t, "testdata/marathon-app.json")), &app); err != nil {
+		t.Fatal(err)
+	}
+	_, help, _ := once(t, "--help")
+	for name := range app.Env {
+		if strings.HasPrefix(name, "CONSULAR_") && !strings.Contains(help, "[$"+name) {
+			t.Errorf("%s is no option's", name)
+		}
+	}
+	words := func(command, program string) []string {
+		said, ours := strings.CutPrefix(command, program+" ")
+		if !ours {
+			t.Errorf("%s is not %s", command, program)
+		}
+		return strings.Fields(strings.NewReplacer(`"`, "", "$HOST", "127.0.0.1").Replace(said))
+	}
+	if code, _, log := once(t, append(words(app.Cmd, "exec ./consular"), "--help")...); code != 0 {
+		t.Errorf("%s: %s", app.Cmd, log)
+	}
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("heartbeat", []byte("ok\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	check := app.HealthChecks[0]
+	if code, _, log := once(t, words(check.Command.Value, "./consular")...); code != 0 || check.Protocol != "COMMAND" {
+		t.Errorf("%v: %s", check, log)
+	}
+}
+
 func TestHelpAndVersion(t *testing.T) {
 	for args, want := range map[string][]string{
 		"--help":      {"sync", "plan", "events", "demo", "--marathon URL[,URL…]", "--purge-confirm time", "CONSULAR_KV_PREFIX", "5m0s"},
