@@ -2,7 +2,9 @@ package consul
 
 import (
 	"errors"
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/hashicorp/consul/api"
@@ -101,8 +103,17 @@ func wantForbidden(t *testing.T, err error, permission string) {
 // token returns the secret of a new token with the rules.
 func token(t *testing.T, admin *Cluster, rules string) string {
 	t.Helper()
+	return newToken(t, admin, rules).SecretID
+}
+
+// policies are how many have been made: their names must differ.
+var policies atomic.Int32
+
+func newToken(t *testing.T, admin *Cluster, rules string) *api.ACLToken {
+	t.Helper()
 	acl := admin.Main().client.ACL()
-	policy, _, err := acl.PolicyCreate(&api.ACLPolicy{Name: strings.ReplaceAll(t.Name(), "/", "-"), Rules: rules}, nil)
+	name := fmt.Sprintf("%s-%d", strings.ReplaceAll(t.Name(), "/", "-"), policies.Add(1))
+	policy, _, err := acl.PolicyCreate(&api.ACLPolicy{Name: name, Rules: rules}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,5 +121,5 @@ func token(t *testing.T, admin *Cluster, rules string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return token.SecretID
+	return token
 }

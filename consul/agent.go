@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync/atomic"
 
 	"github.com/hashicorp/consul/api"
 )
@@ -17,25 +18,35 @@ import (
 type Agent struct {
 	address string
 	client  *api.Client
-	// conceal takes credentials out of an answer's text.
-	conceal func(string) string
+	cluster *Cluster
+	// current is set once the agent has said that it is not too old.
+	current atomic.Bool
 }
 
 // Address returns "host:port", for logs.
 func (a *Agent) Address() string { return a.address }
 
-// Self returns what the agent says of itself. Source: GET /v1/agent/self, which
-// needs agent:read.
+// Self returns what the agent says of itself. One that is older than Consul 1.7, or
+// than 1.11 and has ACLs, is an error: its other answers prove nothing. Source:
+// GET /v1/agent/self, which needs agent:read.
 func (a *Agent) Self(ctx context.Context) (Node, error) {
 	var self struct {
-		Config struct{ NodeID, NodeName string }
+		Config      struct{ NodeID, NodeName, Version string }
+		DebugConfig struct{ ACLsEnabled bool }
 	}
 	_, err := a.client.Raw().Query("/v1/agent/self", &self, query(ctx))
 	if err == nil && self.Config.NodeID == "" {
 		err = errors.New("the answer names no node id")
 	}
+	if err == nil {
+		err = checkVersion(self.Config.Version, self.DebugConfig.ACLsEnabled)
+		a.current.Store(err == nil)
+	}
 	if err != nil {
 		return Node{}, a.failed("read node id", err, "agent:read")
+	}
+	if self.DebugConfig.ACLsEnabled {
+		a.cluster.acls.Store(true)
 	}
 	return Node{ID: self.Config.NodeID, Name: self.Config.NodeName}, nil
 }
@@ -111,5 +122,5 @@ func query(ctx context.Context) *api.QueryOptions {
 }
 
 func (a *Agent) failed(what string, err error, permission string) error {
-	return fmt.Errorf("%s on %s: %w", what, a.address, explain(err, permission, a.conceal))
+	return fmt.Errorf("%s on %s: %w", what, a.address, a.cluster.explain(err, permission))
 }

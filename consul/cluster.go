@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/consul/api"
 )
@@ -22,6 +23,10 @@ type Cluster struct {
 	// agents has one for each host ever asked for: they are small, and a
 	// Marathon has only so many hosts.
 	agents map[string]*Agent
+
+	// acls is set once an agent has said that ACLs are on.
+	acls     atomic.Bool
+	accessor accessor
 }
 
 // NewCluster returns the cluster of the agent at config.Address. It sends nothing.
@@ -75,15 +80,14 @@ func (c *Cluster) newAgent(host, path string) (*Agent, error) {
 		PathPrefix: path,
 		HttpClient: c.http,
 		// Without a token here the library takes CONSUL_HTTP_TOKEN or reads
-		// CONSUL_HTTP_TOKEN_FILE, once. Config.Token replaces it in every
-		// request. (CONSUL_NAMESPACE and CONSUL_PARTITION, which Consul
-		// Enterprise knows, are left to work as in any Go client.)
+		// CONSUL_HTTP_TOKEN_FILE, once. Config.Token replaces it in every request,
+		// and CONSUL_NAMESPACE and CONSUL_PARTITION are taken out (exchange).
 		Token: "replaced",
 	})
 	if err != nil {
 		return nil, fmt.Errorf("consul client for %s: %w", address, err)
 	}
-	return &Agent{address: address, client: client, conceal: c.config.conceal}, nil
+	return &Agent{address: address, client: client, cluster: c}, nil
 }
 
 // hostPort returns host with the address's port, or with its scheme's.

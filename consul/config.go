@@ -87,6 +87,8 @@ func checkAddress(u *url.URL) error {
 	switch {
 	case strings.Contains(u.EscapedPath(), "@"):
 		return errors.New("a special character in user or password must be %-escaped")
+	case u.Scheme == "unix":
+		return errors.New("a unix socket, which no other host's agent has: want http or https")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return fmt.Errorf("scheme %q: want http or https", u.Scheme)
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":

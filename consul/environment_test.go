@@ -9,14 +9,15 @@ import (
 )
 
 func TestAddressAndTheEnvironment(t *testing.T) {
-	for _, test := range []struct{ address, ssl, auth, want string }{
-		{"consul:8501", "", "", "http://consul:8501"},
-		{"consul:8501", "false", "", "http://consul:8501"},
-		{"consul:8501", "true", "", "https://consul:8501"},
-		{"[::1]:8501", "1", "", "https://[::1]:8501"},
-		{"http://consul:8501", "true", "", "http://consul:8501"},
-		{"consul", "", "joe:a:b", "http://joe:a%3Ab@consul"},
-		{"http://ann:pw@consul", "", "joe:a", "http://ann:pw@consul"},
+	for _, test := range []struct{ address, ssl, auth, want, wantFromThere string }{
+		{"consul:8501", "", "", "http://consul:8501", "http://consul:8501"},
+		{"consul:8501", "false", "", "http://consul:8501", "http://consul:8501"},
+		{"consul:8501", "true", "", "https://consul:8501", "https://consul:8501"},
+		{"[::1]:8501", "1", "", "https://[::1]:8501", "https://[::1]:8501"},
+		{"http://consul:8501", "true", "", "http://consul:8501", "https://consul:8501"},
+		{"https://consul:8501", "false", "", "https://consul:8501", "https://consul:8501"},
+		{"consul", "", "joe:a:b", "http://joe:a%3Ab@consul", "http://joe:a%3Ab@consul"},
+		{"http://ann:pw@consul", "", "joe:a", "http://ann:pw@consul", "http://ann:pw@consul"},
 	} {
 		e, err := ReadEnvironment(func(name string) string {
 			return map[string]string{"CONSUL_HTTP_SSL": test.ssl, "CONSUL_HTTP_AUTH": test.auth}[name]
@@ -24,8 +25,10 @@ func TestAddressAndTheEnvironment(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if u, err := e.ParseAddress(test.address); err != nil || u.String() != test.want {
-			t.Errorf("%s is %v, %v; want %s", test.address, u, err, test.want)
+		for fromThere, want := range map[bool]string{false: test.want, true: test.wantFromThere} {
+			if u, err := e.ParseAddress(test.address, fromThere); err != nil || u.String() != want {
+				t.Errorf("%s (from the environment: %t) is %v, %v; want %s", test.address, fromThere, u, err, want)
+			}
 		}
 	}
 }
@@ -41,6 +44,18 @@ func TestEnvironmentIsReadAndChecked(t *testing.T) {
 			t.Errorf("error is %v, want one that names %s", err, name)
 		}
 		t.Setenv(name, "")
+	}
+}
+
+// What cannot be obeyed is refused: half a namespace is none.
+func TestEnvironmentThatCannotBeObeyed(t *testing.T) {
+	for _, name := range []string{"CONSUL_NAMESPACE", "CONSUL_PARTITION"} {
+		_, err := ReadEnvironment(func(n string) string {
+			return map[string]string{name: "team"}[n]
+		})
+		if err == nil || !strings.HasPrefix(err.Error(), name+` "team": `) {
+			t.Errorf("error is %v, want one that names %s", err, name)
+		}
 	}
 }
 

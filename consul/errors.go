@@ -39,21 +39,50 @@ func Unreachable(err error) bool {
 
 // explain makes one line of what the client library returned, which a user can
 // act on. What was returned stays reachable for errors.As. An answer's text is
-// shown as conceal leaves it, for a proxy may repeat what it was sent.
-func explain(err error, permission string, conceal func(string) string) error {
+// shown without our credentials, for a proxy may repeat what it was sent.
+func (c *Cluster) explain(err error, permission string) error {
 	if request, ok := errors.AsType[*url.Error](err); ok {
 		err = request.Err // the URL says nothing that our own text does not
 	}
-	if status, ok := errors.AsType[api.StatusError](err); ok {
-		return &answerError{status: status, text: conceal(status.Body), permission: permission}
-	}
+	status, answered := errors.AsType[api.StatusError](err)
 	switch {
 	case errors.Is(err, ErrFiltered):
 		return fmt.Errorf("%w: needs %s for all there is", err, permission)
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, errWebPage):
+		err = fmt.Errorf("%w%s", err, c.doubtPath())
+	case answered:
+		err = &answerError{status: status, text: c.config.conceal(status.Body), permission: permission}
+	case byProxy(err):
+		return fmt.Errorf("%w: that is the proxy of HTTP_PROXY or HTTPS_PROXY; NO_PROXY names hosts that need none", err)
+	case errors.Is(err, syscall.ECONNREFUSED) && c.config.Address.Port() != "":
 		return fmt.Errorf("%w: does the agent listen beyond loopback? (client_addr)", err)
 	}
+	if c.config.Address.Port() == "" && (Unreachable(err) || isWebPage(status.Body, err)) {
+		return fmt.Errorf("%w: --consul names no port, and so that of %s is asked; Consul's own is 8500, with TLS often 8501", err, c.config.Address.Scheme)
+	}
 	return err
+}
+
+// errWebPage is an answer that was made for people, whatever its status.
+var errWebPage = errors.New("answered with a web page, not as Consul's API does")
+
+// doubtPath says what may be wrong where a path is configured.
+func (c *Cluster) doubtPath() string {
+	if path := c.config.Address.Path; strings.Trim(path, "/") != "" {
+		return fmt.Sprintf(": is the path %q of --consul right?", path)
+	}
+	return ""
+}
+
+// isWebPage reports whether a web server answered that has nothing to do with Consul.
+func isWebPage(body string, err error) bool {
+	return errors.Is(err, errWebPage) || strings.HasPrefix(strings.TrimSpace(body), "<")
+}
+
+// byProxy reports whether it was the connection to a proxy that failed.
+func byProxy(err error) bool {
+	failed, ok := errors.AsType[*net.OpError](err)
+	return ok && failed.Op == "proxyconnect"
 }
 
 // printable returns the ID as it is, unless it is one that would spoil a line.

@@ -46,6 +46,9 @@ func (l *Labels) Encode(value string) string {
 }
 
 func (l *Labels) below(ctx context.Context, folder string) ([]Key, error) {
+	if err := l.agent.notOld(ctx); err != nil {
+		return nil, fmt.Errorf("list keys below %s: %w", folder, err)
+	}
 	pairs, meta, err := l.agent.client.KV().List(folder, query(ctx))
 	if err == nil && len(pairs) == 0 && meta.LastIndex == 0 {
 		// The library makes nothing of any 404. Consul's own has an index.

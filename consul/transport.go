@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/hashicorp/consul/api"
 )
 
 func newHTTPClient(config Config) *http.Client {
@@ -18,7 +22,7 @@ func newHTTPClient(config Config) *http.Client {
 }
 
 // exchange is what every request and answer goes through: credentials go in, and an
-// answer that is too large or filtered comes out as an error.
+// answer that is too large, filtered, or not Consul's comes out as an error.
 type exchange struct {
 	config Config
 	next   http.RoundTripper
@@ -26,12 +30,14 @@ type exchange struct {
 
 // RoundTrip implements http.RoundTripper.
 func (e *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
-	answer, token, err := e.send(r.Clone(r.Context()))
+	r = r.Clone(r.Context())
+	withoutNamespace(r.URL)
+	answer, token, err := e.send(r)
 	if err != nil {
 		return nil, err
 	}
 	answer.Body = &limitedBody{ReadCloser: answer.Body, left: e.config.MaxAnswer, limit: e.config.MaxAnswer}
-	if r.Method == http.MethodGet {
+	if err = elsewhere(answer); err == nil && r.Method == http.MethodGet {
 		err = filtered(answer, token)
 	}
 	if err != nil {
@@ -39,6 +45,29 @@ func (e *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	return answer, nil
+}
+
+// withoutNamespace takes out what the library adds because of CONSUL_NAMESPACE and
+// CONSUL_PARTITION: only Consul Enterprise has these, and we know nothing of them.
+func withoutNamespace(u *url.URL) {
+	query := u.Query()
+	if query.Has("ns") || query.Has("partition") {
+		query.Del("ns")
+		query.Del("partition")
+		u.RawQuery = query.Encode()
+	}
+}
+
+// elsewhere returns an error when somebody else than Consul's API has answered: a
+// redirect, which says where to, or a web page, such as Consul's own UI.
+func elsewhere(answer *http.Response) error {
+	if to := answer.Header.Get("Location"); to != "" && answer.StatusCode/100 == 3 {
+		return api.StatusError{Code: answer.StatusCode, Body: "redirects to " + to}
+	}
+	if answer.StatusCode == http.StatusOK && strings.HasPrefix(answer.Header.Get("Content-Type"), "text/html") {
+		return errWebPage
+	}
+	return nil
 }
 
 // send returns the answer, and the token that it is an answer to. When Consul
@@ -117,7 +146,7 @@ type limitedBody struct {
 func (b *limitedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if b.left -= int64(n); b.left < 0 {
-		return 0, fmt.Errorf("an answer of more than %d bytes", b.limit)
+		return 0, fmt.Errorf("an answer of more than %d bytes: --max-answer", b.limit)
 	}
 	return n, err
 }
