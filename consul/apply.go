@@ -5,32 +5,34 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/consul/api"
 )
 
 // What fits into one transaction.
 const (
-	maxOperations = 64            // of Consul 1.13; 1.22 takes 128
+	maxOperations = 64            // of Consul up to 1.13; later ones take 128
 	maxBody       = 512<<10 - 100 // limits.txn_max_req_len, Consul's default, less the brackets
 )
 
 // Apply makes the changes to one service's keys: all of them or none, so that a
 // watcher sees the old labels or the new, in one transaction when they fit into
 // one. Otherwise it takes several, sets before deletes, and a value too large
-// for any transaction goes by itself, first. It stops at the first error;
-// ErrStale means that a key is not at its ModifyIndex any more, and that neither
-// its transaction nor any after it was applied.
+// for any transaction goes by itself, first. What Consul refuses of single keys, too
+// large for it or not allowed, keeps no other back: the rest is made as one, and a
+// RefusedError names the refused. It stops at any other error; ErrStale means that a
+// key is not at its ModifyIndex any more, and that neither its transaction nor any
+// after it was applied.
 // Source: PUT /v1/txn, PUT /v1/kv/<key>?cas=; both need key:write.
 func (l *Labels) Apply(ctx context.Context, name string, changes []KeyChange) error {
 	err := unfit(checkChanges(name, changes))
 	if err == nil {
 		err = l.apply(ctx, changes)
+	}
+	if refused, ok := err.(*RefusedError); ok { //nolint:errorlint // it is made here, and explained already
+		return fmt.Errorf("apply labels of %s on %s: %w", printable(name), l.agent.address, refused)
 	}
 	if err != nil {
 		return l.agent.failed("apply labels of "+printable(name), err, "key:write")
@@ -40,17 +42,24 @@ func (l *Labels) Apply(ctx context.Context, name string, changes []KeyChange) er
 
 func (l *Labels) apply(ctx context.Context, changes []KeyChange) error {
 	large, rest := l.operations(changes)
+	refused := &RefusedError{of: len(changes)}
 	for _, op := range large {
-		if err := l.put(ctx, op.KV); err != nil {
+		err := l.put(ctx, op.KV)
+		if refusesKey(err) {
+			l.refuse(refused, op, err)
+		} else if err != nil {
 			return err
 		}
 	}
 	for len(rest) > 0 {
 		n := fitting(rest)
-		if err := l.transact(ctx, rest[:n]); err != nil {
+		if err := l.transact(ctx, rest[:n], refused); err != nil {
 			return err
 		}
 		rest = rest[n:]
+	}
+	if len(refused.Labels) > 0 {
+		return refused
 	}
 	return nil
 }
@@ -125,10 +134,32 @@ func size(op *api.TxnOp) int {
 	return len(text) + len(",") + base64.StdEncoding.EncodedLen(len(op.KV.Value))
 }
 
-func (l *Labels) transact(ctx context.Context, ops []*api.TxnOp) error {
-	// Not the library's Txn: it makes mere text of a status that is no success.
-	_, err := l.agent.client.Raw().Write("/v1/txn", ops, nil, write(ctx))
-	return conflict(err)
+// transact makes the operations, but for those that are refused by themselves, in one
+// transaction; in several when Consul takes less at once than it does by default.
+func (l *Labels) transact(ctx context.Context, ops []*api.TxnOp, refused *RefusedError) error {
+	for len(ops) > 0 {
+		// Not the library's Txn: it makes mere text of a status that is no success.
+		_, err := l.agent.client.Raw().Write("/v1/txn", ops, nil, write(ctx))
+		wrong, err := blame(ops, err)
+		switch {
+		case len(wrong) > 0:
+			ops = slices.DeleteFunc(slices.Clone(ops), func(op *api.TxnOp) bool {
+				if wrong[op] != nil {
+					l.refuse(refused, op, wrong[op])
+				}
+				return wrong[op] != nil
+			})
+		case tooLarge(err):
+			half := len(ops) / 2
+			if err := l.transact(ctx, ops[:half], refused); err != nil {
+				return err
+			}
+			ops = ops[half:]
+		default:
+			return err
+		}
+	}
+	return nil
 }
 
 func (l *Labels) put(ctx context.Context, op *api.KVTxnOp) error {
@@ -138,27 +169,6 @@ func (l *Labels) put(ctx context.Context, op *api.KVTxnOp) error {
 		err = fmt.Errorf("%w: %q", ErrStale, op.Key)
 	}
 	return err
-}
-
-// conflict makes of a 409, which is all Consul says of any operation that it
-// did not do, what it means.
-func conflict(err error) error {
-	status, ok := errors.AsType[api.StatusError](err)
-	if !ok || status.Code != http.StatusConflict {
-		return err
-	}
-	var answer api.TxnResponse
-	if json.Unmarshal([]byte(status.Body), &answer) != nil || len(answer.Errors) == 0 {
-		return err
-	}
-	what := answer.Errors[0].What
-	switch {
-	case strings.Contains(what, "index is stale"):
-		return fmt.Errorf("%w: %s", ErrStale, what)
-	case strings.Contains(what, "Permission denied"):
-		return api.StatusError{Code: http.StatusForbidden, Body: what}
-	}
-	return api.StatusError{Code: status.Code, Body: what}
 }
 
 func write(ctx context.Context) *api.WriteOptions {

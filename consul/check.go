@@ -61,13 +61,16 @@ func CheckHost(host string) error {
 // CheckLabel reports why the label of a service cannot be a key in Consul's KV
 // store. The value is the text that would be stored, encoded that is. Labels
 // may contain "/"; Consul would silently write "a//b" and "x/../a/b" to a/b,
-// and store other misfits where no URL reaches them.
+// and store other misfits where no URL reaches them, or most tools do not.
 func CheckLabel(name, label, value string) error {
 	if err := checkSegment(name); err != nil {
 		return fmt.Errorf("service name %.200q: %w", name, err)
 	}
 	if err := checkPath(label); err != nil {
 		return fmt.Errorf("label %.200q: %w", label, err)
+	}
+	if strings.TrimSpace(label) != label {
+		return fmt.Errorf("label %.200q: begins or ends with white space", label)
 	}
 	if len(name)+len(label) > maxKey {
 		return fmt.Errorf("label %.200q...: longer than %d bytes with its service's name", label, maxKey)
@@ -169,8 +172,9 @@ func checkSegment(segment string) error {
 		return errors.New("contains a slash")
 	case !utf8.ValidString(segment):
 		return errors.New("not UTF-8")
-	case strings.ContainsFunc(segment, unicode.IsControl):
-		return errors.New("contains control characters")
+	case strings.ContainsFunc(segment, func(r rune) bool { return !unicode.IsPrint(r) }):
+		// What Consul answers is 400 and not a word.
+		return errors.New("contains characters that are not printable, or white space other than a space")
 	}
 	return nil
 }

@@ -66,7 +66,8 @@ func TestCheckHost(t *testing.T) {
 
 func TestCheckLabel(t *testing.T) {
 	for label, ok := range map[string]bool{
-		"HAPROXY_0_VHOST": true, "a/b": true, "a b%#?": true, "ü": true, ".a": true, "...": true, "a//b ": false,
+		"HAPROXY_0_VHOST": true, "a/b": true, "a b%#?": true, "ü": true, ".a": true, "...": true, "a / b": true, "a//b ": false,
+		"a ": false, " a": false, "a\u00a0b": false, "a\u200bb": false, "a\u2028b": false, "\ufeffa": false, "a\u3000": false, "\U000e0001": false,
 		"": false, "/a": false, "a/": false, "a//b": false, ".": false, "a/../b": false, "a/./b": false, "a\tb": false, "a\x7fb": false, "\xff": false,
 		strings.Repeat("x", 64<<10): false,
 	} {

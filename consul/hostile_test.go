@@ -151,3 +151,23 @@ func TestErrorsRepeatNoCredentials(t *testing.T) {
 		}
 	}
 }
+
+// What CheckLabel lets pass, Consul serves by its URL; what is not printable, it does not.
+func TestLabelsThatPassAreServed(t *testing.T) {
+	c := connect(t, open.get(t).Server().URL(), func(c *Config) { c.Prefix = "served" })
+	kv := c.Main().client.KV()
+	for _, label := range []string{"a b", "ü", "日本", "a/ b /c", "a%20b", "a?b#c", "+", "\u00a0", "a\u200bb", "a\u2028", "\u3000a"} {
+		err := CheckLabel("web", label, "1")
+		_, _, errGet := kv.Get("served/web/"+label, nil)
+		if (err == nil) != (errGet == nil) {
+			t.Errorf("%q: the check says %v, Consul %v", label, err, errGet)
+		}
+		if err != nil {
+			continue
+		}
+		set(t, c.Labels(), Key{Service: "web", Label: label, Value: "1"})
+		if pair, _, err := kv.Get("served/web/"+label, nil); err != nil || pair == nil || string(pair.Value) != "1" {
+			t.Errorf("%q: stored %v, %v", label, pair, err)
+		}
+	}
+}

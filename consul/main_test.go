@@ -43,7 +43,7 @@ type shared struct {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	for _, s := range []*shared{open, protected} {
+	for _, s := range []*shared{open, protected, small} {
 		if s.cluster == nil {
 			continue
 		}
