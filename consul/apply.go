@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -31,7 +32,7 @@ func (l *Labels) Apply(ctx context.Context, name string, changes []KeyChange) er
 	if err == nil {
 		err = l.apply(ctx, changes)
 	}
-	if refused, ok := err.(*RefusedError); ok { //nolint:errorlint // it is made here, and explained already
+	if refused, ok := errors.AsType[*RefusedError](err); ok { // and explained already
 		return fmt.Errorf("apply labels of %s on %s: %w", printable(name), l.agent.address, refused)
 	}
 	if err != nil {
@@ -42,7 +43,7 @@ func (l *Labels) Apply(ctx context.Context, name string, changes []KeyChange) er
 
 func (l *Labels) apply(ctx context.Context, changes []KeyChange) error {
 	large, rest := l.operations(changes)
-	refused := &RefusedError{of: len(changes)}
+	refused := &RefusedError{}
 	for _, op := range large {
 		err := l.put(ctx, op.KV)
 		if refusesKey(err) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/consul/api"
@@ -15,15 +16,17 @@ import (
 type RefusedError struct {
 	// Labels are the refused, to be set or deleted.
 	Labels []string
-	// of is how many changes there were, and why what was said of the first refused.
-	of  int
+	// why is what was said of the first.
 	why error
 }
+
+// Names reports whether the label is one of the refused. Of nil, none is.
+func (e *RefusedError) Names(label string) bool { return e != nil && slices.Contains(e.Labels, label) }
 
 // namedLabels is how many labels an error names.
 const namedLabels = 10
 
-// Error implements error.
+// Error implements error. It is the same for the same refusal, whatever else was made.
 func (e *RefusedError) Error() string {
 	var named []string
 	for _, label := range e.Labels[:min(len(e.Labels), namedLabels)] {
@@ -32,11 +35,7 @@ func (e *RefusedError) Error() string {
 	if more := len(e.Labels) - len(named); more > 0 {
 		named = append(named, fmt.Sprintf("and %d more", more))
 	}
-	rest := "nothing else was to change"
-	if made := e.of - len(e.Labels); made > 0 {
-		rest = fmt.Sprintf("%d others are changed", made)
-	}
-	return fmt.Sprintf("refused: label %s (%s): %v", strings.Join(named, ", "), rest, e.why)
+	return fmt.Sprintf("%s refused, all else done: %v", strings.Join(named, ", "), e.why)
 }
 
 // Unwrap returns what was said of the first.

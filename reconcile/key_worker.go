@@ -19,7 +19,8 @@ type Labels interface {
 	List(ctx context.Context) ([]consul.Key, error)
 	Service(ctx context.Context, name string) ([]consul.Key, error)
 	// Apply makes one name's changes in one transaction where they fit;
-	// consul.ErrStale when a key is not as it was read. It needs key:write.
+	// consul.ErrStale when a key is not as it was read, a consul.RefusedError when all
+	// but some are made. It needs key:write.
 	Apply(ctx context.Context, name string, changes []consul.KeyChange) error
 }
 
@@ -83,30 +84,38 @@ func (w *keyWorker) attempt(ctx context.Context, j job) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	notice := Notice{Level: zerolog.InfoLevel, Message: "labels changed", Agent: w.name, Service: j.key, Cause: j.name, Op: plan.Set}
+	var changes []plan.Change
 	var writes []consul.KeyChange
 	for _, c := range w.diff(j.key, have) {
-		switch {
-		case c.Op == plan.Set:
-			notice.Key = append(notice.Key, c.Key)
-		case !j.allowed.Allow(c.Grounds) || w.frozen():
-			continue
-		default:
-			notice.Deleted = append(notice.Deleted, c.Key)
+		if c.Op == plan.Set || j.allowed.Allow(c.Grounds) && !w.frozen() {
+			changes, writes = append(changes, c), append(writes, c.Write)
 		}
-		notice.App = c.App
-		writes = append(writes, c.Write)
 	}
 	if len(writes) == 0 {
 		return outcome{}, nil
 	}
 	start := time.Now()
-	if err := w.labels.Apply(context.WithoutCancel(ctx), j.key, writes); err != nil {
+	err = w.labels.Apply(context.WithoutCancel(ctx), j.key, writes)
+	refused, some := errors.AsType[*consul.RefusedError](err)
+	if err != nil && !some {
 		return outcome{}, written(err)
 	}
-	notice.Took = time.Since(start)
-	w.tell(notice)
-	return outcome{KeysSet: len(notice.Key), KeysDeleted: len(notice.Deleted)}, nil
+	notice := Notice{Level: zerolog.InfoLevel, Message: "labels changed", Agent: w.name, Service: j.key, Cause: j.name, Op: plan.Set, Took: time.Since(start)}
+	for _, c := range changes {
+		switch {
+		case refused.Names(c.Write.Key.Label):
+			continue
+		case c.Op == plan.Set:
+			notice.Key = append(notice.Key, c.Key)
+		default:
+			notice.Deleted = append(notice.Deleted, c.Key)
+		}
+		notice.App = c.App
+	}
+	if len(notice.Key)+len(notice.Deleted) > 0 {
+		w.tell(notice)
+	}
+	return outcome{KeysSet: len(notice.Key), KeysDeleted: len(notice.Deleted)}, written(err)
 }
 
 // read returns a name's keys: those that the resync has read, or else as they are.
