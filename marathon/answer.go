@@ -108,7 +108,7 @@ func locationOf(resp *http.Response) string {
 // tooLarge puts the error of a MaxBytesReader into words; others stay as they are.
 func tooLarge(err error) error {
 	if limit, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return fmt.Errorf("answer is larger than %d bytes", limit.Limit)
+		return fmt.Errorf("answer is larger than %d bytes: --max-answer", limit.Limit)
 	}
 	return err
 }

@@ -219,8 +219,8 @@ func TestClientErrors(t *testing.T) {
 		{"another app", answers(200, "application/json", `{"app":{"id":"/b"}}`), app, `read app /a: MASTER: answer is about app "/b"`},
 		{"unreadable app", answers(200, "application/json", `{"app":{"id":"/a","tasks":{}}}`), app, "read app /a: MASTER: answer is not usable: field app.tasks: unexpected object"},
 		{"another version", answers(200, "application/json", `{"versions":[]}`), version, `read version v of app /a: MASTER: answer is about app ""`},
-		{"too large", answers(200, "application/json", `{"apps":[`+strings.Repeat(" ", 2<<20)+`]}`), apps, "read all apps: MASTER: answer is larger than 1048576 bytes"},
-		{"too large an app", answers(200, "application/json", `{"app":`+strings.Repeat(" ", 2<<20)), app, "read app /a: MASTER: answer is larger than 1048576 bytes"},
+		{"too large", answers(200, "application/json", `{"apps":[`+strings.Repeat(" ", 2<<20)+`]}`), apps, "read all apps: MASTER: answer is larger than 1048576 bytes: --max-answer"},
+		{"too large an app", answers(200, "application/json", `{"app":`+strings.Repeat(" ", 2<<20)), app, "read app /a: MASTER: answer is larger than 1048576 bytes: --max-answer"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			master := serve(t, test.answer).URL

@@ -62,7 +62,7 @@ func TestGigabyteSnapshotIsRefusedInBoundedMemory(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			_, err := client.Apps(t.Context())
 			runtime.ReadMemStats(&after)
-			if err == nil || !strings.HasSuffix(err.Error(), "answer is larger than 1048576 bytes") {
+			if err == nil || !strings.HasSuffix(err.Error(), "answer is larger than 1048576 bytes: --max-answer") {
 				t.Errorf("error is %.300v", err)
 			}
 			if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 12*limit {

@@ -150,7 +150,7 @@ func (c *connection) hear(message *sse.Event) {
 	case kind != "" && !c.wants(kind):
 		c.report.ignored(kind)
 	case oversize:
-		err := fmt.Errorf("larger than %d bytes", c.config.MaxEvent)
+		err := fmt.Errorf("larger than %d bytes: --max-event", c.config.MaxEvent)
 		c.report.missed(Gap{Cause: Oversize, Err: err, Master: c.master.name, Event: clip(kind), Size: size})
 	default:
 		c.decode(kind, message.Data)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"unicode"
 )
 
@@ -16,7 +17,7 @@ import (
 // still is. It may be called from any goroutine, and never gets what was read.
 type Notice func(file string, err error)
 
-// maxFile is far above any token, key or bundle of certificates: /dev/zero is none of them.
+// maxFile is far above any token, key or bundle of certificates.
 const maxFile = 4 << 20
 
 // Secret is a password or a token. However it is formatted, it shows as "***".
@@ -104,13 +105,22 @@ func checkSecret(text string) error {
 	return nil
 }
 
-// readFile is os.ReadFile with a limit. Its errors name the file.
+// readFile is os.ReadFile with a limit, of regular files and links to them. Its errors
+// name the file. A FIFO or a device would keep the reader waiting, or be empty the next
+// time; without O_NONBLOCK even its opening waits.
 func readFile(name string) ([]byte, error) {
-	file, err := os.Open(name)
+	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", name)
+	}
 	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	if err == nil && len(data) > maxFile {
 		err = fmt.Errorf("%s: larger than %d bytes", name, maxFile)

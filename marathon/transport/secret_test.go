@@ -2,9 +2,12 @@ package transport
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -33,8 +36,9 @@ func TestBadSecretsAreNamedAndNotShown(t *testing.T) {
 		dir.path("empty") + ": is empty":                      {dir.write(t, "empty", []byte(" \n")), ""},
 		dir.path("lines") + ": has more than one line":        {dir.write(t, "lines", []byte("s3cret\ns3cret")), ""},
 		"secret from the environment: has more than one line": {"", "s3cret\r\nX-Other: s3cret"},
-		"/dev/zero: larger than":                              {"/dev/zero", ""},
-		"read " + dir.path("") + ": is a directory":           {dir.path(""), ""},
+		"/dev/zero: not a regular file":                       {"/dev/zero", ""},
+		dir.path("") + ": not a regular file":                 {dir.path(""), ""},
+		dir.path("large") + ": larger than":                   {dir.write(t, "large", make([]byte, maxFile+1)), ""},
 	} {
 		_, err := NewSecret(test.file, test.text, nil)
 		if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
@@ -97,5 +101,34 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 		if strings.Contains(text, "s3cret") || strings.Contains(text, fmt.Sprintf("%x", "s3cret")) {
 			t.Errorf("printed %s", text)
 		}
+	}
+}
+
+// A FIFO would hold up the start, and every use after that. A link to a file is one.
+func TestSecretsAreRegularFiles(t *testing.T) {
+	dir := t.TempDir()
+	fifo, link, file := filepath.Join(dir, "fifo"), filepath.Join(dir, "link"), filepath.Join(dir, "file")
+	if err := errors.Join(syscall.Mkfifo(fifo, 0o600), os.WriteFile(file, []byte("s3cret"), 0o600), os.Symlink(file, link)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{fifo, dir, "/dev/null"} {
+		if _, err := NewSecret(name, "", nil); err == nil || err.Error() != name+": not a regular file" {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := New(Config{Connect: 1, Head: 1, TLS: TLS{CAFile: name}}); err == nil || !strings.HasSuffix(err.Error(), name+": not a regular file") {
+			t.Errorf("ca file %s: %v", name, err)
+		}
+	}
+	told := ""
+	s, err := NewSecret(link, "", func(_ string, err error) { told = err.Error() })
+	if err != nil || s.Text() != "s3cret" {
+		t.Fatalf("%v, %v", s, err)
+	}
+	// What becomes a FIFO while it is used is what it was.
+	if err := errors.Join(os.Remove(link), os.Symlink(fifo, link)); err != nil {
+		t.Fatal(err)
+	}
+	if text := s.Text(); text != "s3cret" || told != link+": not a regular file" {
+		t.Errorf("secret %q, told %q", text, told)
 	}
 }

@@ -97,7 +97,7 @@ func TestTLSFilesAreCheckedAtStart(t *testing.T) {
 		"key file " + key + ": its certificate":                            {KeyFile: key},
 		"certificate file " + cert + " with key file " + key + ": tls: pr": {CertFile: cert, KeyFile: key},
 		"certificate file " + empty + " with key file " + key:              {CertFile: empty, KeyFile: key},
-		"ca file: /dev/zero: larger than":                                  {CAFile: "/dev/zero"},
+		"ca file: /dev/zero: not a regular file":                           {CAFile: "/dev/zero"},
 	} {
 		c := Config{Connect: 1, Head: 1, TLS: c}
 		if _, err := New(c); err == nil || !strings.HasPrefix(err.Error(), want) {
