@@ -10,7 +10,8 @@ import (
 // difference, such as "port 31001→31002" (have→s) or "tag missing: x". It is
 // nil when nothing did. The order of the lines is always the same; that of the
 // tags, and whether an empty list is nil, are no difference. IDs are not
-// compared: what has another ID is another service.
+// compared: what has another ID is another service; nor is a MetaToken that s has
+// no opinion of.
 //
 // A resync calls it for every service, nearly all of them equal: then it
 // allocates nothing.
@@ -53,7 +54,7 @@ func appendMeta(drift []string, want, have map[string]string) []string {
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(have)) {
-		if _, ok := want[key]; !ok {
+		if _, ok := want[key]; !ok && key != MetaToken {
 			drift = append(drift, "meta extra: "+key)
 		}
 	}

@@ -18,6 +18,9 @@ const (
 	MetaTask      = "marathon-task-id"
 	MetaVersion   = "marathon-version"
 	MetaFramework = "marathon-framework-id"
+	// MetaToken is the accessor ID of the token that a service was registered with, which
+	// is the one that its agent syncs it with. Only who knows the token has an opinion of it.
+	MetaToken = "consular-token"
 )
 
 // Node is the agent's own view of itself. Source: GET /v1/agent/self.

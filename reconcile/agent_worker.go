@@ -62,6 +62,7 @@ func (w *agentWorker) execute(ctx context.Context, j job) (outcome, error) {
 	}
 	defer n.unlock()
 	want := w.want(j.key, j.app)
+	want.Anew = j.anew
 	if j.state.Phase() == marathon.Ended && want.Host == "" {
 		want.Verdict, want.Grounds = desired.Absent, desired.Ended // however long the job waited
 	}

@@ -121,6 +121,9 @@ func assignments(changes []plan.Change, have map[string][]consul.Key) []assignme
 		if c.Grounds != 0 { // what was merely missing may have ended meanwhile
 			all[i].allowed |= c.Grounds | desired.Announced
 		}
+		if c.Anew {
+			all[i].anew = append(all[i].anew, c.ID)
+		}
 		if c.Node != "" {
 			all[i].ids = append(all[i].ids, c.ID)
 		}

@@ -120,6 +120,7 @@ func (r *Reconciler) listAll(ctx context.Context, soFar *partialActual) plan.Act
 		actual.Agents, actual.CatalogErr = r.askCatalog(ctx, actual.Agents, everywhere)
 	}
 	actual.Everywhere = everywhere
+	r.findUnsynced(ctx, actual.Agents)
 	actual.Agents = r.retire(actual.Agents)
 	// A node without a host has no worker that is asked every time: the catalog has to be.
 	hostless := slices.ContainsFunc(actual.Agents, func(a plan.Agent) bool { return len(a.Hosts) == 0 })

@@ -32,6 +32,8 @@ type job struct {
 	// has judged these. What goes on other grounds by the time that the worker comes
 	// to it stays.
 	allowed desired.Grounds
+	// anew are the IDs of services to register once more though they have not drifted.
+	anew []string
 	// keys are the name's as the resync read them, if keysRead; otherwise they have to be
 	// read first. Every write to them is a check-and-set.
 	keys     []consul.Key
@@ -148,6 +150,7 @@ func (q *queue) line(l *[]slot, id string) int {
 // stands, and the grounds of both.
 func merge(before, j job) job {
 	j.allowed |= before.allowed
+	j.anew = append(j.anew, before.anew...)
 	j.fallback = j.fallback || before.fallback
 	j.elsewhere = j.elsewhere && before.elsewhere
 	if !before.keysRead {

@@ -93,6 +93,9 @@ type Reconciler struct {
 	// One whose catalog could not be read is not counted. Only the resync's goroutine
 	// uses it.
 	resyncNumber int
+	// unsynced is what of agents' services the catalog lacks. Only the resync's goroutine
+	// uses it.
+	unsynced unsynced
 }
 
 // Consul is the side that is written.
@@ -101,6 +104,9 @@ type Consul struct {
 	Agent   func(host string) (Agent, error)
 	Labels  Labels
 	Catalog Catalog
+	// Token returns the accessor ID of the ACL token that is sent now, "" without one; nil
+	// for who has no say in which token services are registered with.
+	Token func(ctx context.Context) (string, error)
 }
 
 // New returns a Reconciler between a Marathon and a Consul.

@@ -213,6 +213,7 @@ func (r *Reconciler) snapshot(ctx context.Context, wait bool) (empty bool, unrea
 		r.locked(func() { r.model.CancelRead(asked) })
 		return false, nil, err
 	}
+	r.setToken(ctx)
 	r.locked(func() { r.model.SetFramework(info.FrameworkID) })
 	effects := r.model.ApplySnapshot(asked, s, time.Now(), r.locked)
 	r.reads.served(postponed)

@@ -142,6 +142,11 @@ func (m *Model) SetFramework(id string) {
 	}
 }
 
+// SetToken takes in which token services are registered with from now on, by its accessor
+// ID: an agent syncs a service with the one that it was registered with, and that one may
+// be deleted.
+func (m *Model) SetToken(accessor string) { m.tr.Token = accessor }
+
 // Owns reports whether a service is ours, and which app it is tagged with.
 func (m *Model) Owns(s consul.Service) (app string, ours bool) { return m.tr.Owns(s) }
 

@@ -22,6 +22,9 @@ type Translation struct {
 	// AnyFramework takes what carries our registration ID as ours whatever framework it
 	// names: for an operator who says so.
 	AnyFramework bool
+	// Token is the accessor ID of the ACL token that services are registered with; "" where
+	// there is none, or where it is not ours to say.
+	Token string
 	// Encode is how a label's value is stored (consul.Labels.Encode).
 	Encode func(value string) string
 	// Prefix is that of all keys, for people to read.
@@ -63,6 +66,9 @@ func (tr Translation) Services(t marathon.Task, d marathon.Definition) []consul.
 	}
 	if tr.Framework != "" {
 		meta[consul.MetaFramework] = tr.Framework
+	}
+	if tr.Token != "" {
+		meta[consul.MetaToken] = tr.Token
 	}
 	return []consul.Service{{
 		ID:      t.ID,

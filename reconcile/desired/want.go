@@ -32,6 +32,9 @@ type Want struct {
 	// Services are made of the app's present definition then: good enough for a
 	// service that is missing, but no reason to change one that is registered.
 	VersionGone bool
+	// Anew are the IDs of services that are to be registered once more though they have not
+	// drifted. The model never asks for that: whoever has seen that it is needed does.
+	Anew []string
 	// Grounds say, on Absent, why the services go.
 	Grounds Grounds
 	// Unfit says why a task that runs is left out.

@@ -210,6 +210,7 @@ func (p *comparison) task(a *Agent, task string, here []consul.Service) {
 		}
 	}
 	w := p.model.Want(task, app)
+	w.Anew = a.Unsynced
 	home := p.home(w)
 	if home == a {
 		p.see(w)
@@ -221,7 +222,7 @@ func (p *comparison) task(a *Agent, task string, here []consul.Service) {
 		}
 		c := Change{
 			Op: d.Op, Agent: a.Address, App: w.App, Task: task, ID: d.Service.ID, Service: d.Service.Name, Why: d.Why,
-			Grounds: d.Grounds,
+			Grounds: d.Grounds, Anew: d.Anew,
 		}
 		if d.Op != Deregister {
 			c.Definition, c.Fallback = d.Service, home != p.agents[w.Host]

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"consular/consul"
 	"consular/reconcile/desired"
@@ -35,6 +36,8 @@ type Decision struct {
 	Grounds desired.Grounds
 	// HomeFirst is set when it may only go once it is registered where it belongs.
 	HomeFirst bool
+	// Anew is set when the service has not drifted, and is registered once more.
+	Anew bool
 	// Conflict is set when somebody else's service has the ID.
 	Conflict bool
 }
@@ -83,7 +86,11 @@ func decideWanted(w desired.Want, s consul.Service, have *consul.Service, ours f
 		return Decision{}, false
 	}
 	drift := s.Diff(*have)
-	return Decision{Op: Update, Service: s, Why: drift}, len(drift) > 0
+	anew := len(drift) == 0 && slices.Contains(w.Anew, s.ID)
+	if anew {
+		drift = []string{"not in the catalog"}
+	}
+	return Decision{Op: Update, Service: s, Why: drift, Anew: anew}, len(drift) > 0
 }
 
 // removals removes what is ours of these services.

@@ -42,6 +42,9 @@ type Agent struct {
 	// agent's node all the same, by ID; nil while that is not known.
 	Unreachable bool
 	OnNode      map[string]consul.Service
+	// Unsynced are the IDs of services that the agent has and the catalog, look after look,
+	// has not: the agent may not sync them with the token that they were registered with.
+	Unsynced []string
 	// Main is set on the main agent.
 	Main bool
 }
@@ -80,6 +83,8 @@ type Change struct {
 	Host string `json:"-"`
 	// Node is set when the agent is dead: then its service goes from the catalog.
 	Node string `json:"-"`
+	// Anew is set for what has not drifted, and is registered once more.
+	Anew bool `json:"-"`
 	// Fallback is set for what is registered on the main agent instead of its own.
 	Fallback bool `json:"-"`
 	// Grounds say why something may be removed; none for a write.
