@@ -50,6 +50,7 @@ func main() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(threads)
 	}
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // never ends us: see settings.WithLog
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends us at once
 	os.Exit(run(ctx, os.Args, os.Stdout, os.Stderr))
@@ -77,10 +78,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func application(stdout, stderr io.Writer) *cli.App {
-	// The library prints its whole help, and options with one dash.
-	silent := func(_ *cli.Context, err error, _ bool) error {
-		return errors.New(strings.NewReplacer("for flag -", "for --", "for -", "for --", "flag provided but not defined: -", "unknown option --").Replace(err.Error()))
-	}
 	app := &cli.App{
 		Name:            "consular",
 		Usage:           "keeps Consul true to Marathon: tasks as services, labels as keys",
@@ -90,7 +87,7 @@ func application(stdout, stderr io.Writer) *cli.App {
 		HideHelpCommand: true,
 		Flags:           settings.Flags(),
 		Writer:          stdout, ErrWriter: stderr,
-		OnUsageError:   silent,
+		OnUsageError:   settings.UsageError,
 		ExitErrHandler: func(*cli.Context, error) {},
 		Action:         command(runCommand),
 	}
@@ -98,7 +95,8 @@ func application(stdout, stderr io.Writer) *cli.App {
 		{Name: "run", Usage: "subscribe and reconcile, until told to stop (the default)", Action: command(runCommand)},
 		{
 			Name: "sync", Usage: "make Consul right once, print a summary, and end", Action: command(syncCommand),
-			Flags: settings.FromEnvironment(
+			Flags: settings.CommandFlags(
+				"sync",
 				&cli.BoolFlag{Name: "force", Usage: "also remove what is held back"},
 				&cli.BoolFlag{Name: "adopt", Usage: "take every key below the prefix that nobody owns as ours, and so remove stale ones"},
 				&cli.StringFlag{Name: "adopt-from", Usage: "take over what this earlier registration `ID` owned"},
@@ -106,19 +104,20 @@ func application(stdout, stderr io.Writer) *cli.App {
 		},
 		{
 			Name: "remove", Usage: "remove every service and key of this registration ID", Action: command(removeCommand),
-			Flags: settings.FromEnvironment(&cli.BoolFlag{Name: "force", Usage: "really"}),
+			Flags: settings.CommandFlags("remove", &cli.BoolFlag{Name: "force", Usage: "really"}),
 		},
 		{
 			Name: "plan", Usage: "print what sync would change, and write nothing (exit 0: in sync, 2: drift)", Action: command(planCommand),
-			Flags: settings.FromEnvironment(&cli.StringFlag{Name: "format", Value: "table", Usage: "`table` or json"}),
+			Flags: settings.CommandFlags("plan", &cli.StringFlag{Name: "format", Value: "table", Usage: "`table` or json"}),
 		},
 		{
 			Name: "events", Usage: "print Marathon's events as they come", Action: command(eventsCommand),
-			Flags: settings.FromEnvironment(&cli.StringFlag{Name: "format", Value: "text", Usage: "`text` or json"}),
+			Flags: settings.CommandFlags("events", &cli.StringFlag{Name: "format", Value: "text", Usage: "`text` or json"}),
 		},
 		{
 			Name: "health", Usage: "say whether the consular that sets a heartbeat is well (exit 0 or 1)", Action: healthCommand,
-			Flags: settings.FromEnvironment(
+			Flags: settings.CommandFlags(
+				"health",
 				&cli.StringFlag{Name: "heartbeat-file", Usage: "`file` of the heartbeat"},
 				&cli.GenericFlag{Name: "max-age", Value: settings.NewDuration(30 * time.Second), Usage: "a heartbeat older than this `time` is none"},
 				&cli.BoolFlag{Name: "strict", Usage: "also be unwell while Marathon or Consul is away"},
@@ -126,14 +125,15 @@ func application(stdout, stderr io.Writer) *cli.App {
 		},
 		{
 			Name: "demo", Usage: "a simulated Marathon, a real Consul, and run between them", Action: command(demoCommand),
-			Flags: settings.FromEnvironment(
+			Flags: settings.CommandFlags(
+				"demo",
 				&cli.GenericFlag{Name: "for", Value: new(settings.Duration), Usage: "end after this `time`; 0 is never"},
 				&cli.StringFlag{Name: "consul-bin", Usage: "`path` of Consul; otherwise from PATH, or built in a checkout"},
 			),
 		},
 	}
 	for _, c := range app.Commands {
-		c.OnUsageError, c.HideHelpCommand = silent, true
+		c.OnUsageError, c.HideHelpCommand = settings.UsageError, true
 	}
 	return app
 }
@@ -149,19 +149,16 @@ type program struct {
 func command(do func(context.Context, program) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		if c.NArg() > 0 {
-			return fmt.Errorf("unknown command %q: see consular --help", c.Args().First())
+			return settings.UnexpectedArgument(c)
 		}
-		log, closeLog, err := settings.OpenLog(c)
-		if err != nil {
-			return err
-		}
-		defer closeLog()
-		s, err := settings.Read(c, settings.NoteRotation(log))
-		if err != nil {
-			return err
-		}
-		settings.WarnOfOldOptions(c, log)
-		return do(c.Context, program{Context: c, Settings: s, log: log})
+		return settings.Blame(c, settings.WithLog(c.Context, c, func(log zerolog.Logger) error {
+			s, err := settings.Read(c, settings.NoteRotation(log))
+			if err != nil {
+				return err
+			}
+			settings.Warn(c, log)
+			return do(c.Context, program{Context: c, Settings: s, log: log})
+		}))
 	}
 }
 
@@ -272,7 +269,7 @@ func eventsCommand(ctx context.Context, p program) error {
 	}
 	out := p.App.Writer
 	if format == "text" {
-		lines := settings.Console(out)
+		lines := settings.Console(out, settings.IsTerminal(out))
 		lines.PartsExclude = []string{zerolog.LevelFieldName}
 		out = lines
 	}

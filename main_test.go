@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -66,7 +67,9 @@ func newWorld(t testing.TB) *world {
 	shared.once.Do(func() { // not t.Context: it outlives the test
 		var binary string
 		if binary, shared.err = devconsul.Find(context.Background(), "", os.Stderr); shared.err == nil {
-			shared.cluster, shared.err = devconsul.Start(context.Background(), devconsul.Config{Binary: binary, Clients: 2})
+			shared.cluster, shared.err = devconsul.Start(context.Background(), devconsul.Config{
+				Binary: binary, Clients: 2, HCL: "limits { kv_max_value_size = 4000 }", // for TestRefusedLabel
+			})
 		}
 	})
 	if shared.err != nil {
@@ -393,10 +396,18 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// The demo has a Consul of its own: it obeys none of the variables that lead to the user's.
 func TestDemo(t *testing.T) {
 	binary, err := devconsul.Find(t.Context(), "", os.Stderr)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for name, value := range map[string]string{
+		"CONSUL_HTTP_ADDR": "https://nowhere.invalid:1", "CONSUL_HTTP_SSL": "true", "CONSUL_HTTP_SSL_VERIFY": "false", "CONSUL_HTTP_AUTH": "ann:secret",
+		"CONSUL_HTTP_TOKEN": "secret", "CONSUL_HTTP_TOKEN_FILE": "/nowhere", "CONSUL_CACERT": "/nowhere", "CONSUL_CAPATH": "/nowhere",
+		"CONSUL_CLIENT_CERT": "/nowhere", "CONSUL_TLS_SERVER_NAME": "nowhere", "CONSUL_NAMESPACE": "team", "CONSUL_PARTITION": "part",
+	} {
+		t.Setenv(name, value)
 	}
 	p := start(t, "demo", "--consul-bin", binary)
 	p.says(`"message":"registered"`)
@@ -435,18 +446,18 @@ func TestCommandsReadTheEnvironment(t *testing.T) {
 	} {
 		_, out, _ := once(t, command, "--help")
 		for _, name := range names {
-			if !strings.Contains(out, "$CONSULAR_"+name+"]") {
-				t.Errorf("%s: CONSULAR_%s is missing:\n%s", command, name, out)
+			if variable := "$CONSULAR_" + strings.ToUpper(command) + "_" + name; !strings.Contains(out, variable+"]") {
+				t.Errorf("%s: %s is missing:\n%s", command, variable, out)
 			}
 		}
 	}
 	w := newWorld(t)
-	t.Setenv("CONSULAR_FORMAT", "json")
-	if code, out, log := once(t, w.options("plan")...); code != 0 || !json.Valid([]byte(out)) {
+	t.Setenv("CONSULAR_REMOVE_FORCE", "true") // and not of sync
+	t.Setenv("CONSULAR_PLAN_FORMAT", "json")
+	if code, out, log := once(t, w.options("plan")...); code != 0 || !json.Valid([]byte(out)) || log != "" {
 		t.Errorf("plan: exit code %d\n%s%s", code, out, log)
 	}
-	t.Setenv("CONSULAR_FORCE", "true")
-	if code, out, log := once(t, w.options("remove")...); code != 0 {
+	if code, out, log := once(t, w.options("remove")...); code != 0 || strings.Contains(log, `"warn"`) {
 		t.Errorf("remove: exit code %d\n%s%s", code, out, log)
 	}
 }
@@ -466,6 +477,91 @@ func TestHealth(t *testing.T) {
 		code, out, log := once(t, strings.Fields(words)...)
 		if code != want || strings.Count(out+log, "\n") != 1 || !strings.Contains(out+log, "no leader") || (out == "") != (want == 1) {
 			t.Errorf("%s: exit code %d, %q, %q", words, code, out, log)
+		}
+	}
+}
+
+// The variables that several commands read still work, with a word.
+func TestOldVariablesOfCommands(t *testing.T) {
+	w := newWorld(t)
+	t.Setenv("CONSULAR_FORMAT", "json")
+	t.Setenv("CONSULAR_FORCE", "true")
+	code, out, log := once(t, w.options("plan")...)
+	if code != 0 || !json.Valid([]byte(out)) || !strings.Contains(log, "say CONSULAR_PLAN_FORMAT") {
+		t.Errorf("plan: exit code %d\n%s%s", code, out, log)
+	}
+	if code, out, log := once(t, w.options("remove")...); code != 0 || !strings.Contains(log, "say CONSULAR_REMOVE_FORCE") {
+		t.Errorf("remove: exit code %d\n%s%s", code, out, log)
+	}
+	if _, _, log := once(t, w.options("sync", "--force=false")...); strings.Contains(log, "say CONSULAR_SYNC_FORCE") {
+		t.Errorf("warns of what is overruled: %s", log)
+	}
+}
+
+// Log rotation renames the file and says so by SIGHUP: what comes after is in a new one.
+// When there is no place for that, the old one stays.
+func TestHangupOpensTheLogFileAnew(t *testing.T) {
+	w := newWorld(t)
+	file := filepath.Join(t.TempDir(), "log")
+	p := start(t, w.options("--logfile", file)...)
+	has := func(name string, words ...string) {
+		t.Helper()
+		var text []byte
+		if !eventually(func() bool {
+			text, _ = os.ReadFile(name) // it may not be there yet
+			return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(string(text), w) })
+		}) {
+			t.Fatalf("%s does not have %q:\n%s", name, words, text)
+		}
+	}
+	hangup := func() { w.must(syscall.Kill(os.Getpid(), syscall.SIGHUP)) }
+	has(file, "connected")
+	w.must(os.Rename(file, file+".1"))
+	hangup()
+	has(file, "log file opened anew")
+	w.shop().converges()
+	has(file, `"message":"registered"`)
+	if old := read(t, file+".1"); !strings.Contains(old, "consular starts") || strings.Contains(old, `"message":"registered"`) {
+		t.Errorf("the old file has\n%s", old)
+	}
+	w.must(errors.Join(os.Rename(file, file+".2"), os.Mkdir(file, 0o700)))
+	hangup()
+	has(file+".2", "not opened anew", "is a directory")
+	w.must(w.marathon.Suspend("/db"))
+	has(file+".2", `"message":"deregistered"`)
+	if code := p.stop(); code != 0 || read(t, p.log) != "" {
+		t.Errorf("exit code %d, on stderr: %s", code, read(t, p.log))
+	}
+}
+
+// A terminal that is closed sends SIGHUP too: it ends nobody.
+func TestHangupEndsNobody(t *testing.T) {
+	w := newWorld(t)
+	for _, command := range []string{"run", "events"} {
+		p := start(t, w.options("--debug", "--logfile", "-", command)...)
+		p.says("connected")
+		w.must(syscall.Kill(os.Getpid(), syscall.SIGHUP))
+		p.says("SIGHUP", "no --logfile")
+		if code := p.stop(); code != 0 {
+			t.Errorf("%s: exit code %d", command, code)
+		}
+	}
+	if _, err := os.Stat("-"); err == nil {
+		t.Error("--logfile - made a file")
+	}
+}
+
+// What is wrong with where Consul is said to be is said by plan, with exit code 1.
+func TestWrongConsul(t *testing.T) {
+	w := newWorld(t).shop()
+	host := w.agents[0].Host
+	for consul, want := range map[string]string{
+		"http://" + host: "Consul's own is 8500",
+		w.consul + "/ui": `the path \"/ui\" of --consul`,
+	} {
+		w.consul = consul
+		if code, out, log := once(t, w.options("plan", "--format", "json")...); code != 1 || !strings.Contains(out+log, want) {
+			t.Errorf("%s: exit code %d, want %q\n%s%s", consul, code, want, out, log)
 		}
 	}
 }
@@ -506,6 +602,29 @@ func TestMarathonAppOfTheExample(t *testing.T) {
 	check := app.HealthChecks[0]
 	if code, _, log := once(t, words(check.Command.Value, "./consular")...); code != 0 || check.Protocol != "COMMAND" {
 		t.Errorf("%v: %s", check, log)
+	}
+}
+
+func TestAnswersTooLarge(t *testing.T) {
+	w := newWorld(t).shop()
+	if code, out, log := once(t, w.options("--max-answer", "100", "plan")...); code != 1 || !strings.Contains(out+log, "--max-answer") {
+		t.Errorf("exit code %d\n%s%s", code, out, log)
+	}
+}
+
+// One label that Consul will not have keeps none of the others back, and is named.
+func TestRefusedLabel(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.marathon.Create(simulator.App{ID: "/web", Instances: 1, Labels: map[string]string{"a": "1", "big": strings.Repeat("x", 5000), "c": "3"}}))
+	for _, want := range []string{"keys set 2", "keys set 0"} {
+		code, out, log := once(t, w.options("sync")...)
+		if code != 1 || !strings.Contains(out, want) || !strings.Contains(log, `\"big\" refused, all else done: answered 413`) {
+			t.Errorf("exit code %d\n%s%s", code, out, log)
+		}
+	}
+	have := strings.Join(w.have(), "\n")
+	if !strings.Contains(have, w.id+"/web/a=1") || !strings.Contains(have, w.id+"/web/c=3") {
+		t.Errorf("Consul has\n%s", have)
 	}
 }
 

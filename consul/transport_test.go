@@ -84,7 +84,7 @@ func TestHintsFitWhatFailed(t *testing.T) {
 		})
 	}
 	page := func(c *Config) {
-		c.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+		c.Transport = roundTrip(func(_ *http.Request) (*http.Response, error) {
 			w := httptest.NewRecorder()
 			w.WriteHeader(http.StatusNotFound)
 			_, _ = io.WriteString(w, "<html>nginx</html>")

@@ -35,7 +35,10 @@ func Flags() []cli.Flag {
 		}
 	}
 	main := []cli.Flag{
-		text("marathon", "http://localhost:8080", "`URL[,URL…]` of Marathon's masters; the next is tried when one fails"),
+		&option{Flag: &cli.GenericFlag{
+			Name: "marathon", Value: &list{text: "http://localhost:8080"},
+			Usage: "`URL[,URL…]` of Marathon's masters; the next is tried when one fails",
+		}, env: []string{envName("marathon")}},
 		text("consul", "http://localhost:8500", "`URL` of the main agent; scheme and port serve for all agents", "CONSUL_HTTP_ADDR"),
 		text("registration-id", "consular", "`name` that owns services and keys; one for each Marathon"),
 		span("sync-interval", 5*time.Minute, "`time` between resyncs of a healthy stream; 0 is one a day"),
@@ -57,7 +60,7 @@ func Flags() []cli.Flag {
 		text("lock-key", "", "`key` of that lock; default: consular-lock/ and the registration ID"),
 		text("log-level", "info", "`level`: debug, info, warn or error"),
 		text("log-format", "auto", "`auto` (console on a terminal, else JSON), console or json"),
-		text("logfile", "", "`file` to log to, instead of stderr"),
+		text("logfile", "", "`file` to log to, instead of stderr (which is also -); SIGHUP opens it anew"),
 		yes("debug", false, "--log-level debug", "no-debug", "log-level"),
 		yes("no-debug", false, "", "debug", "log-level"),
 		&cli.StringFlag{Name: "scheme", Hidden: true},
@@ -82,6 +85,24 @@ func watchedFlags(text func(name, value, usage string, env ...string) cli.Flag) 
 		text("statsd", "", "`HOST:PORT` of a statsd to send figures to; default: STATSD_UDP_HOST and STATSD_UDP_PORT"),
 		text("statsd-format", "statsd", "`format`: statsd, or dogstatsd, which has tags"),
 	}
+}
+
+// list is a text with commas. What is said more than once counts together.
+type list struct {
+	text string
+	said bool
+}
+
+// String implements cli.Generic.
+func (l *list) String() string { return l.text }
+
+// Set implements cli.Generic.
+func (l *list) Set(s string) error {
+	if l.said {
+		s = l.text + "," + s
+	}
+	l.text, l.said = s, true
+	return nil
 }
 
 // maxDuration leaves room for the multiples of a duration that are made of it.

@@ -1,11 +1,15 @@
 package settings
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 
 	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
@@ -14,29 +18,45 @@ import (
 	"consular/marathon/transport"
 )
 
-// OpenLog returns the log and what closes it.
-func OpenLog(c *cli.Context) (log zerolog.Logger, closeLog func(), err error) {
+// WithLog opens the log that the options ask for, on stderr or in the file of --logfile,
+// and closes it when do has returned. Meanwhile SIGHUP ends nobody: it opens the file
+// anew by its name, as log rotation wants it.
+func WithLog(ctx context.Context, c *cli.Context, do func(log zerolog.Logger) error) error {
 	level, err := logLevel(c)
 	if err != nil {
-		return log, nil, err
+		return err
 	}
-	out, closeLog := c.App.ErrWriter, func() {}
-	if name := c.String("logfile"); name != "" {
-		file, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-		if err != nil {
-			return log, nil, fmt.Errorf("--logfile: %w", err)
+	format := c.String("log-format")
+	if !slices.Contains([]string{"auto", "console", "json"}, format) {
+		return fmt.Errorf("--log-format %q: must be auto, console or json", format)
+	}
+	// Before the file is opened: no renaming after that is missed.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+
+	var file *logFile
+	out, terminal := c.App.ErrWriter, IsTerminal(c.App.ErrWriter)
+	if name := c.String("logfile"); name != "" && name != "-" {
+		if file, err = openLogFile(name); err != nil {
+			return fmt.Errorf("--logfile: %w", err)
 		}
-		out, closeLog = file, func() { file.Close() }
+		defer file.close()
+		out, terminal = file, IsTerminal(file.file)
 	}
-	switch format := c.String("log-format"); {
-	case format == "console", format == "auto" && IsTerminal(out):
-		out = Console(out)
-	case format != "auto" && format != "json":
-		return log, nil, fmt.Errorf("--log-format %q: must be auto, console or json", format)
+	if format == "console" || format == "auto" && terminal {
+		out = Console(out, terminal)
 	}
 	zerolog.DurationFieldInteger = true
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
-	return zerolog.New(out).Level(level).With().Timestamp().Logger(), closeLog, nil
+	log := zerolog.New(out).Level(level).With().Timestamp().Logger()
+
+	ctx, stop := context.WithCancel(ctx)
+	var follower sync.WaitGroup
+	follower.Go(func() { file.follow(ctx, hangups, log) })
+	defer follower.Wait()
+	defer stop()
+	return do(log)
 }
 
 func logLevel(c *cli.Context) (zerolog.Level, error) {
@@ -50,22 +70,15 @@ func logLevel(c *cli.Context) (zerolog.Level, error) {
 	return zerolog.ParseLevel(name)
 }
 
-// Console writes log lines for people.
-func Console(out io.Writer) zerolog.ConsoleWriter {
-	return zerolog.ConsoleWriter{Out: out, TimeFormat: "15:04:05.000", NoColor: !IsTerminal(out)}
+// Console writes log lines for people; with colours if that is a terminal.
+func Console(out io.Writer, terminal bool) zerolog.ConsoleWriter {
+	return zerolog.ConsoleWriter{Out: out, TimeFormat: "15:04:05.000", NoColor: !terminal}
 }
 
 // IsTerminal reports whether people read what is written.
 func IsTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	return ok && isatty.IsTerminal(file.Fd())
-}
-
-// WarnOfOldOptions says what of the Python consular's options does nothing.
-func WarnOfOldOptions(c *cli.Context, log zerolog.Logger) {
-	if slices.ContainsFunc([]string{"scheme", "host", "port"}, c.IsSet) {
-		log.Warn().Msg("--scheme, --host and --port do nothing: there is no port any more")
-	}
 }
 
 // NoteRotation logs that a secret or a certificate was read anew.

@@ -16,11 +16,13 @@ type Flag interface {
 	cli.CategorizableFlag
 }
 
-// FromEnvironment gives flags the environment variables of their names.
-func FromEnvironment(flags ...Flag) []cli.Flag {
+// CommandFlags are a command's own options. Each has an environment variable of that
+// command; one without the command's name, which several read, still works.
+func CommandFlags(command string, flags ...Flag) []cli.Flag {
 	var options []cli.Flag
 	for _, f := range flags {
-		options = append(options, &option{Flag: f, env: []string{envName(f.Names()[0])}})
+		name := f.Names()[0]
+		options = append(options, &option{Flag: f, env: []string{envName(command + "-" + name)}, formerEnv: envName(name)})
 	}
 	return options
 }
@@ -34,8 +36,10 @@ func envName(name string) string {
 // overrules, and take an empty variable for a value.
 type option struct {
 	Flag
-	// env are the variables; the first that is not empty counts.
-	env []string
+	// env are the variables; the first that is not empty counts. formerEnv, if any, comes
+	// after them, and with a warning.
+	env       []string
+	formerEnv string
 	// overruledBy are flags that say the same in another way.
 	overruledBy []string
 	line        *flag.FlagSet
@@ -78,12 +82,21 @@ func (o *option) RunAction(*cli.Context) error {
 }
 
 func (o *option) variable() (name, value string) {
-	for _, name := range o.env {
+	for _, name := range append(slices.Clone(o.env), o.formerEnv) {
 		if value := os.Getenv(name); value != "" {
 			return name, value
 		}
 	}
 	return "", ""
+}
+
+// source returns the variable that the value comes from, or "".
+func (o *option) source() string {
+	name, _ := o.variable()
+	if o.overruled() {
+		return ""
+	}
+	return name
 }
 
 // overruled reports whether the command line says something else.
@@ -93,6 +106,47 @@ func (o *option) overruled() bool {
 		said = said || f.Name == o.Names()[0] || slices.Contains(o.overruledBy, f.Name)
 	})
 	return said
+}
+
+// optionsOf returns those of the command, and the global ones.
+func optionsOf(c *cli.Context) []*option {
+	var options []*option
+	for _, f := range append(slices.Clone(c.Command.Flags), c.App.Flags...) {
+		// Those of the library itself, such as --help, are none.
+		if o, ok := f.(*option); ok && o.line != nil {
+			options = append(options, o)
+		}
+	}
+	return options
+}
+
+// lookUp returns the option of a name, or nil.
+func lookUp(c *cli.Context, name string) *option {
+	for _, o := range optionsOf(c) {
+		if o.Names()[0] == name {
+			return o
+		}
+	}
+	return nil
+}
+
+// Blame names the variable where what an error is about was said in one: the option
+// whose name it begins with, or which names the file in it.
+func Blame(c *cli.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	for _, o := range optionsOf(c) {
+		name := o.Names()[0]
+		rest, about := strings.CutPrefix(text, "--"+name)
+		about = about && strings.IndexAny(rest, ": ") == 0 ||
+			slices.Contains(fileOptions, name) && c.String(name) != "" && strings.Contains(text, " "+c.String(name)+":")
+		if variable := o.source(); about && variable != "" {
+			return fmt.Errorf("%s: %w", variable, err)
+		}
+	}
+	return err
 }
 
 // enabled reads a pair of options, --name and --no-name. Where both are given, no is no.

@@ -3,10 +3,12 @@ package settings
 import (
 	"bytes"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,6 +23,7 @@ type said struct {
 	Settings
 	level zerolog.Level
 	force bool
+	log   string
 }
 
 // say reads words as a user would write them: variables, options, a command, its options.
@@ -35,25 +38,26 @@ func say(t *testing.T, words ...string) (out said, err error) {
 		args = append(args, word)
 	}
 	read := func(c *cli.Context) error {
-		log, closeLog, err := OpenLog(c)
-		if err != nil {
+		return Blame(c, WithLog(t.Context(), c, func(log zerolog.Logger) (err error) {
+			out.level, out.force = log.GetLevel(), c.Bool("force")
+			if out.Settings, err = Read(c, NoteRotation(log)); err == nil {
+				Warn(c, log)
+			}
 			return err
-		}
-		defer closeLog()
-		out.level, out.force = log.GetLevel(), c.Bool("force")
-		out.Settings, err = Read(c, NoteRotation(log))
-		return err
+		}))
 	}
+	var log bytes.Buffer
 	app := &cli.App{
-		Flags: Flags(), Action: read, Writer: &bytes.Buffer{}, ErrWriter: &bytes.Buffer{},
+		Flags: Flags(), Action: read, Writer: &bytes.Buffer{}, ErrWriter: &log,
 		ExitErrHandler: func(*cli.Context, error) {},
 	}
 	for _, name := range []string{"run", "sync", "remove", "demo"} {
 		app.Commands = append(app.Commands, &cli.Command{
-			Name: name, Action: read, Flags: FromEnvironment(&cli.BoolFlag{Name: "force"}),
+			Name: name, Action: read, Flags: CommandFlags(name, &cli.BoolFlag{Name: "force"}),
 		})
 	}
 	err = app.Run(args)
+	out.log = log.String()
 	return out, err
 }
 
@@ -107,7 +111,11 @@ func TestFlagThenEnvironmentThenDefault(t *testing.T) {
 		{"CONSULAR_REGISTRATION_ID=a", id, "a"},
 		{"CONSULAR_REGISTRATION_ID=a --registration-id b sync", id, "b"},
 		{"sync", force, false},
+		{"CONSULAR_SYNC_FORCE=true sync", force, true},
+		{"CONSULAR_SYNC_FORCE=true sync --force=false", force, false},
+		{"CONSULAR_REMOVE_FORCE=true sync", force, false},
 		{"CONSULAR_FORCE=true sync", force, true},
+		{"CONSULAR_FORCE=true CONSULAR_SYNC_FORCE=false sync", force, false},
 		{"CONSULAR_FORCE=true sync --force=false", force, false},
 		{"CONSULAR_FORCE=maybe", force, false},
 	} {
@@ -216,6 +224,28 @@ func TestStatsdOfTheEnvironment(t *testing.T) {
 	}
 }
 
+// Where Consul is, and by which variable's word.
+func TestAddressOfConsul(t *testing.T) {
+	for words, want := range map[string]string{
+		"":                          "http://localhost:8500",
+		"CONSUL_HTTP_SSL=true":      "https://localhost:8500",
+		"CONSUL_HTTP_ADDR=c:1":      "http://c:1",
+		"CONSUL_HTTP_ADDR=http://c": "http://c",
+		"CONSUL_HTTP_SSL=true CONSUL_HTTP_ADDR=http://c:1":                  "https://c:1",
+		"CONSUL_HTTP_SSL=true CONSUL_HTTP_ADDR=http://c:1 --consul d:1":     "https://d:1",
+		"CONSUL_HTTP_SSL=true --consul http://d:1":                          "http://d:1",
+		"CONSUL_HTTP_SSL=true CONSULAR_CONSUL=http://d:1":                   "http://d:1",
+		"CONSUL_CAPATH=/nowhere":                                            "http://localhost:8500",
+		"CONSUL_CAPATH=/nowhere CONSUL_HTTP_SSL=1 CONSUL_HTTP_SSL_VERIFY=0": "https://localhost:8500",
+	} {
+		t.Run(words, func(t *testing.T) {
+			if s, err := say(t, strings.Fields(words)...); err != nil || s.ShownConsul() != want {
+				t.Errorf("is %v, %v; want %s", s.Consul.Address, err, want)
+			}
+		})
+	}
+}
+
 // What is watched is written when it is opened: a file that cannot be is named with its option.
 func TestExporters(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "consular.prom")
@@ -258,5 +288,86 @@ func TestLockOfTheCopies(t *testing.T) {
 	}
 	if got := copyName(func(string) string { return "" }); !strings.Contains(got, fmt.Sprint(os.Getpid())) {
 		t.Errorf("the copy's name is %q", got)
+	}
+}
+
+func TestMastersAndPrefixesAsUsersWriteThem(t *testing.T) {
+	masters := func(s said) string { return s.ShownMasters() }
+	prefix := func(s said) string { return s.Consul.Prefix + " " + s.Reconcile.Translation.Prefix }
+	for _, test := range []struct {
+		words string
+		of    func(said) string
+		want  string
+	}{
+		{"--marathon 127.0.0.1:8080", masters, "http://127.0.0.1:8080"},
+		{"--marathon localhost:8080,https://b,[::1]:8080/path", masters, "http://localhost:8080,https://b,http://[::1]:8080/path"},
+		{"--marathon http://a --marathon b,c run", masters, "http://a,http://b,http://c"},
+		{"CONSULAR_MARATHON=http://a,b", masters, "http://a,http://b"},
+		{"CONSULAR_MARATHON=http://a --marathon http://b --marathon http://c", masters, "http://b,http://c"},
+		{"--kv-prefix consular/", prefix, "consular consular"},
+		{"--kv-prefix /a/b/", prefix, "a/b a/b"},
+	} {
+		t.Run(test.words, func(t *testing.T) {
+			if s, err := say(t, strings.Fields(test.words)...); err != nil || test.of(s) != test.want {
+				t.Errorf("is %s, %v; want %s", test.of(s), err, test.want)
+			}
+		})
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	for words, want := range map[string]string{
+		"--idle-timeout 1s":                           "heartbeats are 10s apart",
+		"CONSULAR_IDLE_TIMEOUT=19s run":               "heartbeats are 10s apart",
+		"--idle-timeout 20s":                          "",
+		"--idle-timeout 1s sync":                      "",
+		"CONSULAR_FORCE=true sync":                    "say CONSULAR_SYNC_FORCE",
+		"CONSULAR_FORCE=true sync --force":            "",
+		"CONSULAR_FORCE=true":                         "",
+		"CONSULAR_SYNC_FORCE=1 sync":                  "",
+		"CONSULAR_FORCE=1 CONSULAR_SYNC_FORCE=1 sync": "",
+		"--port 80":                                   "do nothing",
+	} {
+		t.Run(words, func(t *testing.T) {
+			s, err := say(t, strings.Fields(words)...)
+			if err != nil || !strings.Contains(s.log, want) || (want == "") != (s.log == "") {
+				t.Errorf("says %q, %v; want %q", s.log, err, want)
+			}
+		})
+	}
+}
+
+// A FIFO in the place of a secret would hold up the start, and one in the place of the
+// log too.
+func TestNothingWaitsForAFIFO(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, words := range []string{
+		"--marathon-password-file FIFO --marathon-user ann", "--marathon-token-file FIFO", "--consul-token-file FIFO",
+		"--marathon-ca-file FIFO", "--marathon-cert-file FIFO --marathon-key-file FIFO",
+		"--consul-ca-file FIFO", "--consul-cert-file FIFO --consul-key-file FIFO", "--logfile FIFO",
+	} {
+		_, err := say(t, strings.Fields(strings.ReplaceAll(words, "FIFO", fifo))...)
+		if err == nil || !strings.Contains(err.Error(), fifo) {
+			t.Errorf("%s: %v", words, err)
+		}
+	}
+}
+
+// The demo has a Consul of its own.
+func TestDemoObeysNothingAboutAnotherConsul(t *testing.T) {
+	s, err := say(t, "CONSUL_HTTP_ADDR=https://ann:s3cret@nowhere.invalid:1", "CONSUL_HTTP_AUTH=ann:s3cret", "CONSUL_HTTP_SSL=maybe",
+		"CONSUL_HTTP_TOKEN=s3cret", "CONSUL_HTTP_TOKEN_FILE=/nowhere", "CONSUL_CACERT=/nowhere", "CONSUL_NAMESPACE=team", "CONSUL_CAPATH=/nowhere", "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent := &url.URL{Scheme: "http", Host: "127.0.0.1:8500"}
+	if err := s.UseDemo("http://127.0.0.1:1", agent); err != nil {
+		t.Fatal(err)
+	}
+	if s.Consul.Address != agent || s.Consul.Token() != "" || len(s.Files) > 0 {
+		t.Errorf("address %s, token %q, files %q", s.Consul.Address, s.Consul.Token(), s.Files)
 	}
 }

@@ -38,6 +38,8 @@ type Settings struct {
 	// NoMarathon says that the configured Marathon is not asked: remove desires
 	// nothing, and demo has one of its own.
 	NoMarathon bool
+	// noConsul says that the configured Consul is not asked: demo has one of its own.
+	noConsul bool
 }
 
 // fileOptions name files that are read again when they change.
@@ -49,7 +51,10 @@ var fileOptions = []string{
 // Read reads all options and lets each package check its own.
 func Read(c *cli.Context, notice transport.Notice) (Settings, error) {
 	span := func(option string) time.Duration { return Span(c, option) }
-	s := Settings{NoMarathon: slices.Contains([]string{"remove", "demo"}, c.Command.Name)}
+	s := Settings{
+		NoMarathon: slices.Contains([]string{"remove", "demo"}, c.Command.Name),
+		noConsul:   c.Command.Name == "demo",
+	}
 	maxEvent, errEvent := size(c, "max-event")
 	maxAnswer, errAnswer := size(c, "max-answer")
 	limit, errLimit := strconv.Atoi(strings.TrimSuffix(c.String("purge-limit"), "%"))
@@ -65,10 +70,11 @@ func Read(c *cli.Context, notice transport.Notice) (Settings, error) {
 	}
 	s.Marathon = marathon.Config{Timeout: timeout, MaxAnswer: maxAnswer}
 	s.Stream = stream.Config{IdleTimeout: span("idle-timeout"), Timeout: timeout, MaxEvent: int(maxEvent)}
-	s.Consul = consul.Config{MaxAnswer: maxAnswer, Prefix: c.String("kv-prefix"), Format: consul.Format(c.String("kv-format"))}
+	prefix := strings.TrimPrefix(strings.TrimSuffix(c.String("kv-prefix"), "/"), "/")
+	s.Consul = consul.Config{MaxAnswer: maxAnswer, Prefix: prefix, Format: consul.Format(c.String("kv-format"))}
 	s.Reconcile = reconcile.Config{
 		Translation: desired.Translation{
-			Owner: consul.Owner{RegistrationID: c.String("registration-id")}, Prefix: s.Consul.Prefix,
+			Owner: consul.Owner{RegistrationID: c.String("registration-id")}, Prefix: prefix,
 		},
 		Fallback:     enabled(c, "fallback"),
 		Policy:       plan.Policy{Purge: enabled(c, "purge"), Limit: limit, Confirm: span("purge-confirm")},
@@ -76,7 +82,7 @@ func Read(c *cli.Context, notice transport.Notice) (Settings, error) {
 	}
 	s.Copies = readCopies(c)
 	for _, option := range fileOptions {
-		if name := c.String(option); name != "" {
+		if name := c.String(option); name != "" && !s.unasked(option) {
 			s.Files = append(s.Files, name)
 		}
 	}
@@ -88,10 +94,15 @@ func Read(c *cli.Context, notice transport.Notice) (Settings, error) {
 		s.Copies.check(s.Consul.Prefix), s.readWatched(c))
 }
 
+// unasked reports whether an option is about a side that is not asked.
+func (s *Settings) unasked(option string) bool {
+	return s.NoMarathon && strings.HasPrefix(option, "marathon-") || s.noConsul && strings.HasPrefix(option, "consul-")
+}
+
 // reachMarathon reads where Marathon is and what it wants to see. Its stream has
 // connections of its own, on which silence is watched by package stream.
 func (s *Settings) reachMarathon(c *cli.Context, waits transport.Config) error {
-	masters, err := marathon.ParseURLs(c.String("marathon"))
+	masters, err := marathon.ParseURLs(withSchemes(c.String("marathon")))
 	if err != nil {
 		return fmt.Errorf("--marathon: %w", err)
 	}
@@ -104,16 +115,28 @@ func (s *Settings) reachMarathon(c *cli.Context, waits transport.Config) error {
 	}
 	rest, err := transport.New(waits)
 	if err != nil {
-		return fmt.Errorf("--marathon: %w", err)
+		return fmt.Errorf("tls to marathon: %w", err)
 	}
 	waits.Silence, waits.MaxConnsPerHost = 0, 0
 	streams, err := transport.New(waits)
 	if err != nil {
-		return fmt.Errorf("--marathon: %w", err)
+		return fmt.Errorf("tls to marathon: %w", err)
 	}
 	s.Marathon.URLs, s.Marathon.Transport = masters, credentials.Authorize(rest)
 	s.Stream.URLs, s.Stream.Transport = masters, credentials.Authorize(streams)
 	return nil
+}
+
+// withSchemes makes http:// URLs of those that have no scheme.
+func withSchemes(urls string) string {
+	var whole []string
+	for u := range strings.SplitSeq(urls, ",") {
+		if u = strings.TrimSpace(u); u != "" && !strings.Contains(u, "://") {
+			u = "http://" + u
+		}
+		whole = append(whole, u)
+	}
+	return strings.Join(whole, ",")
 }
 
 func readCredentials(c *cli.Context, masters []*url.URL, notice transport.Notice) (marathon.Credentials, error) {
@@ -144,34 +167,54 @@ func secret(c *cli.Context, option, variable string, notice transport.Notice) (*
 
 // reachConsul reads where Consul is and what it wants to see.
 func (s *Settings) reachConsul(c *cli.Context, waits transport.Config) error {
-	env, err := consul.ReadEnvironment(os.Getenv)
-	if err != nil {
-		return err
-	}
-	address := c.String("consul")
-	if !c.IsSet("consul") {
-		address = "localhost:8500" // as CONSUL_HTTP_SSL says
-	}
-	agent, errAddress := env.ParseAddress(address)
-	token, errToken := secret(c, "consul-token-file", "CONSUL_HTTP_TOKEN", waits.Notice)
-	waits.TLS = tlsFiles(c, "consul")
-	if !c.IsSet("consul-insecure") {
-		waits.TLS.Insecure = env.Insecure
-	}
 	if s.Reconcile.Fallback {
 		if waits.Connect = Span(c, "fallback-timeout"); waits.Connect == 0 {
 			return errors.New("--fallback-timeout 0s: must be more than 0")
 		}
 	}
-	if errToken != nil {
-		return errToken
+	var token *transport.Secret
+	if s.noConsul {
+		s.Consul.Address = &url.URL{Scheme: "http", Host: "localhost:8500"} // until UseDemo
+	} else {
+		var err error
+		if s.Consul.Address, waits.TLS, err = findConsul(c); err != nil {
+			return err
+		}
+		if token, err = secret(c, "consul-token-file", "CONSUL_HTTP_TOKEN", waits.Notice); err != nil {
+			return err
+		}
 	}
-	requests, errTLS := transport.New(waits)
-	if err := firstError(errAddress, errTLS); err != nil {
-		return fmt.Errorf("--consul: %w", err)
+	requests, err := transport.New(waits)
+	if err != nil {
+		return fmt.Errorf("tls to consul: %w", err)
 	}
-	s.Consul.Address, s.Consul.Transport, s.Consul.Token = agent, requests, token.Text
+	s.Consul.Transport, s.Consul.Token = requests, token.Text
 	return s.Copies.reachConsul(waits)
+}
+
+// findConsul returns the main agent's address and how to know it by TLS, from the options
+// and Consul's own variables.
+func findConsul(c *cli.Context) (*url.URL, transport.TLS, error) {
+	files := tlsFiles(c, "consul")
+	env, err := consul.ReadEnvironment(os.Getenv)
+	if err != nil {
+		return nil, files, err
+	}
+	address, fromEnvironment := c.String("consul"), lookUp(c, "consul").source() == "CONSUL_HTTP_ADDR"
+	if !c.IsSet("consul") {
+		address = "localhost:8500" // as CONSUL_HTTP_SSL says
+	}
+	agent, err := env.ParseAddress(address, fromEnvironment)
+	if err != nil {
+		return nil, files, fmt.Errorf("--consul: %w", err)
+	}
+	if !c.IsSet("consul-insecure") {
+		files.Insecure = env.Insecure
+	}
+	if env.CAPath != "" && agent.Scheme == "https" && files.CAFile == "" && !files.Insecure {
+		return nil, files, fmt.Errorf("CONSUL_CAPATH %q: consular reads authorities from one file, which --consul-ca-file or CONSUL_CACERT names", env.CAPath)
+	}
+	return agent, files, nil
 }
 
 func tlsFiles(c *cli.Context, side string) transport.TLS {
@@ -190,10 +233,16 @@ func firstError(errs ...error) error {
 	return nil
 }
 
+// maxSize is that of the largest event or answer: what an int holds everywhere.
+const maxSize = math.MaxInt32
+
 func size(c *cli.Context, option string) (int64, error) {
 	n, err := humanize.ParseBytes(c.String(option))
-	if err != nil || n == 0 || n > math.MaxInt32 {
+	if err != nil || n == 0 {
 		return 0, fmt.Errorf("--%s %q: must be a size such as 8MiB", option, c.String(option))
+	}
+	if n > maxSize {
+		return 0, fmt.Errorf("--%s %q: must be less than 2GiB", option, c.String(option))
 	}
 	return int64(n), nil
 }
