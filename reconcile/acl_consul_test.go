@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 
+	"consular/consul"
 	"consular/consul/devconsul"
 	"consular/marathon/simulator"
 	"consular/reconcile/settings"
@@ -361,6 +363,46 @@ func TestTokenRotatesWhileRunning(t *testing.T) {
 			t.Errorf("the log has a token:\n%s", log)
 		}
 	}
+}
+
+// An operator rotates a token: the file has the new one, the old one is deleted, and an
+// agent syncs what it has anew, as it does when it comes back. Every service is still in
+// the catalog, for each was registered with the new token meanwhile.
+func TestRotatedTokenLosesNoService(t *testing.T) {
+	g := newGuarded(t, devconsul.Config{Clients: 1, HCL: denyByDefault, Token: management}, plainAddress)
+	first := g.newToken(minimal())
+	g.useToken(first)
+	g.app("/web", 4)
+	var journal logBuffer
+	logger := zerolog.New(&journal)
+	s := g.configure(logger, "--consul-token-file", g.token)
+	s.NamesToken = true
+	defer g.run(s, logger)()
+	g.converges(&journal)
+	named := func(secret string) func() bool {
+		self, _, err := g.admin.ACL().TokenReadSelf(&api.QueryOptions{Token: secret})
+		g.must(err)
+		return func() bool {
+			found, _, err := g.admin.Catalog().Service("web", "", nil)
+			g.must(err)
+			return len(found) == 4 && !slices.ContainsFunc(found, func(s *api.CatalogService) bool {
+				return s.ServiceMeta[consul.MetaToken] != self.AccessorID
+			})
+		}
+	}
+	otherwise := func() string { return journal.String() }
+	g.eventually(named(first), otherwise)
+
+	second := g.newToken(minimal())
+	g.useToken(second)
+	g.eventually(named(second), otherwise)
+	self, _, err := g.admin.ACL().TokenReadSelf(&api.QueryOptions{Token: first})
+	g.must(err)
+	_, err = g.admin.ACL().TokenDelete(self.AccessorID, nil)
+	g.must(err)
+	client := g.dev.Clients()[0]
+	g.must(errors.Join(client.Stop(), client.Restart()))
+	g.eventually(named(second), otherwise)
 }
 
 // eventually waits for what only the polls of a running consular bring about.

@@ -56,6 +56,8 @@ type fakeCatalog struct {
 	broken  error
 	failed  map[string]bool
 	deregs  []string
+	// lacks are services that it does not show though their agents have them.
+	lacks map[string]bool
 	// former are services of ours on a dead node that had the address of h1, before
 	// that was set up anew.
 	former map[string]consul.Service
@@ -91,10 +93,13 @@ func (c *fakeCatalog) Services(_ context.Context, node, tag string) (services []
 		defer c.mu.Unlock()
 		return slices.Collect(maps.Values(c.former)), nil
 	}
+	c.mu.Lock()
+	lacks := c.lacks
+	c.mu.Unlock()
 	for _, a := range c.cluster.agents {
 		a.mu.Lock()
 		for _, s := range a.services {
-			if a.node().Name == node && slices.Contains(s.Tags, tag) {
+			if a.node().Name == node && slices.Contains(s.Tags, tag) && !lacks[s.ID] {
 				services = append(services, s)
 			}
 		}

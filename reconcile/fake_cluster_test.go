@@ -35,6 +35,8 @@ type fakeCluster struct {
 	labels  reconcile.Labels
 	catalog *fakeCatalog
 	log     *logBuffer
+	// token names the ACL token that consular sends; nil where ACLs are off.
+	token func(context.Context) (string, error)
 	*reconcile.Reconciler
 }
 
@@ -77,7 +79,7 @@ func (x *fakeCluster) consular() *reconcile.Reconciler { return x.consularOf(x.m
 
 // consularOf makes one with another Marathon.
 func (x *fakeCluster) consularOf(m reconcile.Marathon) *reconcile.Reconciler {
-	return reconcile.New(x.config, m, reconcile.Consul{Agent: x.agent, Labels: x.labels, Catalog: x.catalog})
+	return reconcile.New(x.config, m, reconcile.Consul{Agent: x.agent, Labels: x.labels, Catalog: x.catalog, Token: x.token})
 }
 
 func (x *fakeCluster) agent(host string) (reconcile.Agent, error) {

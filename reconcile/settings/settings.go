@@ -38,6 +38,9 @@ type Settings struct {
 	// NoMarathon says that the configured Marathon is not asked: remove desires
 	// nothing, and demo has one of its own.
 	NoMarathon bool
+	// NamesToken is set for run: services say which token they were registered with, and
+	// another one is drift. Who runs once, perhaps with a token of his own, leaves that alone.
+	NamesToken bool
 	// noConsul says that the configured Consul is not asked: demo has one of its own.
 	noConsul bool
 }
@@ -269,9 +272,11 @@ func (s Settings) Reconciler(log zerolog.Logger) (*reconcile.Reconciler, error) 
 		}
 		return cluster.Agent(host)
 	}
-	return reconcile.New(s.Reconcile, source, reconcile.Consul{
-		Agent: agent, Labels: cluster.Labels(), Catalog: cluster.Catalog(),
-	}), nil
+	target := reconcile.Consul{Agent: agent, Labels: cluster.Labels(), Catalog: cluster.Catalog()}
+	if s.NamesToken {
+		target.Token = cluster.TokenAccessor
+	}
+	return reconcile.New(s.Reconcile, source, target), nil
 }
 
 // ShownMasters are the masters as they may be shown.
