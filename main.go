@@ -104,7 +104,7 @@ func application(stdout, stderr io.Writer) *cli.App {
 		},
 		{
 			Name: "remove", Usage: "remove every service and key of this registration ID", Action: command(removeCommand),
-			Flags: settings.CommandFlags("remove", &cli.BoolFlag{Name: "force", Usage: "really"}),
+			Flags: settings.CommandFlags("remove", &cli.BoolFlag{Name: "force", Usage: "really; without it, what would be removed is printed (exit 0: nothing, 2: something)"}),
 		},
 		{
 			Name: "plan", Usage: "print what sync would change, and write nothing (exit 0: in sync, 2: drift)", Action: command(planCommand),
@@ -211,11 +211,15 @@ func syncCommand(ctx context.Context, p program) error {
 }
 
 func removeCommand(ctx context.Context, p program) error {
-	if !p.Bool("force") {
-		return fmt.Errorf("remove would remove all services and keys of registration ID %q: say remove --force", p.Reconcile.Translation.Owner.RegistrationID)
-	}
 	p.Reconcile.Policy.Force = true
-	return syncOnce(ctx, p)
+	if p.Bool("force") {
+		return syncOnce(ctx, p)
+	}
+	err := printPlan(ctx, p, "table")
+	if code, is := errors.AsType[exitCode](err); is && code == 2 {
+		fmt.Fprintf(p.App.Writer, "remove --force removes all that registration ID %q owns\n", p.Reconcile.Translation.Owner.RegistrationID)
+	}
+	return err
 }
 
 func syncOnce(ctx context.Context, p program) error {
@@ -239,6 +243,11 @@ func planCommand(ctx context.Context, p program) error {
 	if format != "table" && format != "json" {
 		return fmt.Errorf("--format %q: must be table or json", format)
 	}
+	return printPlan(ctx, p, format)
+}
+
+// printPlan prints what would be changed. The exit code tells whether there is anything.
+func printPlan(ctx context.Context, p program, format string) error {
 	r, err := p.Reconciler(p.log)
 	if err != nil {
 		return err

@@ -370,9 +370,26 @@ func TestPlanAndSync(t *testing.T) {
 	does("sync --force", 0, "deregistered 7", "deleted 3")
 	w.converges()
 
+	does("remove", 0, "0 services and 0 keys are ours")
+
 	w.shop()
+	does("sync", 0, "registered 7")
+	before = w.have()
+	does("remove", 2, "7 to deregister", "3 to delete", "remove --force removes all")
+	if have := w.have(); !slices.Equal(have, before) {
+		t.Errorf("removed without --force: %v", have)
+	}
+	does("remove --force", 0, "deregistered 7", "deleted 3")
+	if have := w.have(); have != nil {
+		t.Errorf("remove --force leaves %v", have)
+	}
 	w.consul = fmt.Sprintf("http://%s:%d", w.agents[0].Host, 1) // nobody is there
-	does("plan", 1, "unread", "connection refused")
+	for _, app := range w.marathon.Apps() {
+		w.must(w.marathon.Destroy(app.ID))
+	}
+	if out := does("plan", 1, "unread", "connection refused"); strings.Contains(out, "in sync") {
+		t.Errorf("nothing could be read, and plan says %s", out)
+	}
 	does("sync", 1, "skipped agents")
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -124,6 +125,34 @@ func TestFailedLookupIsNoProofOfAnUnknownNode(t *testing.T) {
 			_, _, err := x.consular().Sync(t.Context())
 			must(t, err)
 			x.wants("", c.main...)
+		})
+	}
+}
+
+// A host with two addresses goes by either, and its task's service may be in the catalog
+// on a node whose address is another one: nothing of it is registered a second time.
+func TestHostOfTwoAddressesTakesNoFallback(t *testing.T) {
+	const second = "10.0.1.1"
+	for name, shown := range map[string]func(c *fakeCatalog){
+		"the node has both":    func(c *fakeCatalog) { c.tagged = map[string]string{h1: second} },
+		"the service is there": func(c *fakeCatalog) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inFakeCluster(t, func(x *fakeCluster) {
+				x.config.Fallback = true
+				x.agents[second] = &fakeAgent{host: second, gone: true, services: map[string]consul.Service{}, registers: map[string]int{}}
+				x.catalog.unknown[second] = true
+				x.catalog.set(shown)
+				service := consul.Service{ID: "a.1", Name: "a", Tags: clusterOwner.Tags("/a")}
+				x.agents[h1].services["a.1"] = service
+				x.agents[h1].gone = true
+				x.marathon.apps = []marathon.App{appOn(second, "/a", "a.1"), appOn(second, "/b", "b.1")}
+				x.connect()
+				time.Sleep(time.Minute)
+				if slices.Contains(x.agents[""].tasks(), "a.1") {
+					t.Error("a.1 is registered a second time")
+				}
+			}, h1)
 		})
 	}
 }

@@ -115,6 +115,10 @@ func (s slowStore) Nodes(ctx context.Context) ([]consul.CatalogNode, error) { re
 func (s slowStore) Services(ctx context.Context, _, _ string) ([]consul.Service, error) {
 	return nil, s.wait(ctx)
 }
+func (s slowStore) Find(ctx context.Context, _, _ string) ([]consul.CatalogService, error) {
+	return nil, s.wait(ctx)
+}
+
 func (s slowStore) Deregister(ctx context.Context, _, _ string) error { return s.wait(ctx) }
 
 // told is a Marathon that says one thing, or nothing.

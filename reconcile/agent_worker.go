@@ -34,6 +34,8 @@ type agentWorker struct {
 	stale func() bool
 	// enqueueAll enqueues all that belongs to an agent that was listed anew.
 	enqueueAll func(*agentWorker)
+	// elsewhere reports whether the catalog shows a service on another node than this one.
+	elsewhere func(ctx context.Context, node, name, id string) (bool, error)
 	// unreachable is told when there is no way to the agent.
 	unreachable func()
 }
@@ -122,6 +124,12 @@ func (w *agentWorker) carryOut(ctx context.Context, n *node, j job, want desired
 		})
 		done.tooOld++
 		return nil
+	}
+	if d.Op == plan.Register && j.fallback && w.host == mainHost {
+		// The host's agent cannot be asked, and may have it under another address of its.
+		if there, err := w.elsewhere(ctx, n.id, d.Service.Name, d.Service.ID); there || err != nil {
+			return err
+		}
 	}
 	start := time.Now()
 	if err := w.write(ctx, d); err != nil {

@@ -56,6 +56,8 @@ type fakeCatalog struct {
 	broken  error
 	failed  map[string]bool
 	deregs  []string
+	// tagged are further addresses of nodes.
+	tagged map[string]string
 	// lacks are services that it does not show though their agents have them.
 	lacks map[string]bool
 	// former are services of ours on a dead node that had the address of h1, before
@@ -78,7 +80,11 @@ func (c *fakeCatalog) Nodes(context.Context) ([]consul.CatalogNode, error) {
 	var nodes []consul.CatalogNode
 	for host, a := range c.cluster.agents {
 		if host != "" && !c.unknown[host] {
-			nodes = append(nodes, consul.CatalogNode{Node: a.node(), Address: host, Failed: c.failed[host]})
+			node := consul.CatalogNode{Node: a.node(), Address: host, Failed: c.failed[host]}
+			if other := c.tagged[host]; other != "" {
+				node.TaggedAddresses = map[string]string{"lan": host, "other": other}
+			}
+			nodes = append(nodes, node)
 		}
 	}
 	if len(c.former) > 0 {
@@ -106,6 +112,19 @@ func (c *fakeCatalog) Services(_ context.Context, node, tag string) (services []
 		a.mu.Unlock()
 	}
 	return services, nil
+}
+
+func (c *fakeCatalog) Find(_ context.Context, _, id string) (found []consul.CatalogService, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, a := range c.cluster.agents {
+		a.mu.Lock()
+		if s, has := a.services[id]; has {
+			found = append(found, consul.CatalogService{Node: consul.CatalogNode{Node: a.node()}, Service: s})
+		}
+		a.mu.Unlock()
+	}
+	return found, c.broken
 }
 
 func (c *fakeCatalog) Deregister(_ context.Context, node, id string) error {

@@ -260,4 +260,8 @@ func (c *memoryCatalog) Services(_ context.Context, node, tag string) ([]consul.
 	return services, nil
 }
 
+func (c *memoryCatalog) Find(context.Context, string, string) ([]consul.CatalogService, error) {
+	return nil, nil
+}
+
 func (c *memoryCatalog) Deregister(context.Context, string, string) error { return consul.ErrAlive }

@@ -209,6 +209,10 @@ func (emptyCatalog) Services(context.Context, string, string) ([]consul.Service,
 	return nil, nil
 }
 
+func (emptyCatalog) Find(context.Context, string, string) ([]consul.CatalogService, error) {
+	return nil, nil
+}
+
 func (emptyCatalog) Deregister(context.Context, string, string) error { return nil }
 
 // growth is what a size came to.

@@ -18,8 +18,11 @@ import (
 type Catalog interface {
 	// Nodes needs node:read for all of them.
 	Nodes(ctx context.Context) ([]consul.CatalogNode, error)
-	// Services returns those on a node that carry a tag.
+	// Services returns those on a node that carry a tag. A node that is not there is an
+	// error.
 	Services(ctx context.Context, node, tag string) ([]consul.Service, error)
+	// Find returns the services of a name and ID on all nodes, whosever they are.
+	Find(ctx context.Context, name, id string) ([]consul.CatalogService, error)
 	// Deregister removes a service of a node that has failed;
 	// consul.ErrAlive when it has not.
 	Deregister(ctx context.Context, node, task string) error
@@ -73,7 +76,14 @@ func (r *Reconciler) findNode(ctx context.Context, a *plan.Agent, nodes []consul
 	if err != nil {
 		return // it may be any node
 	}
-	is := func(n consul.CatalogNode) bool { return names[n.ID] || names[n.Address] || names[n.Name] }
+	is := func(n consul.CatalogNode) bool {
+		for _, address := range n.TaggedAddresses { // a host may have several
+			if names[address] {
+				return true
+			}
+		}
+		return names[n.ID] || names[n.Address] || names[n.Name]
+	}
 	// What was there before a host was set up anew has its address too, and is dead.
 	at := slices.IndexFunc(nodes, func(n consul.CatalogNode) bool { return is(n) && !n.Failed })
 	if at < 0 {
@@ -184,4 +194,10 @@ func (r *Reconciler) otherNode(ctx context.Context, n consul.CatalogNode, known 
 		known = state.Node.ID
 	}
 	return plan.Agent{Address: n.Name, Err: fmt.Errorf("node %s (%s) is not at its address %s, but %s is", n.Name, n.ID, n.Address, known)}
+}
+
+// elsewhere reports whether the catalog shows a service on another node.
+func (r *Reconciler) elsewhere(ctx context.Context, node, name, id string) (bool, error) {
+	found, err := r.consul.Catalog.Find(ctx, name, id)
+	return slices.ContainsFunc(found, func(s consul.CatalogService) bool { return s.Node.ID != node }), err
 }

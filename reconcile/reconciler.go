@@ -138,7 +138,7 @@ func (r *Reconciler) newAgentWorker(host string) (*agentWorker, error) {
 		worker: r.newWorker(a.Address()),
 		host:   host, agent: a, fleet: r.fleet,
 		want: r.want, ours: r.ours, tagged: r.config.Translation.Tagged, stale: r.stale,
-		enqueueAll: r.enqueueAll, unreachable: r.unreachable,
+		enqueueAll: r.enqueueAll, elsewhere: r.elsewhere, unreachable: r.unreachable,
 	}, nil
 }
 

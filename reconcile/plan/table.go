@@ -97,6 +97,9 @@ func (p *Plan) footer() []string {
 			p.ForeignFramework, shown(strings.Join(p.Frameworks, ", "))))
 	}
 	state := "in sync"
+	if len(p.Unread) > 0 {
+		state = "no drift in what could be read"
+	}
 	if !p.InSync() {
 		n := p.Counts()
 		state = fmt.Sprintf("%d to register, %d to update, %d to deregister, %d keys to set, %d to delete, %d held back",
