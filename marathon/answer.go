@@ -41,9 +41,18 @@ func refused(resp *http.Response, appID string) error {
 		return nil
 	}
 	message := messageOf(resp, mediaType)
-	switch {
-	case resp.StatusCode == http.StatusNotFound && saysMissing(message, appID):
+	if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
+		return fmt.Errorf("%w: %w", ErrForbidden, refusal(resp, mediaType, message))
+	}
+	if resp.StatusCode == http.StatusNotFound && saysMissing(message, appID) {
 		return ErrNotFound
+	}
+	return refusal(resp, mediaType, message)
+}
+
+// refusal says what was answered instead.
+func refusal(resp *http.Response, mediaType, message string) error {
+	switch {
 	case message != "":
 		return fmt.Errorf("answered %s: %q", resp.Status, shortened(conceal(message, resp.Request)))
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:

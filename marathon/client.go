@@ -22,6 +22,10 @@ const (
 	snapshotHeadTimeouts = 12
 )
 
+// ErrForbidden is what Marathon, or a proxy before it, refuses to these credentials: it
+// answered 401 or 403.
+var ErrForbidden = errors.New("permission denied")
+
 // ErrNotFound is what Marathon itself does not know: it said so, with a 404, or
 // was not asked, for what cannot be the ID of an app.
 var ErrNotFound = errors.New("not in Marathon")
@@ -136,7 +140,9 @@ func (c *Client) Version(ctx context.Context, id, version string) (Definition, e
 	return definition, nil
 }
 
-// Info returns what Marathon says of itself. Source: GET /v2/info.
+// Info returns what Marathon says of itself. The error is ErrForbidden when it is refused,
+// for it needs a permission of its own (from 0.14 on, where an authorizer plugin is loaded).
+// Source: GET /v2/info.
 func (c *Client) Info(ctx context.Context) (Info, error) {
 	var info Info
 	err := c.getSoon(ctx, resource{path: []string{"v2", "info"}}, func(body io.Reader) (err error) {

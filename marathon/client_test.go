@@ -205,7 +205,7 @@ func TestClientErrors(t *testing.T) {
 	}{
 		{"login page", answers(200, "text/html; charset=utf-8", "<html>"), apps, "read all apps: MASTER: answered 200 OK with text/html instead of application/json"},
 		{"no media type", answers(200, "", "{}"), apps, "read all apps: MASTER: answered 200 OK with no media type instead of application/json"},
-		{"credentials", recorded(t, "live/401-any.http"), apps, "read all apps: MASTER: answered 401 Unauthorized with text/html"},
+		{"credentials", recorded(t, "live/401-any.http"), apps, "read all apps: MASTER: permission denied: answered 401 Unauthorized with text/html"},
 		{"no leader", recorded(t, "live/ha/standby-502-leader-refused.http"), app, "read app /a: MASTER: answered 502 Bad Gateway with no media type"},
 		{"Marathon's message", recorded(t, "live/500-unknown-uri.http"), app, `read app /a: MASTER: answered 500 Internal Server Error: "URI not found"`},
 		{"long message", answers(503, "application/json", `{"message":"`+strings.Repeat("a", 199)+`é\n"}`), app, `read app /a: MASTER: answered 503 Service Unavailable: "` + strings.Repeat("a", 199) + `…"`},

@@ -178,6 +178,16 @@ func (r *Reconciler) tellUnconfirmed(err error) {
 	})
 }
 
+// tellForbidden says once that Marathon does not say which framework it is.
+func (r *Reconciler) tellForbidden(err error) {
+	if r.firstTime("info " + err.Error()) {
+		r.config.tell(Notice{
+			Level: zerolog.WarnLevel, Err: err,
+			Message: "Marathon's framework ID may not be read: services do not carry it, and another Marathon with this registration ID is not noticed",
+		})
+	}
+}
+
 // tellSnapshot tells of what a snapshot holds that is not plain.
 func (r *Reconciler) tellSnapshot(s marathon.Snapshot) {
 	for _, u := range s.Unreadable {

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -205,6 +206,10 @@ func (r *Reconciler) snapshot(ctx context.Context, wait bool) (empty bool, unrea
 	asked := r.model.BeginRead()
 	r.mu.Unlock()
 	info, err := r.marathon.Info(ctx)
+	if errors.Is(err, marathon.ErrForbidden) { // its framework is not known then, and that is all
+		r.tellForbidden(err)
+		err = nil
+	}
 	var s marathon.Snapshot
 	if err == nil {
 		s, err = r.marathon.Apps(ctx)
