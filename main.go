@@ -168,7 +168,7 @@ func runCommand(ctx context.Context, p program) error {
 	}
 	p.log.Info().Str("version", version()).Str("marathon", p.ShownMasters()).Str("consul", p.ShownConsul()).
 		Str("registration_id", p.Reconcile.Translation.Owner.RegistrationID).Msg("consular starts")
-	p.NamesToken = true
+	p.Stays = true
 	r, err := p.Reconciler(p.log)
 	if err != nil {
 		return err

@@ -376,7 +376,7 @@ func TestRotatedTokenLosesNoService(t *testing.T) {
 	var journal logBuffer
 	logger := zerolog.New(&journal)
 	s := g.configure(logger, "--consul-token-file", g.token)
-	s.NamesToken = true
+	s.Stays = true
 	defer g.run(s, logger)()
 	g.converges(&journal)
 	named := func(secret string) func() bool {

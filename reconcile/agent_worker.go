@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,8 @@ type agentWorker struct {
 	ours, tagged func(consul.Service) bool
 	// stale reports whether Marathon has not been heard for too long to register.
 	stale func() bool
+	// watch is Consul.Watch.
+	watch func(ctx context.Context, host, id string) error
 	// enqueueAll enqueues all that belongs to an agent that was listed anew.
 	enqueueAll func(*agentWorker)
 	// elsewhere reports whether the catalog shows a service on another node than this one.
@@ -42,6 +45,13 @@ type agentWorker struct {
 
 // run does jobs until ctx ends.
 func (w *agentWorker) run(ctx context.Context) {
+	watching, cancel := context.WithCancel(ctx)
+	var watches sync.WaitGroup
+	if w.watch != nil {
+		watches.Go(func() { w.watchAgent(watching) })
+	}
+	defer watches.Wait()
+	defer cancel()
 	w.work(ctx, func(ctx context.Context, j job) (outcome, error) {
 		done, err := w.execute(ctx, j)
 		if consul.Unreachable(err) {

@@ -202,6 +202,16 @@ func (s *env) consul() reconcile.Consul {
 			return c.Agent(host)
 		},
 		Labels: c.Labels(), Catalog: c.Catalog(),
+		Watch: func(ctx context.Context, host, id string) error {
+			if host == "" {
+				return c.Main().Watch(ctx, id)
+			}
+			a, err := c.Agent(host)
+			if err != nil {
+				return err
+			}
+			return a.Watch(ctx, id)
+		},
 	}
 }
 

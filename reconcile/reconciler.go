@@ -104,6 +104,9 @@ type Consul struct {
 	Agent   func(host string) (Agent, error)
 	Labels  Labels
 	Catalog Catalog
+	// Watch returns when the agent on a host no longer has a service, or, with an error, does
+	// not answer any more; nil for who does not stay.
+	Watch func(ctx context.Context, host, id string) error
 	// Token returns the accessor ID of the ACL token that is sent now, "" without one; nil
 	// for who has no say in which token services are registered with.
 	Token func(ctx context.Context) (string, error)
@@ -138,7 +141,7 @@ func (r *Reconciler) newAgentWorker(host string) (*agentWorker, error) {
 		worker: r.newWorker(a.Address()),
 		host:   host, agent: a, fleet: r.fleet,
 		want: r.want, ours: r.ours, tagged: r.config.Translation.Tagged, stale: r.stale,
-		enqueueAll: r.enqueueAll, elsewhere: r.elsewhere, unreachable: r.unreachable,
+		watch: r.consul.Watch, enqueueAll: r.enqueueAll, elsewhere: r.elsewhere, unreachable: r.unreachable,
 	}, nil
 }
 

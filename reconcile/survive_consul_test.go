@@ -121,6 +121,23 @@ func TestWipedAgentIsFilledAtTheNextLook(t *testing.T) {
 	s.want()
 }
 
+// An agent that restarts without its data, with nothing to be written there, is filled
+// within seconds all the same: its end is noticed.
+func TestWipedAgentIsFilledSoon(t *testing.T) {
+	data := t.TempDir()
+	s := newWipeable(t, data)
+	s.run(s.consular(func(c *reconcile.Config) { c.PollInterval, c.SyncInterval = time.Hour, time.Hour }))
+	must(t, s.marathon.Create(web("/web", 8)))
+	s.converges()
+	for range 3 {
+		agent := s.wiped(data)
+		began := time.Now()
+		must(t, agent.Restart())
+		s.converges()
+		t.Logf("filled again %v after its start", time.Since(began).Round(time.Millisecond))
+	}
+}
+
 // muteDoors is a port, apart from those of other tests.
 const muteDoors = 18510
 

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -38,9 +39,10 @@ type Settings struct {
 	// NoMarathon says that the configured Marathon is not asked: remove desires
 	// nothing, and demo has one of its own.
 	NoMarathon bool
-	// NamesToken is set for run: services say which token they were registered with, and
-	// another one is drift. Who runs once, perhaps with a token of his own, leaves that alone.
-	NamesToken bool
+	// Stays is set for run. It watches agents; and services say which token they were
+	// registered with, and another one is drift: who runs once, perhaps with a token of his
+	// own, leaves that alone.
+	Stays bool
 	// noConsul says that the configured Consul is not asked: demo has one of its own.
 	noConsul bool
 }
@@ -266,15 +268,23 @@ func (s Settings) Reconciler(log zerolog.Logger) (*reconcile.Reconciler, error) 
 	}
 	s.Reconcile.Translation.Encode = cluster.Labels().Encode
 	s.Reconcile.Log = log
-	agent := func(host string) (reconcile.Agent, error) {
+	agentOn := func(host string) (*consul.Agent, error) {
 		if host == "" {
 			return cluster.Main(), nil
 		}
 		return cluster.Agent(host)
 	}
+	agent := func(host string) (reconcile.Agent, error) { return agentOn(host) }
 	target := reconcile.Consul{Agent: agent, Labels: cluster.Labels(), Catalog: cluster.Catalog()}
-	if s.NamesToken {
+	if s.Stays {
 		target.Token = cluster.TokenAccessor
+		target.Watch = func(ctx context.Context, host, id string) error {
+			a, err := agentOn(host)
+			if err != nil {
+				return err
+			}
+			return a.Watch(ctx, id)
+		}
 	}
 	return reconcile.New(s.Reconcile, source, target), nil
 }
