@@ -29,8 +29,9 @@ func Holders(tr desired.Translation, actual Actual) map[string]bool {
 }
 
 // Foreign counts services that carry our registration ID and name another framework,
-// and names those frameworks. all says that everything was read: only then is none found
-// a proof that there is none. Of an agent that is silent the catalog tells.
+// and names those frameworks. all says that everything was looked at: only then is none
+// found a proof that there is none. Where an agent is silent, the catalog has told of its
+// node, as of every other.
 func Foreign(tr desired.Translation, actual Actual) (n int, frameworks []string, all bool) {
 	found := map[string]bool{}
 	see := func(s consul.Service) {
@@ -39,21 +40,17 @@ func Foreign(tr desired.Translation, actual Actual) (n int, frameworks []string,
 			found[s.Meta[consul.MetaFramework]] = true
 		}
 	}
-	all = actual.Everywhere && actual.CatalogErr == nil
 	for i := range actual.Agents {
 		a := &actual.Agents[i]
-		switch {
-		case a.Err == nil || a.Failed:
+		if a.Err == nil || a.Failed {
 			for _, s := range a.Services {
 				see(s)
 			}
-		case a.OnNode == nil:
-			all = false
-		default:
-			for _, s := range a.OnNode {
-				see(s)
-			}
+			continue
+		}
+		for _, s := range a.OnNode {
+			see(s)
 		}
 	}
-	return n, slices.Sorted(maps.Keys(found)), all
+	return n, slices.Sorted(maps.Keys(found)), actual.Everywhere && actual.CatalogErr == nil
 }
