@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// version is that of Consul in testdata/consul/go.mod.
+// version is that of Consul in testdata/consul/go.mod. It is open source, MPL-2.0, and so
+// is all that it needs: from 1.15 on some of that is not, and from 1.17 on Consul is not.
 const version = "1.14.11"
 
 const (
@@ -23,8 +24,8 @@ const (
 )
 
 // Find returns the path of a Consul binary: bin if it is not "", else consul
-// from PATH, else, in a checkout of consular, the pinned version, which it
-// builds once and keeps in the user's cache directory. A build takes minutes and
+// from PATH, whatever its version, else, in a checkout of consular, the pinned version,
+// which it builds once and keeps in the user's cache directory. A build takes minutes and
 // says so on progress; of several callers at once, one builds.
 func Find(ctx context.Context, bin string, progress io.Writer) (string, error) {
 	if bin != "" {

@@ -37,6 +37,18 @@ func TestFindOutsideACheckout(t *testing.T) {
 	}
 }
 
+// The name of the binary, and what is said while it is built, tell the version that it is.
+func TestVersionIsThePinnedOne(t *testing.T) {
+	module, err := findModule()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pinned, err := exec.Command("go", "list", "-C", module, "-m", "-f", "{{.Version}}", "github.com/hashicorp/consul").Output()
+	if err != nil || strings.TrimSpace(string(pinned)) != "v"+version {
+		t.Errorf("pinned is %s, %v; want v%s", pinned, err, version)
+	}
+}
+
 // Many test programs start at once; the first time one of them builds.
 func TestBuildHappensOnce(t *testing.T) {
 	module := smallModule(t, "package main\n\nfunc main() {}\n")
