@@ -306,7 +306,7 @@ func healthCommand(c *cli.Context) error {
 	maxAge := settings.Span(c, "max-age")
 	switch {
 	case c.NArg() > 0:
-		return fmt.Errorf("health: unknown argument %q", c.Args().First())
+		return settings.UnexpectedArgument(c)
 	case file == "":
 		return errors.New("health: --heartbeat-file is missing: the one that run was given")
 	case maxAge == 0:

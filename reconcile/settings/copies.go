@@ -51,7 +51,7 @@ func (c *Copies) reachConsul(waits transport.Config) error {
 	waits.Head = max(waits.Head, consul.LockHead)
 	requests, err := transport.New(waits)
 	if err != nil {
-		return fmt.Errorf("--consul: %w", err)
+		return fmt.Errorf("tls to consul: %w", err)
 	}
 	c.transport = requests
 	return nil
