@@ -35,10 +35,7 @@ func Flags() []cli.Flag {
 		}
 	}
 	main := []cli.Flag{
-		&option{Flag: &cli.GenericFlag{
-			Name: "marathon", Value: &list{text: "http://localhost:8080"},
-			Usage: "`URL[,URL…]` of Marathon's masters; the next is tried when one fails",
-		}, env: []string{envName("marathon")}},
+		several("marathon", "http://localhost:8080", "`URL[,URL…]` of Marathon's masters; the next is tried when one fails"),
 		text("consul", "http://localhost:8500", "`URL` of the main agent; scheme and port serve for all agents", "CONSUL_HTTP_ADDR"),
 		text("registration-id", "consular", "`name` that owns services and keys; one for each Marathon"),
 		span("sync-interval", 5*time.Minute, "`time` between resyncs of a healthy stream; 0 is one a day"),
@@ -85,6 +82,11 @@ func watchedFlags(text func(name, value, usage string, env ...string) cli.Flag) 
 		text("statsd", "", "`HOST:PORT` of a statsd to send figures to; default: STATSD_UDP_HOST and STATSD_UDP_PORT"),
 		text("statsd-format", "statsd", "`format`: statsd, or dogstatsd, which has tags"),
 	}
+}
+
+// several is an option that may be said more than once.
+func several(name, value, usage string) cli.Flag {
+	return &option{Flag: &cli.GenericFlag{Name: name, Value: &list{text: value}, Usage: usage}, env: []string{envName(name)}}
 }
 
 // list is a text with commas. What is said more than once counts together.
