@@ -390,19 +390,18 @@ func TestRotatedTokenLosesNoService(t *testing.T) {
 			})
 		}
 	}
-	otherwise := func() string { return journal.String() }
-	g.eventually(named(first), otherwise)
+	g.eventually(named(first), journal.String)
 
 	second := g.newToken(minimal())
 	g.useToken(second)
-	g.eventually(named(second), otherwise)
+	g.eventually(named(second), journal.String)
 	self, _, err := g.admin.ACL().TokenReadSelf(&api.QueryOptions{Token: first})
 	g.must(err)
 	_, err = g.admin.ACL().TokenDelete(self.AccessorID, nil)
 	g.must(err)
 	client := g.dev.Clients()[0]
 	g.must(errors.Join(client.Stop(), client.Restart()))
-	g.eventually(named(second), otherwise)
+	g.eventually(named(second), journal.String)
 }
 
 // eventually waits for what only the polls of a running consular bring about.

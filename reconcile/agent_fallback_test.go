@@ -135,7 +135,7 @@ func TestHostOfTwoAddressesTakesNoFallback(t *testing.T) {
 	const second = "10.0.1.1"
 	for name, shown := range map[string]func(c *fakeCatalog){
 		"the node has both":    func(c *fakeCatalog) { c.tagged = map[string]string{h1: second} },
-		"the service is there": func(c *fakeCatalog) {},
+		"the service is there": func(*fakeCatalog) {},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inFakeCluster(t, func(x *fakeCluster) {

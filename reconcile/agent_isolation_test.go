@@ -115,6 +115,7 @@ func (s slowStore) Nodes(ctx context.Context) ([]consul.CatalogNode, error) { re
 func (s slowStore) Services(ctx context.Context, _, _ string) ([]consul.Service, error) {
 	return nil, s.wait(ctx)
 }
+
 func (s slowStore) Find(ctx context.Context, _, _ string) ([]consul.CatalogService, error) {
 	return nil, s.wait(ctx)
 }

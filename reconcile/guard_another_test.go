@@ -11,10 +11,10 @@ import (
 // Another Marathon with our registration ID, or our own under an earlier framework ID.
 
 // foreign is a task's service that another framework has registered.
-func foreign(app, task string) consul.Service {
+func foreign(task string) consul.Service {
 	return consul.Service{
-		ID: task, Name: app[1:], Tags: clusterOwner.Tags(app),
-		Meta: map[string]string{consul.MetaApp: app, consul.MetaTask: task, consul.MetaFramework: "theirs"},
+		ID: task, Name: "z", Tags: clusterOwner.Tags("/z"),
+		Meta: map[string]string{consul.MetaApp: "/z", consul.MetaTask: task, consul.MetaFramework: "theirs"},
 	}
 }
 
@@ -30,7 +30,7 @@ func (x *fakeCluster) relabel() {
 func TestAnotherMarathonIsNotForgottenWhenItCannotBeSeen(t *testing.T) {
 	inFakeCluster(t, func(x *fakeCluster) {
 		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1"), appOn(h2, "/b", "b.1")}
-		x.agents[h2].services["z.1"] = foreign("/z", "z.1")
+		x.agents[h2].services["z.1"] = foreign("z.1")
 		x.connect()
 		x.agents[h2].set(func(a *fakeAgent) { a.gone = true })
 		x.catalog.set(func(c *fakeCatalog) { c.broken = errSilent })
@@ -46,7 +46,7 @@ func TestNoKeyGoesBeforeTheFirstPlan(t *testing.T) {
 	inFakeCluster(t, func(x *fakeCluster) {
 		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1")}
 		x.hasKeys("a")
-		x.agents[h1].services["z.1"] = foreign("/z", "z.1")
+		x.agents[h1].services["z.1"] = foreign("z.1")
 		x.agents[h1].slow = 900 * time.Millisecond
 		x.connect() // the snapshot is in, and the agent has not been listed
 		x.relabel()
@@ -60,7 +60,7 @@ func TestNoKeyGoesBeforeTheFirstPlan(t *testing.T) {
 func TestServicesOfAFormerFramework(t *testing.T) {
 	inFakeCluster(t, func(x *fakeCluster) {
 		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1")}
-		x.agents[h1].services["z.1"], x.agents[h1].services["z.2"] = foreign("/z", "z.1"), foreign("/z", "z.2")
+		x.agents[h1].services["z.1"], x.agents[h1].services["z.2"] = foreign("z.1"), foreign("z.2")
 		x.hasKeys("z")
 		x.connect()
 		if n := x.log.countBoth("another Marathon framework", `"others":"theirs"`); n != 1 {

@@ -60,10 +60,28 @@ func (c Config) tell(n Notice) {
 
 // log writes a notice as one line.
 func (n Notice) log(log zerolog.Logger) {
-	line := log.WithLevel(n.Level)
-	if !line.Enabled() || n.Level < log.GetLevel() {
+	if n.Level < log.GetLevel() {
 		return
 	}
+	line := log.WithLevel(n.Level)
+	n.texts(line)
+	n.numbers(line)
+	if n.Summary != nil {
+		n.Summary.fields(line)
+	}
+	if !n.At.IsZero() {
+		line.Int64("lag_ms", time.Since(n.At).Milliseconds())
+	}
+	if n.Took > 0 {
+		line.Dur("took_ms", n.Took)
+	}
+	if n.Silent > 0 {
+		line.Dur("silent_ms", n.Silent)
+	}
+	line.Err(n.Err).Msg(n.Message)
+}
+
+func (n Notice) texts(line *zerolog.Event) {
 	for _, f := range []struct{ name, value string }{
 		{"agent", n.Agent},
 		{"node", n.Node},
@@ -83,9 +101,15 @@ func (n Notice) log(log zerolog.Logger) {
 		{"why", n.Why},
 	} {
 		if f.value != "" {
-			line = line.Str(f.name, f.value)
+			line.Str(f.name, f.value)
 		}
 	}
+	if len(n.Drift) > 0 {
+		line.Strs("why", n.Drift)
+	}
+}
+
+func (n Notice) numbers(line *zerolog.Event) {
 	for _, f := range []struct {
 		name  string
 		value int
@@ -100,26 +124,7 @@ func (n Notice) log(log zerolog.Logger) {
 		{"attempt", n.Attempt},
 	} {
 		if f.value != 0 {
-			line = line.Int(f.name, f.value)
+			line.Int(f.name, f.value)
 		}
 	}
-	if len(n.Drift) > 0 {
-		line = line.Strs("why", n.Drift)
-	}
-	if n.Summary != nil {
-		n.Summary.fields(line)
-	}
-	if !n.At.IsZero() {
-		line = line.Int64("lag_ms", time.Since(n.At).Milliseconds())
-	}
-	if n.Took > 0 {
-		line = line.Dur("took_ms", n.Took)
-	}
-	if n.Silent > 0 {
-		line = line.Dur("silent_ms", n.Silent)
-	}
-	if n.Err != nil {
-		line = line.Err(n.Err)
-	}
-	line.Msg(n.Message)
 }

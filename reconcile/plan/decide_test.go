@@ -43,7 +43,9 @@ func TestDecide(t *testing.T) {
 		"elsewhere, one too many":    {present, []consul.Service{service("t1:old", 4)}, HomeLacks, "deregister t1:old (excluded)"},
 		"one too many, home unknown": {present, []consul.Service{service("t1:old", 4)}, HomeUnknown, ""},
 		"absent": {
-			desired.Want{Task: "t1", Grounds: desired.Lost}, []consul.Service{first, foreign, third}, Home,
+			desired.Want{Task: "t1", Grounds: desired.Lost},
+			[]consul.Service{first, foreign, third},
+			Home,
 			"deregister t1 (task is unreachable), deregister t1:2 (task is unreachable)",
 		},
 		"untouched": {desired.Want{Verdict: desired.Untouched}, all, Home, ""},
