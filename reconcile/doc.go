@@ -24,7 +24,7 @@
 //	fleet.go       the agents, one worker for each host; node.go: what is registered there
 //	queue.go       what waits for a worker; worker.go: its loop, and its backoff
 //	agent_worker.go, key_worker.go, catalog_worker.go   what a worker does with one job
-//	tally.go, summary.go   what came of a resync's jobs
+//	tally.go, summary.go   what came of a resync's jobs; sync.go: one resync and its end
 //	notice.go      what the operator is told, one type for the log and other listeners
 //	report.go      of that, what is told beside writes: each thing once, or now and then
 //	remove.go      a Marathon without apps, for the command remove

@@ -50,14 +50,6 @@ type Notice struct {
 	Summary *Summary
 }
 
-// tell tells the operator, and whoever else listens.
-func (c Config) tell(n Notice) {
-	n.log(c.Log)
-	for _, listener := range c.Listeners {
-		listener(n)
-	}
-}
-
 // log writes a notice as one line.
 func (n Notice) log(log zerolog.Logger) {
 	if n.Level < log.GetLevel() {

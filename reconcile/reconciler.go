@@ -52,6 +52,14 @@ func (c Config) Check() error {
 	return nil
 }
 
+// tell tells the operator, and whoever else listens.
+func (c Config) tell(n Notice) {
+	n.log(c.Log)
+	for _, listener := range c.Listeners {
+		listener(n)
+	}
+}
+
 // Reconciler keeps Consul true to Marathon. What it hears of the stream changes
 // its model and enqueues jobs, and never waits.
 type Reconciler struct {
