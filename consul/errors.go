@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -140,4 +141,28 @@ func Refused(err error) bool {
 	}
 	status, ok := errors.AsType[api.StatusError](err)
 	return ok && status.Code >= 400 && status.Code < 500 && status.Code != http.StatusTooManyRequests
+}
+
+// Unable reports whether Consul answered that it could not do this one thing, and nothing
+// about itself: an error 5xx but for those of a server or proxy that is overloaded or away,
+// and of an agent that finds no leader. Something else may go well.
+func Unable(err error) bool {
+	status, ok := errors.AsType[api.StatusError](err)
+	if !ok || status.Code < http.StatusInternalServerError {
+		return false
+	}
+	switch status.Code {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return false
+	}
+	return !slices.ContainsFunc(noLeader, func(text string) bool { return strings.Contains(status.Body, text) })
+}
+
+// noLeader are texts of answers 500 that say that there is no way to a leader, or that it
+// does not take anything now. Sources: agent/structs/errors.go and agent/pool/pool.go of
+// Consul 1.14, api.go of its raft.
+var noLeader = []string{
+	"No cluster leader", "Raft leader not found", "not the leader", "leadership lost", "leadership transfer",
+	"No known Consul servers", "No path to datacenter", "Not ready to serve consistent reads",
+	"rate limit exceeded", "rpc error getting client", "rpc error making call: EOF",
 }

@@ -27,7 +27,7 @@ func (w *agentWorker) watchAgent(ctx context.Context) {
 			err := w.watch(transport.WithHead(ctx, watchHead), w.host, id)
 			if ctx.Err() == nil && (err != nil || w.remembers(ctx, task, id)) {
 				w.forget(ctx)
-				w.queue.put(job{cause: cause{name: "listed"}})
+				w.queue.put(job{cause: cause{name: listedAnew}})
 			}
 		}
 		select {

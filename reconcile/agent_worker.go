@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,6 +25,10 @@ type agentWorker struct {
 	fleet *fleet
 	// node is who the agent is; nil until it has answered.
 	node atomic.Pointer[node]
+	// takes is the longest that a listing took, and late, while the worker does one for which
+	// a resync has not waited any longer, how long that has waited, else 0; both in
+	// nanoseconds.
+	takes, late atomic.Int64
 
 	want func(task, app string) desired.Want
 	// ours reports whether we own a service, and tagged whether it carries our registration
@@ -39,7 +42,7 @@ type agentWorker struct {
 	enqueueAll func(*agentWorker)
 	// elsewhere reports whether the catalog shows a service on another node than this one.
 	elsewhere func(ctx context.Context, node, name, id string) (bool, error)
-	// unreachable is told when there is no way to the agent.
+	// unreachable is told when there is no way to the agent any more.
 	unreachable func()
 }
 
@@ -53,8 +56,9 @@ func (w *agentWorker) run(ctx context.Context) {
 	defer watches.Wait()
 	defer cancel()
 	w.work(ctx, func(ctx context.Context, j job) (outcome, error) {
+		before := w.isUnreachable()
 		done, err := w.execute(ctx, j)
-		if consul.Unreachable(err) {
+		if consul.Unreachable(err) && !before {
 			w.unreachable()
 		}
 		return done, err
@@ -62,17 +66,24 @@ func (w *agentWorker) run(ctx context.Context) {
 }
 
 // execute brings one task's services in line with what is desired of them now, which
-// may not be what was desired when the job was made. One that is refused keeps no
+// may not be what was desired when the job was made. One that fails by itself keeps no
 // other back.
 func (w *agentWorker) execute(ctx context.Context, j job) (outcome, error) {
-	if j.key == "" {
-		return outcome{}, w.listAnew(ctx)
+	var done outcome
+	if w.backingOff() != nil || j.key == "" && w.late.Load() != 0 { // what we know is not to be trusted
+		if err := w.listAnew(ctx); err != nil {
+			return outcome{}, err
+		}
+		done.contact = asked
 	}
-	n, err := w.lockListed(ctx)
+	n, err := w.lockListed(ctx, j.key)
 	if err != nil {
 		return outcome{}, err
 	}
 	defer n.unlock()
+	if j.key == "" {
+		return done, nil
+	}
 	want := w.want(j.key, j.app)
 	want.Anew = j.anew
 	if j.state.Phase() == marathon.Ended && want.Host == "" {
@@ -80,24 +91,23 @@ func (w *agentWorker) execute(ctx context.Context, j job) (outcome, error) {
 	}
 	here := n.of(j.key)
 	if len(here) == 0 && want.Verdict == desired.Absent && j.event() && !j.elsewhere && j.allowed.Allow(want.Grounds) {
-		return outcome{}, w.makeSure(ctx, n, j, want)
+		return outcome{contact: wrote}, w.makeSure(ctx, n, j, want)
 	}
 	ours := w.ours
 	if j.state.Phase() == marathon.Ended {
 		ours = w.tagged // the end of a task is that of its services, whoever registered them for it
 	}
-	var done outcome
-	var refused []error
+	var failed []error
 	for _, d := range plan.Decide(want, here, ours, w.standing(ctx, n, j, want)) {
 		err := w.carryOut(ctx, n, j, want, d, &done)
 		switch {
-		case errors.Is(err, errRefused):
-			refused = append(refused, err)
+		case errors.Is(err, errRefused), errors.Is(err, errUnable):
+			failed = append(failed, err)
 		case err != nil:
 			return done, err
 		}
 	}
-	return done, errors.Join(refused...)
+	return done, errors.Join(failed...)
 }
 
 // standing tells how our agent stands to a task's services: one is at home here, or
@@ -143,8 +153,9 @@ func (w *agentWorker) carryOut(ctx context.Context, n *node, j job, want desired
 	}
 	start := time.Now()
 	if err := w.write(ctx, d); err != nil {
-		return w.failedWrite(n, err)
+		return w.failedWrite(n, j.key, err)
 	}
+	done.contact = wrote
 	done.count(d.Op)
 	notice := w.wrote(j, want.App, start)
 	notice.Op, notice.Service = d.Op, d.Service.Name
@@ -177,7 +188,7 @@ func (w *agentWorker) write(ctx context.Context, d plan.Decision) error {
 func (w *agentWorker) makeSure(ctx context.Context, n *node, j job, want desired.Want) error {
 	start := time.Now()
 	if err := w.agent.Deregister(context.WithoutCancel(ctx), j.key); err != nil {
-		return w.failedWrite(n, err)
+		return w.failedWrite(n, j.key, err)
 	}
 	notice := w.wrote(j, want.App, start)
 	notice.Level, notice.Message = zerolog.DebugLevel, "deregistered again, to be sure"
@@ -207,11 +218,17 @@ func (w *agentWorker) noWayTo(host string) bool {
 	return home != nil && consul.Unreachable(home.backingOff())
 }
 
-// failedWrite forgets what we knew of the agent: a write that failed may have
-// happened. One that was refused has not.
-func (w *agentWorker) failedWrite(n *node, err error) error {
+// failedWrite forgets what we knew of the task, or of the agent when that is what failed:
+// a write that failed may have happened. One that was refused has not.
+func (w *agentWorker) failedWrite(n *node, task string, err error) error {
 	err = written(err)
-	n.listed = n.listed && errors.Is(err, errRefused)
+	switch {
+	case errors.Is(err, errRefused):
+	case errors.Is(err, errUnable):
+		n.unsure[task] = true
+	default:
+		n.listed = false
+	}
 	return err
 }
 
@@ -232,79 +249,5 @@ func (w *agentWorker) registeredAtHome(ctx context.Context, host, task, id strin
 	}
 	defer home.unlock()
 	have := home.service(task, id)
-	return home.listed && have != nil && w.ours(*have)
-}
-
-// lockListed locks the agent's node, and lists the agent first when what we know of it
-// is not to be trusted: during an outage, that is nothing.
-func (w *agentWorker) lockListed(ctx context.Context) (*node, error) {
-	if w.backingOff() != nil {
-		if err := w.listAnew(ctx); err != nil {
-			return nil, err
-		}
-	}
-	for {
-		if n := w.node.Load(); n != nil {
-			if err := n.lock(ctx); err != nil {
-				return nil, err
-			}
-			if n.listed {
-				return n, nil
-			}
-			n.unlock()
-		}
-		if err := w.listAnew(ctx); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// listAnew lists the agent and enqueues everything that should be there: it may have
-// lost its state.
-func (w *agentWorker) listAnew(ctx context.Context) error {
-	_, _, err := w.list(ctx)
-	if err == nil {
-		w.enqueueAll(w)
-	}
-	return err
-}
-
-// list asks the agent who it is and what is registered there.
-func (w *agentWorker) list(ctx context.Context) (consul.Node, []consul.Service, error) {
-	self, err := w.agent.Self(ctx)
-	if err != nil {
-		return consul.Node{}, nil, err
-	}
-	n := w.fleet.node(self.ID)
-	w.node.Store(n)
-	if err := n.lock(ctx); err != nil {
-		return consul.Node{}, nil, fmt.Errorf("list services on %s: %w", w.agent.Address(), err)
-	}
-	defer n.unlock()
-	services, err := w.agent.Services(ctx)
-	if err == nil && w.host == mainHost {
-		err = w.stillIs(ctx, self)
-	}
-	if err != nil {
-		n.listed = false
-		return consul.Node{}, nil, err
-	}
-	n.replace(services)
-	return self, services, nil
-}
-
-// stillIs makes sure that the main agent, which may be an address of many, is
-// one: through a load balancer, services would be taken for another agent's. It
-// asks twice, for of two that take turns the first has the turn again.
-func (w *agentWorker) stillIs(ctx context.Context, self consul.Node) error {
-	for range 2 {
-		now, err := w.agent.Self(ctx)
-		if err != nil {
-			return err
-		}
-		if now.ID != self.ID {
-			return fmt.Errorf("%s is several agents (%s, %s): fallback needs one", w.agent.Address(), self.Name, now.Name)
-		}
-	}
-	return nil
+	return home.knows(task) && have != nil && w.ours(*have)
 }

@@ -40,11 +40,13 @@ func (w *catalogWorker) execute(ctx context.Context, j job) (outcome, error) {
 		}
 		err := w.catalog.Deregister(context.WithoutCancel(ctx), j.node, d.Service.ID)
 		if errors.Is(err, consul.ErrAlive) {
+			done.contact = asked
 			return done, nil // it is back: the next resync lists its agent
 		}
 		if err != nil {
 			return done, written(err)
 		}
+		done.contact = wrote
 		done.Deregistered++
 		w.tell(Notice{
 			Level: zerolog.InfoLevel, Message: "deregistered from a dead node", Op: plan.Deregister,

@@ -172,7 +172,9 @@
 //  3. All agents of hosts that are named, by the model or by a worker that is
 //     still there, and all keys are listed at once.
 //     - An agent has Config.Patience; one in its backoff is not asked. What could
-//     not be read completely is left out of the plan: nothing is removed there.
+//     not be read completely is left out of the plan: nothing is removed there. Of very many
+//     agents those that take longer than a moment are listed last, so that black holes
+//     keep nobody waiting.
 //     - If an agent is silent, the catalog tells whether its node is dead. At the
 //     first resync, at every tenth, and when keys of ours belong to no app, it also
 //     names the other nodes that have services of ours; those are asked themselves.
@@ -199,20 +201,36 @@
 //     The workers of those that failed go on by themselves.
 //
 // Resyncs are asked for by connects, gaps, the sync interval, polling while the
-// stream is down or something is held back, unconfirmed or unread, a domain that is
-// back, a changed credential, and what is said above; once one is due, it serves for
-// all that were asked for. Reasons that a stream of bad events could repeat are limited to
-// one per poll interval.
+// stream is down or something is held back, unconfirmed or unread, an agent that a resync has
+// left out and that is back, with fallback one that there is no way to any more, a changed
+// credential, and what is said above; of several intervals the shortest counts, and once one
+// is due, it serves for all that were asked for. Reasons that a stream of bad events could
+// repeat are limited to one per poll interval.
 //
 // # Workers
 //
-// A worker does one job at a time. A failure of its domain puts the job back and
-// leaves the domain alone for a jittered, doubling pause of at most 30 s; jobs pile
-// up in the queue's set, and ended tasks go first. An answer that Consul will not
-// write this one thing (4xx) is no failure of the domain: the job is dropped, and
-// a resync tries again after a minute. After a failed write an agent is listed anew, for
-// the write may have happened, and everything that belongs there is enqueued.
-// When a domain is back, a resync finds what was to be removed there meanwhile.
+// A worker does one job at a time; ended tasks go first. What comes of a job decides who
+// waits:
+//
+//   - Consul answers that it will not write this one thing (4xx): the job is dropped, and a
+//     resync tries again after a minute.
+//   - Consul answers that it could not (5xx): the job waits by itself, longer each time, up
+//     to 30 s. Nothing else waits, and resyncs go on listing the agent and count the job as
+//     failed. Only news of the task ends its wait. When the service is registered at last, and
+//     the last resync left something for that, another one is made.
+//   - The domain does not answer (no connection, no answer in time, a listing that fails, 429,
+//     503, no leader): it is left alone for a jittered, doubling pause of at most 30 s. Jobs
+//     pile up, and the next one is tried first, for the one that had no answer may be the
+//     reason. A resync leaves the agent out, and another one is made when it is back.
+//   - Five different jobs could not be done, and nothing was written between them: the domain
+//     is left alone as if it did not answer, but is listed.
+//
+// After a failed write, what is there of the task is not known until the agent was listed, for
+// the write may have happened; after an outage nothing is known of the agent, and everything
+// that belongs there is enqueued.
+//
+// An agent that takes longer to be listed than a resync waits is no outage: its worker ends
+// the listing, and the next resync waits longer, up to three times Config.Patience.
 //
 // The registered services of an agent are remembered from its last listing and
 // our writes since. A final state is sent to the agent even when that memory says
@@ -237,8 +255,8 @@
 // requests (the main agent, with fallback, with four), all agents at once, and the
 // keys with one. Marathon has one stream,
 // at most one snapshot, and at most readsAtOnce reads in flight for events and as
-// many for resyncs. Whoever answers 429 or 500 is left alone for a while, as
-// one who does not answer is.
+// many for resyncs. Whoever answers 429 or 503, or nothing but errors, is left alone for a
+// while, as one who does not answer is.
 //
 // An event's cost does not depend on the size of the cluster, but for the apps
 // and tasks that it names.

@@ -29,8 +29,9 @@ type fakeCluster struct {
 	config   reconcile.Config
 	marathon *fakeMarathon
 	agents   map[string]*fakeAgent
-	// main is the main agent, if it is not the cluster's own.
+	// main is the main agent, if it is not the cluster's own, and replace has others that are not.
 	main    reconcile.Agent
+	replace map[string]reconcile.Agent
 	kv      *memory
 	labels  reconcile.Labels
 	catalog *fakeCatalog
@@ -86,6 +87,8 @@ func (x *fakeCluster) agent(host string) (reconcile.Agent, error) {
 	switch {
 	case host == "" && x.main != nil:
 		return x.main, nil
+	case x.replace[host] != nil:
+		return x.replace[host], nil
 	case x.agents[host] == nil:
 		return nil, errors.New("there is no agent on " + host)
 	}
@@ -223,9 +226,10 @@ type fakeAgent struct {
 
 	mu       sync.Mutex
 	services map[string]consul.Service
-	// refuses are tasks that it may neither register nor deregister, and gone is set
-	// while there is no way to it.
+	// refuses are tasks that it may neither register nor deregister, fails those that it
+	// answers with an error 500, and gone is set while there is no way to it.
 	refuses   []string
+	fails     []string
 	gone      bool
 	slow      time.Duration
 	dials     int
@@ -242,7 +246,10 @@ func (a *fakeAgent) set(change func(*fakeAgent)) {
 
 // serve does one request.
 func (a *fakeAgent) serve(do func() error) error {
-	time.Sleep(time.Millisecond + a.slow)
+	a.mu.Lock()
+	slow := a.slow
+	a.mu.Unlock()
+	time.Sleep(time.Millisecond + slow)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.dials++
@@ -276,8 +283,8 @@ func (a *fakeAgent) Services(context.Context) (all []consul.Service, err error) 
 func (a *fakeAgent) Register(_ context.Context, s consul.Service) error {
 	return a.serve(func() error {
 		a.registers[s.ID]++
-		if slices.Contains(a.refuses, s.ID) {
-			return api.StatusError{Code: 403, Body: "Permission denied"}
+		if err := a.answer(s.ID); err != nil {
+			return err
 		}
 		a.services[s.ID] = s
 		return nil
@@ -286,13 +293,24 @@ func (a *fakeAgent) Register(_ context.Context, s consul.Service) error {
 
 func (a *fakeAgent) Deregister(_ context.Context, id string) error {
 	return a.serve(func() error {
-		if slices.Contains(a.refuses, id) {
-			return api.StatusError{Code: 403, Body: "Permission denied"}
+		if err := a.answer(id); err != nil {
+			return err
 		}
 		a.removed = append(a.removed, id)
 		delete(a.services, id)
 		return nil
 	})
+}
+
+// answer is what it says to a write of a task.
+func (a *fakeAgent) answer(task string) error {
+	switch {
+	case slices.Contains(a.refuses, task):
+		return api.StatusError{Code: 403, Body: "Permission denied"}
+	case slices.Contains(a.fails, task):
+		return api.StatusError{Code: 500, Body: "internal error"}
+	}
+	return nil
 }
 
 func (a *fakeAgent) tasks() []string {

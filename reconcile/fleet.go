@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"consular/consul"
+	"consular/marathon"
 	"consular/reconcile/plan"
 )
 
@@ -65,7 +66,9 @@ func (f *fleet) worker(host string) (*agentWorker, error) {
 	return w, nil
 }
 
-// put gives a job to the worker for a host; to the next one if that is being retired.
+// put gives a job to the worker for a host; to the next one if that is being retired. A
+// task that may have to be registered elsewhere, for there is no way to that host, is one
+// more reason to say so.
 func (f *fleet) put(host string, j job) error {
 	for {
 		w, err := f.worker(host)
@@ -73,6 +76,9 @@ func (f *fleet) put(host string, j job) error {
 			return err
 		}
 		if w.queue.put(j) {
+			if starts := j.event() && j.state.Phase() == marathon.Running || j.name == appRead; starts && w.isUnreachable() {
+				w.unreachable()
+			}
 			return nil
 		}
 	}
@@ -122,7 +128,7 @@ func (f *fleet) silentFor(host string) time.Duration {
 	if w == nil {
 		return 0
 	}
-	if outage := w.outage.Load(); outage != nil {
+	if outage := w.outage.Load(); outage != nil && !outage.answers {
 		return time.Since(outage.since)
 	}
 	return 0
@@ -163,45 +169,68 @@ func (f *fleet) hosts() []string {
 	return slices.Sorted(maps.Keys(f.workers))
 }
 
-// listsAtOnce bounds how many agents are listed at once: enough for black holes
-// to delay nobody, and few enough for a process's descriptors.
-const listsAtOnce = 256
+const (
+	// listsAtOnce bounds how many agents are listed at once, for each takes a descriptor.
+	listsAtOnce = 256
+	// quickly is how long each of more agents than that has, before those that took longer are
+	// listed: black holes keep no other waiting.
+	quickly = 250 * time.Millisecond
+)
 
-// listAgents lists the agents of all the hosts, all at once, and tells listed of each
+// listAgents lists the agents of all the hosts, many at once, and tells listed of each
 // as soon as it is known.
 func (f *fleet) listAgents(ctx context.Context, hosts []string, listed func(plan.Agent)) {
+	if len(hosts) > listsAtOnce {
+		var mu sync.Mutex
+		var slow []string
+		atOnce(hosts, func(host string) {
+			if agent, inTime := f.look(ctx, host, quickly); inTime {
+				listed(agent)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			slow = append(slow, host)
+		})
+		hosts = slow
+	}
+	atOnce(hosts, func(host string) { listed(f.list(ctx, host)) })
+}
+
+// atOnce does something for all of these hosts.
+func atOnce(hosts []string, do func(host string)) {
 	var all errgroup.Group
 	all.SetLimit(listsAtOnce)
 	for _, host := range hosts {
 		all.Go(func() error {
-			listed(f.list(ctx, host))
+			do(host)
 			return nil
 		})
 	}
 	_ = all.Wait() // an error is part of what is told of an agent
 }
 
-// list lists one host's agent. One that does not answer within patience is left
-// out, and left to its worker, which finds out when it is back.
+// list lists one host's agent. One that takes too long is listed by its worker.
 func (f *fleet) list(ctx context.Context, host string) plan.Agent {
-	ctx, cancel := context.WithTimeout(ctx, f.patience)
-	defer cancel()
-	agent := plan.Agent{Hosts: []string{host}, Address: host}
+	patience := f.patience
+	w, err := f.worker(host)
+	if err == nil {
+		patience = w.patience()
+	}
+	agent, inTime := f.look(ctx, host, patience)
+	if !inTime {
+		w.finishLater(patience)
+	}
+	return agent
+}
+
+// look is the look of a host's worker.
+func (f *fleet) look(ctx context.Context, host string, patience time.Duration) (agent plan.Agent, inTime bool) {
 	w, err := f.worker(host)
 	if err != nil {
-		agent.Err = err
-		return agent
+		return plan.Agent{Hosts: []string{host}, Address: host, Err: err}, true
 	}
-	agent.Address, agent.Main = w.agent.Address(), host == mainHost
-	if agent.Err = w.backingOff(); agent.Err == nil {
-		agent.Node, agent.Services, agent.Err = w.list(ctx)
-		if agent.Err != nil {
-			w.markDown(agent.Err)
-			w.queue.put(job{cause: cause{name: "resync"}})
-		}
-	}
-	agent.Unreachable = consul.Unreachable(agent.Err)
-	return agent
+	return w.look(ctx, patience)
 }
 
 // oneForEachNode makes one of those that are the same agent.

@@ -52,8 +52,11 @@ func (w *keyWorker) execute(ctx context.Context, j job) (outcome, error) {
 	}
 	defer w.mu.unlock()
 	if j.key == "" { // a resync could not list them
+		if w.backingOff() == nil {
+			return outcome{}, nil
+		}
 		_, err := w.labels.List(ctx)
-		return outcome{}, err
+		return outcome{contact: asked}, err
 	}
 	var err error
 	for range staleRetries {
@@ -67,7 +70,9 @@ func (w *keyWorker) execute(ctx context.Context, j job) (outcome, error) {
 	return outcome{}, err
 }
 
-// listAll lists all keys, for a resync. It waits so long for a write to end.
+// listAll lists all keys, for a resync. It waits so long for a write to end. When the
+// store does not answer, the worker finds out when it does: what was to be written may have
+// no job.
 func (w *keyWorker) listAll(ctx context.Context, patience time.Duration) ([]consul.Key, error) {
 	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -75,12 +80,18 @@ func (w *keyWorker) listAll(ctx context.Context, patience time.Duration) ([]cons
 		return nil, fmt.Errorf("list keys: wait for a write that is in flight: %w", err)
 	}
 	defer w.mu.unlock()
-	return w.labels.List(ctx)
+	keys, err := w.labels.List(ctx)
+	w.leftOut.Store(err != nil)
+	if err != nil {
+		w.markDown(err, false)
+		w.queue.put(job{cause: cause{name: "resync"}})
+	}
+	return keys, err
 }
 
 // attempt compares a name's keys, and writes in one go what differs.
 func (w *keyWorker) attempt(ctx context.Context, j job) (outcome, error) {
-	have, err := w.read(ctx, j)
+	have, did, err := w.read(ctx, j)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -92,7 +103,7 @@ func (w *keyWorker) attempt(ctx context.Context, j job) (outcome, error) {
 		}
 	}
 	if len(writes) == 0 {
-		return outcome{}, nil
+		return outcome{contact: did}, nil
 	}
 	start := time.Now()
 	err = w.labels.Apply(context.WithoutCancel(ctx), j.key, writes)
@@ -115,13 +126,17 @@ func (w *keyWorker) attempt(ctx context.Context, j job) (outcome, error) {
 	if len(notice.Key)+len(notice.Deleted) > 0 {
 		w.tell(notice)
 	}
-	return outcome{KeysSet: len(notice.Key), KeysDeleted: len(notice.Deleted)}, written(err)
+	return outcome{KeysSet: len(notice.Key), KeysDeleted: len(notice.Deleted), contact: wrote}, written(err)
 }
 
 // read returns a name's keys: those that the resync has read, or else as they are.
-func (w *keyWorker) read(ctx context.Context, j job) ([]consul.Key, error) {
+func (w *keyWorker) read(ctx context.Context, j job) ([]consul.Key, contact, error) {
 	if j.keysRead {
-		return j.keys, nil
+		return j.keys, unasked, nil
 	}
-	return w.labels.Service(ctx, j.key)
+	keys, err := w.labels.Service(ctx, j.key)
+	if consul.Unable(err) {
+		err = written(err) // of this name
+	}
+	return keys, asked, err
 }

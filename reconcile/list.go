@@ -18,7 +18,7 @@ const (
 	// everywhereEvery is at which resync nodes are listed that Marathon does not
 	// name: the first, and every tenth after it.
 	everywhereEvery = 10
-	// catalogAtOnce bounds how many nodes are listed at once that Marathon does not name.
+	// catalogAtOnce bounds how many nodes the catalog is asked about at once.
 	catalogAtOnce = 8
 	// grace is how long all that is written waits for what has not answered yet.
 	// What is removed waits for all of it: its guard has to see all.
@@ -111,7 +111,7 @@ func (r *Reconciler) list(ctx context.Context, early func(plan.Plan)) plan.Actua
 // answer, and at times to find what Marathon does not name, it asks the catalog.
 func (r *Reconciler) listAll(ctx context.Context, soFar *partialActual) plan.Actual {
 	var keys sync.WaitGroup
-	keys.Go(func() { soFar.allKeys(r.listKeys(ctx)) })
+	keys.Go(func() { soFar.allKeys(r.keys.listAll(ctx, r.config.Patience)) })
 	r.fleet.listAgents(ctx, r.hosts(), soFar.agent)
 	keys.Wait()
 	actual := soFar.actual()
@@ -131,17 +131,6 @@ func (r *Reconciler) listAll(ctx context.Context, soFar *partialActual) plan.Act
 		r.resyncNumber = (r.resyncNumber + 1) % everywhereEvery
 	}
 	return actual
-}
-
-// listKeys lists all keys. When that fails, the worker finds out when it works
-// again: what was to be written may have no job.
-func (r *Reconciler) listKeys(ctx context.Context) ([]consul.Key, error) {
-	keys, err := r.keys.listAll(ctx, r.config.Patience)
-	if err != nil {
-		r.keys.markDown(err)
-		r.keys.queue.put(job{cause: cause{name: "resync"}})
-	}
-	return keys, err
 }
 
 // purgesKeys reports whether keys of ours belong to no app. Before they go, all

@@ -17,6 +17,8 @@ type node struct {
 	have map[string][]consul.Service
 	// listed is false before the first listing and after a failure.
 	listed bool
+	// unsure are tasks of which a write has failed since, and may have happened.
+	unsure map[string]bool
 }
 
 func newNode(id string) *node { return &node{ctxMutex: newCtxMutex(), id: id} }
@@ -28,8 +30,11 @@ func (n *node) replace(services []consul.Service) {
 		task := desired.TaskOf(s)
 		n.have[task] = append(n.have[task], s)
 	}
-	n.listed = true
+	n.listed, n.unsure = true, map[string]bool{}
 }
+
+// knows reports whether what is here of a task is known.
+func (n *node) knows(task string) bool { return n.listed && !n.unsure[task] }
 
 // of returns a task's services, whoever owns them.
 func (n *node) of(task string) []consul.Service { return n.have[task] }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -57,24 +58,61 @@ func (r *Reconciler) askCatalog(ctx context.Context, agents []plan.Agent, everyw
 	return append(agents, more...), err
 }
 
-// findNodes looks for the nodes of all silent agents at the same time: a name
-// that takes long to resolve delays no other.
+// findNodes tells the nodes of all silent agents by what the catalog knows of them, and
+// reads from the catalog what the agents do not tell.
 func (r *Reconciler) findNodes(ctx context.Context, agents []plan.Agent, nodes []consul.CatalogNode) {
-	var silent sync.WaitGroup
-	for i := range agents {
-		if agents[i].Err != nil {
-			silent.Go(func() { r.findNode(ctx, &agents[i], nodes) })
-		}
+	at := r.nodesOf(ctx, agents, nodes)
+	var asking errgroup.Group
+	asking.SetLimit(catalogAtOnce)
+	var failures atomic.Int32
+	for i, n := range at {
+		asking.Go(func() error {
+			if failures.Load() >= catalogAtOnce {
+				return nil // it does not answer: nothing is known, and so nothing is done
+			}
+			if services, err := r.onNode(ctx, n.Name); err == nil {
+				showOnNode(&agents[i], n, services)
+			} else {
+				failures.Add(1)
+			}
+			return nil
+		})
 	}
-	silent.Wait()
+	_ = asking.Wait() // there are no errors
 }
 
-// findNode tells a silent agent's node by what the catalog knows of it, and
-// reads from the catalog what the agent does not tell.
-func (r *Reconciler) findNode(ctx context.Context, a *plan.Agent, nodes []consul.CatalogNode) {
+// nodesOf finds the nodes of silent agents, by their place among all agents. Their names are
+// looked up at the same time, and all of them for no longer than the patience: one that takes
+// long to resolve delays no other.
+func (r *Reconciler) nodesOf(ctx context.Context, agents []plan.Agent, nodes []consul.CatalogNode) map[int]consul.CatalogNode {
+	ctx, cancel := context.WithTimeout(ctx, r.config.Patience)
+	defer cancel()
+	var mu sync.Mutex
+	found := map[int]consul.CatalogNode{}
+	var naming errgroup.Group
+	naming.SetLimit(listsAtOnce)
+	for i := range agents {
+		if agents[i].Err == nil {
+			continue
+		}
+		naming.Go(func() error {
+			if n := r.nodeOf(ctx, &agents[i], nodes); n != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				found[i] = *n
+			}
+			return nil
+		})
+	}
+	_ = naming.Wait() // there are no errors
+	return found
+}
+
+// nodeOf finds a silent agent's node; nil when it is not known, or Consul has none.
+func (r *Reconciler) nodeOf(ctx context.Context, a *plan.Agent, nodes []consul.CatalogNode) *consul.CatalogNode {
 	names, err := r.namesOf(ctx, a)
 	if err != nil {
-		return // it may be any node
+		return nil // it may be any node
 	}
 	is := func(n consul.CatalogNode) bool {
 		for _, address := range n.TaggedAddresses { // a host may have several
@@ -91,13 +129,9 @@ func (r *Reconciler) findNode(ctx context.Context, a *plan.Agent, nodes []consul
 	}
 	if at < 0 {
 		a.OnNode = map[string]consul.Service{} // never seen by Consul: nothing is there
-		return
+		return nil
 	}
-	services, err := r.onNode(ctx, nodes[at].Name)
-	if err != nil {
-		return // nothing is known, and so nothing is done
-	}
-	showOnNode(a, nodes[at], services)
+	return &nodes[at]
 }
 
 // showOnNode takes in what the catalog shows on a silent agent's node.
@@ -115,8 +149,6 @@ func showOnNode(a *plan.Agent, n consul.CatalogNode, services []consul.Service) 
 // namesOf returns all by which the catalog may know a silent agent's node: the ID
 // that it once gave, or else its hosts' names and addresses.
 func (r *Reconciler) namesOf(ctx context.Context, a *plan.Agent) (map[string]bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.config.Patience)
-	defer cancel()
 	names := map[string]bool{}
 	for _, host := range a.Hosts {
 		if known := r.fleet.nodeOf(host); known != nil {

@@ -1,9 +1,13 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 
 	"consular/consul"
 	"consular/marathon"
@@ -41,6 +45,22 @@ type job struct {
 	cause
 	// tally counts the job for a resync's summary; nil when no resync asked.
 	tally *tally
+
+	// failures counts how often in a row it could not be done, and pauses are those after
+	// each time.
+	failures int
+	pauses   *backoff.ExponentialBackOff
+	// suspect is set when the domain did not answer it, and has answered nothing since: the
+	// job may be the reason.
+	suspect bool
+}
+
+// pause is how long a job that has failed is to wait, longer each time.
+func (j *job) pause() time.Duration {
+	if j.pauses == nil {
+		j.pauses = newBackoff(maxBackoff)
+	}
+	return j.pauses.NextBackOff()
 }
 
 // id tells one job from another: two dead nodes may have the same service.
@@ -53,12 +73,19 @@ func (j job) id() string {
 
 // cause is why a job exists, for the log.
 type cause struct {
-	// name is the event's type, "app read", "listed" or "resync".
+	// name is the event's type, appRead, listedAnew or "resync".
 	name  string
 	state marathon.State
 	// at is Marathon's own timestamp of the event; zero otherwise.
 	at time.Time
 }
+
+const (
+	// appRead is the cause of jobs for what an app's own answer has changed, and listedAnew
+	// that of jobs for all that belongs to an agent that was listed anew.
+	appRead    = "app read"
+	listedAnew = "listed"
+)
 
 // event reports whether an event named the job's subject.
 func (c cause) event() bool { return c.state != "" }
@@ -69,27 +96,29 @@ func (c cause) event() bool { return c.state != "" }
 type queue struct {
 	mu   sync.Mutex
 	jobs map[string]queued
-	// urgent and later are the two lines. When a job moves to the other line, its
-	// old slot stays, and is skipped when it comes up: to search for it would take
-	// longer with each job.
-	urgent []slot
-	later  []slot
-	last   int // the newest slot's number
-	wake   chan struct{}
+	// urgent and later are the two lines, and failed has what waits by itself, the earliest
+	// first. When a job moves to another, its old slot stays, and is skipped when it comes
+	// up: to search for it would take longer with each job.
+	urgent, later, failed []slot
+	last                  int // the newest slot's number
+	wake                  chan struct{}
 	// retired is closed when the worker is not needed any more.
 	retired chan struct{}
 }
 
-// queued is a job and the number of its slot.
+// queued is a job, and the line and the number of its slot.
 type queued struct {
 	job
+	line   *[]slot
 	number int
 }
 
-// slot is a job's place in line, unless it has moved to another.
+// slot is a job's place in line, unless it has moved to another. One of a job that has
+// failed comes up when it is due.
 type slot struct {
 	id     string
 	number int
+	due    time.Time
 }
 
 func newQueue() *queue {
@@ -102,48 +131,111 @@ func (q *queue) retire() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	close(q.retired)
+	nudge(q.wake)
 }
 
-// put adds a job, or makes it one with what waits for the same key. It reports
-// false, and does nothing, when the worker is retired.
-func (q *queue) put(j job) bool { return q.add(j, merge) }
-
-// putBack is put for a job that was taken out: what waits meanwhile is newer.
-func (q *queue) putBack(j job) bool {
-	return q.add(j, func(waits, j job) job { return merge(j, waits) })
-}
-
-// add puts a job, combined with one that waits for the same thing.
-func (q *queue) add(j job, combine func(waits, j job) job) bool {
-	q.mu.Lock()
+// isRetired reports whether nothing is taken in any more.
+func (q *queue) isRetired() bool {
 	select {
 	case <-q.retired:
-		q.mu.Unlock()
-		return false
+		return true
 	default:
+		return false
 	}
-	before, waits := q.jobs[j.id()]
-	number := before.number
-	if waits {
-		j = combine(before.job, j)
+}
+
+// put adds a job, or makes it one with what waits for the same key. What has failed goes on
+// waiting by itself if the job is no news of it, and a resync that asks is told so. It
+// reports false, and does nothing, when the worker is retired.
+func (q *queue) put(j job) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.isRetired() {
+		return false
 	}
-	switch ended := j.state.Phase() == marathon.Ended; {
-	case ended && (!waits || before.state.Phase() != marathon.Ended):
-		number = q.line(&q.urgent, j.id())
-	case !waits:
-		number = q.line(&q.later, j.id())
+	if before, waits := q.jobs[j.id()]; waits {
+		news := j.newsOf(before.job)
+		j = merge(before.job, j)
+		if before.line == &q.failed && !news {
+			if j.failures > 0 {
+				j.finish(outcome{Failed: 1})
+				j.tally = nil
+			}
+			q.jobs[j.id()] = queued{j, before.line, before.number}
+			return true
+		}
 	}
-	q.jobs[j.id()] = queued{j, number}
-	q.mu.Unlock()
+	q.lineUp(j)
 	nudge(q.wake)
 	return true
 }
 
-// line adds a slot at the end of a line, and returns its number.
-func (q *queue) line(l *[]slot, id string) int {
+// putBack is put for a job that was taken out and has failed: it waits for so long, unless
+// there was news of it meanwhile.
+func (q *queue) putBack(j job, wait time.Duration) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.isRetired() {
+		return false
+	}
+	if newer, waits := q.jobs[j.id()]; waits {
+		if newer.newsOf(j) {
+			wait = 0
+		}
+		j = merge(j, newer.job)
+	}
+	if wait > 0 {
+		q.postpone(j, wait)
+	} else {
+		q.lineUp(j)
+	}
+	return true
+}
+
+// lineUp puts a job into its line, where it keeps a place that it has.
+func (q *queue) lineUp(j job) {
+	line := &q.later
+	if j.state.Phase() == marathon.Ended && !j.suspect {
+		line = &q.urgent
+	}
+	at := q.jobs[j.id()]
+	if at.line != line {
+		q.last++
+		at.line, at.number = line, q.last
+		*line = append(*line, slot{id: j.id(), number: q.last})
+	}
+	at.job = j
+	q.jobs[j.id()] = at
+}
+
+// postpone lets a job wait by itself.
+func (q *queue) postpone(j job, wait time.Duration) {
 	q.last++
-	*l = append(*l, slot{id, q.last})
-	return q.last
+	q.jobs[j.id()] = queued{j, &q.failed, q.last}
+	s := slot{j.id(), q.last, time.Now().Add(wait)}
+	at, _ := slices.BinarySearchFunc(q.failed, s, func(a, b slot) int { return a.due.Compare(b.due) })
+	q.failed = slices.Insert(q.failed, at, s)
+}
+
+// settle is told when the domain answers again: what it did not answer waits by itself, for
+// that may be why.
+func (q *queue) settle() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, j := range q.jobs {
+		if j.suspect {
+			j.suspect = false
+			q.postpone(j.job, j.pause())
+		}
+	}
+}
+
+// newsOf reports whether a job says more of its subject than that it is still to be done.
+func (j job) newsOf(before job) bool {
+	if j.event() {
+		return j.state.Phase() != before.state.Phase()
+	}
+	return j.name != listedAnew && j.tally == nil
 }
 
 // merge makes one job of two: the newer cause, but that the task has ended
@@ -156,6 +248,9 @@ func merge(before, j job) job {
 	if !before.keysRead {
 		j.keys, j.keysRead = nil, false // an event may undo what was written after the listing
 	}
+	j.suspect = (j.suspect || before.suspect) && !j.newsOf(before)
+	j.failures = max(j.failures, before.failures)
+	j.pauses = cmp.Or(j.pauses, before.pauses)
 	switch {
 	case j.tally == nil:
 		j.tally = before.tally
@@ -170,37 +265,59 @@ func merge(before, j job) job {
 }
 
 // next takes a job out, or waits for one; false when ctx ends, or when nothing is
-// left to do and the worker is retired.
+// left to do now and the worker is retired.
 func (q *queue) next(ctx context.Context) (job, bool) {
 	for {
+		last := q.isRetired() // then what is there now is all
 		if j, ok := q.take(); ok {
 			return j, ctx.Err() == nil
 		}
-		select {
-		case <-ctx.Done():
+		if last || ctx.Err() != nil {
 			return job{}, false
-		case <-q.retired:
-			j, ok := q.take() // what was put at the last moment
-			return j, ok && ctx.Err() == nil
-		case <-q.wake:
 		}
+		sleepUntil(ctx, q.due(), q.wake)
 	}
 }
 
+// take takes out what is to be done now, if anything is.
 func (q *queue) take() (job, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	for now := time.Now(); len(q.failed) > 0 && !now.Before(q.failed[0].due); {
+		if j, there := q.pop(&q.failed); there {
+			q.lineUp(j)
+		}
+	}
 	for _, line := range []*[]slot{&q.urgent, &q.later} {
 		for len(*line) > 0 {
-			first := (*line)[0]
-			*line = (*line)[1:]
-			if j := q.jobs[first.id]; j.number == first.number {
-				delete(q.jobs, first.id)
-				return j.job, true
+			if j, there := q.pop(line); there {
+				return j, true
 			}
 		}
 	}
 	return job{}, false
+}
+
+// pop takes the first job out of a line, if it is still there.
+func (q *queue) pop(line *[]slot) (job, bool) {
+	first := (*line)[0]
+	*line = (*line)[1:]
+	j, there := q.jobs[first.id]
+	if !there || j.number != first.number {
+		return job{}, false
+	}
+	delete(q.jobs, first.id)
+	return j.job, true
+}
+
+// due is when the next thing that waits by itself is to be tried; zero for never.
+func (q *queue) due() time.Time {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.failed) == 0 {
+		return time.Time{}
+	}
+	return q.failed[0].due
 }
 
 // len returns how many things wait.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -87,12 +88,18 @@ func TestTalliesHearOfTheirJobsOnce(t *testing.T) {
 				q.put(job{key: fmt.Sprint("t", i), tally: b})
 			}
 			b.done(outcome{}) // all of it has been handed out
-			switch rapid.SampledFrom([]string{"wait", "fail", "do one"}).Draw(t, "then") {
+			switch rapid.SampledFrom([]string{"wait", "fail", "do one", "one fails"}).Draw(t, "then") {
 			case "fail":
 				q.fail()
 			case "do one":
 				if j, ok := q.take(); ok {
 					j.finish(outcome{Registered: 1})
+				}
+			case "one fails":
+				if j, ok := q.take(); ok {
+					j.finish(outcome{Failed: 1})
+					j.tally, j.failures = nil, j.failures+1
+					q.putBack(j, time.Hour)
 				}
 			}
 		}
@@ -139,7 +146,7 @@ func TestFailedJobIsOlderThanWhatWaits(t *testing.T) {
 	q.put(job{key: "t1", cause: cause{name: "status_update_event", state: marathon.TaskUnreachable}})
 	failed, _ := q.take()
 	q.put(job{key: "t1", cause: cause{name: "status_update_event", state: marathon.TaskRunning}})
-	q.putBack(failed)
+	q.putBack(failed, 0)
 	if j, _ := q.take(); j.state != marathon.TaskRunning {
 		t.Errorf("the job is because of %s", j.state)
 	}

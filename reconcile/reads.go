@@ -116,7 +116,7 @@ func (r *Reconciler) readApp(ctx context.Context, id string, then func(desired.E
 
 // enqueueAnswer gives workers what an answer of Marathon has changed.
 func (r *Reconciler) enqueueAnswer(effects desired.Effects) {
-	r.enqueue(effects, cause{name: "app read"})
+	r.enqueue(effects, cause{name: appRead})
 }
 
 // defineBeside reads the definitions of old versions while all else goes on: only the

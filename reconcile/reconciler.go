@@ -97,6 +97,8 @@ type Reconciler struct {
 	// snapshot tells what is still true.
 	outdated  atomic.Bool
 	lastHeard atomic.Int64
+	// unfinished is set when the last resync left something for another one.
+	unfinished atomic.Bool
 	// resyncNumber counts resyncs, modulo everywhereEvery: at 0 all nodes are listed.
 	// One whose catalog could not be read is not counted. Only the resync's goroutine
 	// uses it.
@@ -158,12 +160,12 @@ func (r *Reconciler) newAgentWorker(host string) (*agentWorker, error) {
 func (r *Reconciler) newWorker(name string) worker {
 	return worker{
 		name: name, queue: newQueue(), again: make(chan struct{}, 1),
-		tell: r.config.tell, recovered: r.agentBack, refused: r.refused,
+		tell: r.config.tell, recovered: r.agentBack, refused: r.refused, done: r.doneLate,
 	}
 }
 
 func (r *Reconciler) newKeyWorker() *keyWorker {
-	return &keyWorker{
+	w := &keyWorker{
 		worker: r.newWorker("kv"),
 		labels: r.consul.Labels, mu: newCtxMutex(),
 		diff: func(name string, have []consul.Key) []plan.Change {
@@ -178,6 +180,8 @@ func (r *Reconciler) newKeyWorker() *keyWorker {
 			return r.model.Another() == desired.AnotherSeen
 		},
 	}
+	w.keyed = true
+	return w
 }
 
 // Run keeps Consul true to Marathon until ctx ends. Connected, Event, Missed and
@@ -255,7 +259,7 @@ func (r *Reconciler) enqueueAll(w *agentWorker) {
 	tasks := r.model.TasksOn(w.host)
 	r.mu.Unlock()
 	for _, task := range tasks {
-		w.queue.put(job{key: task, cause: cause{name: "listed"}})
+		w.queue.put(job{key: task, cause: cause{name: listedAnew}})
 	}
 }
 
@@ -270,6 +274,14 @@ func (r *Reconciler) unreachable() {
 // agentBack wants a resync, for what was to be removed there while it was away.
 func (r *Reconciler) agentBack() {
 	r.schedule.askLimited("agent is back", time.Now(), r.config.PollInterval)
+}
+
+// doneLate wants a resync when the last one left something for another: what is registered
+// at home now can go elsewhere.
+func (r *Reconciler) doneLate() {
+	if r.unfinished.Swap(false) {
+		r.schedule.askLimited("unfinished", time.Now(), r.config.PollInterval)
+	}
 }
 
 // jitter spreads a time by a tenth either way, so that the consulars of several

@@ -206,14 +206,10 @@ const refusedAgain = time.Minute
 // refused tells of a write that Consul will not do; a resync tries again.
 func (r *Reconciler) refused(w *worker, j job, err error) {
 	r.schedule.ask("refused", time.Now().Add(refusedAgain))
-	n := Notice{Level: zerolog.DebugLevel, Message: "write refused", Agent: w.name, App: j.app, Cause: j.name, Err: err}
+	n := w.about(j)
+	n.Level, n.Message, n.Err = zerolog.DebugLevel, "write refused", err
 	if r.firstTime(err.Error()) {
 		n.Level = zerolog.ErrorLevel
-	}
-	if w == &r.keys.worker {
-		n.Service = j.key
-	} else {
-		n.Task = j.key
 	}
 	r.config.tell(n)
 }

@@ -101,7 +101,8 @@ const housekeeping = 24 * time.Hour
 func (r *Reconciler) resync(ctx context.Context, why string) error {
 	return r.execute(ctx, why, false, func(_ plan.Plan, s Summary) {
 		r.config.tell(s.notice())
-		if s.again() {
+		r.unfinished.Store(s.left() > 0)
+		if s.again() || s.left() > 0 && s.wrote() {
 			r.schedule.askLimited("unfinished", time.Now(), time.Second)
 		}
 	})

@@ -20,7 +20,22 @@ type outcome struct {
 	// tooOld counts services that are not registered because what Marathon said
 	// was too long ago.
 	tooOld int
+	// contact is what one job had to do with its failure domain.
+	contact contact
 }
+
+// contact says how far a job that went well, or whose failure is its own, proves that its
+// failure domain works.
+type contact int
+
+const (
+	// unasked: there was nothing to ask and nothing to write.
+	unasked contact = iota
+	// asked: the domain has answered.
+	asked
+	// wrote: it has done what it was told, or said why it never will.
+	wrote
+)
 
 // count counts one write.
 func (o *outcome) count(op plan.Op) {

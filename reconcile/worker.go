@@ -14,34 +14,48 @@ import (
 )
 
 // worker is the only one who writes to its failure domain: one agent, the KV store
-// or the catalog. It does one job at a time. After a failure it leaves the domain alone
-// for a growing, capped time, in which jobs pile up, each thing once.
+// or the catalog. It does one job at a time. A job that fails by itself waits by itself,
+// longer each time. A domain that does not answer is left alone for a growing, capped time,
+// in which jobs pile up, each thing once.
 type worker struct {
 	// name is the domain's in the log: an agent's address, "kv" or "catalog".
 	name  string
 	queue *queue
 	tell  func(Notice)
-	// recovered is told when the domain answers again, and refused of each write
-	// that it will not do.
+	// keyed is set where a job is about a service name's keys, and not a task's services.
+	keyed bool
+	// recovered is told when another resync is needed, for one did without the domain that
+	// answers again, and refused of each write that it will not do.
 	recovered func()
 	refused   func(*worker, job, error)
+	// done is told of a job that went well after it had failed.
+	done func()
 	// again ends a rest.
 	again chan struct{}
 	// outage says why the domain is left to the worker, which tries it now and then;
 	// nil while it answers.
 	outage atomic.Pointer[outage]
+	// leftOut is set when a resync did without the domain, for it did not answer.
+	leftOut atomic.Bool
 }
 
-// outage is a time in which a domain does not answer.
+// outage is a time in which a domain does not answer, or fails at all that it is told to do.
 type outage struct {
 	since time.Time
 	err   error
+	// answers is set while the domain does answer, but one job after the other fails.
+	answers bool
+	// unreachable is set when there was no way to the domain at any time of it.
+	unreachable bool
 }
 
-// Backoff of a failing domain.
 const (
+	// firstBackoff and maxBackoff are the pauses after a failure, of a domain or of a job.
 	firstBackoff = 250 * time.Millisecond
 	maxBackoff   = 30 * time.Second
+	// tooManyJobs is how many different jobs that fail one after the other are the domain's
+	// failure, and not their own.
+	tooManyJobs = 5
 )
 
 // newBackoff returns jittered, growing pauses without an end, none of them longer
@@ -54,94 +68,187 @@ func newBackoff(limit time.Duration) *backoff.ExponentialBackOff {
 	return b
 }
 
+// errRefused and errUnable mark answers about the one thing that was to be written: that it
+// will not be, or could not be. Others may go well. No error of a listing is such an answer.
+var (
+	errRefused = errors.New("refused")
+	errUnable  = errors.New("not done")
+)
+
+// written makes an error of a failed write.
+func written(err error) error {
+	switch {
+	case consul.Refused(err):
+		return fmt.Errorf("%w: %w", errRefused, err)
+	case consul.Unable(err) || errors.Is(err, consul.ErrStale):
+		return fmt.Errorf("%w: %w", errUnable, err)
+	}
+	return err
+}
+
+// breaker is what a worker remembers of failures.
+type breaker struct {
+	// failures counts those of the domain in a row, each with a pause after it.
+	failures int
+	pauses   *backoff.ExponentialBackOff
+	// jobs are those that have failed for the first time since anything was written.
+	jobs map[string]bool
+}
+
 // work does jobs, each by execute, until ctx ends.
 func (w *worker) work(ctx context.Context, execute func(context.Context, job) (outcome, error)) {
-	pauses := newBackoff(maxBackoff)
-	for failures := 0; ; {
+	b := breaker{pauses: newBackoff(maxBackoff), jobs: map[string]bool{}}
+	for {
 		j, ok := w.queue.next(ctx)
 		if !ok {
 			return
 		}
 		done, err := execute(ctx, j)
-		refused := errors.Is(err, errRefused)
-		switch {
-		case err != nil && ctx.Err() != nil:
+		if err != nil && ctx.Err() != nil {
 			return
-		case err != nil && !refused:
-			failures++
-			if !w.failed(ctx, j, err, failures, pauses.NextBackOff()) {
-				return
-			}
-			continue
-		case refused:
-			w.refused(w, j, err)
-			done.Failed++
 		}
-		w.markUp(failures)
-		failures = 0
-		pauses.Reset()
+		if w.judge(&b, j, done, err) && !w.rest(ctx, b.pauses.NextBackOff()) {
+			return
+		}
+	}
+}
+
+// judge says what came of a job, and keeps one that is to be tried again. It reports
+// whether the domain is to be left alone for a while.
+func (w *worker) judge(b *breaker, j job, done outcome, err error) (down bool) {
+	switch {
+	case err == nil:
 		j.finish(done)
+		w.succeeded(j)
+	case errors.Is(err, errUnable):
+		done.contact = max(done.contact, asked)
+		w.failed(b, j, done, err)
+	case errors.Is(err, errRefused):
+		done.contact = wrote
+		done.Failed++
+		w.refused(w, j, err)
+		j.finish(done)
+	default:
+		// The job that fails may be the reason for it: the next one is tried first.
+		j.suspect = true
+		w.keep(j, done, 0)
+		w.leaveAlone(b, j, err, false)
+		return true
+	}
+	if done.contact == wrote {
+		clear(b.jobs)
+	}
+	w.markUp(b, done.contact)
+	if down = errors.Is(err, errUnable) && len(b.jobs) >= tooManyJobs; down {
+		w.leaveAlone(b, j, err, true)
+	}
+	return down
+}
+
+// succeeded tells of the end of a job's failures.
+func (w *worker) succeeded(j job) {
+	if j.failures > 0 {
+		n := w.about(j)
+		n.Level, n.Message, n.Attempt = zerolog.InfoLevel, "done, after failures", j.failures+1
+		w.tell(n)
+		w.done()
 	}
 }
 
-// errRefused marks an answer about the one thing that was to be written: others
-// may go well. A listing that is refused is no such answer.
-var errRefused = errors.New("refused")
-
-// written makes an error of a failed write.
-func written(err error) error {
-	if consul.Refused(err) || errors.Is(err, consul.ErrStale) {
-		return fmt.Errorf("%w: %w", errRefused, err)
+// failed keeps a job that could not be done: it waits by itself. Its first failure is
+// logged, and then every tenth.
+func (w *worker) failed(b *breaker, j job, done outcome, err error) {
+	if j.failures++; j.failures == 1 {
+		b.jobs[j.id()] = true // what fails again says nothing new of the domain
 	}
-	return err
+	if everyTenth(j.failures) {
+		n := w.about(j)
+		n.Level, n.Message, n.Attempt, n.Err = zerolog.WarnLevel, "failed: tried again by itself", j.failures, err
+		w.tell(n)
+	}
+	w.keep(j, done, j.pause())
 }
 
-// failed keeps the job, and leaves the domain alone for a while; false when ctx
-// ends. The first of a row of failures is logged, and then every tenth.
-func (w *worker) failed(ctx context.Context, j job, err error, failures int, wait time.Duration) bool {
-	if everyTenth(failures) {
+// keep puts a job back that has failed, and tells the resync that asked.
+func (w *worker) keep(j job, done outcome, wait time.Duration) {
+	done.Failed++
+	j.finish(done)
+	j.tally, j.keys, j.keysRead = nil, nil, false
+	if !w.queue.putBack(j, wait) { // retired meanwhile: a resync finds what is left
+		w.recovered()
+	}
+}
+
+// leaveAlone notes a failure of the domain. The first of a row is logged, and then every tenth.
+func (w *worker) leaveAlone(b *breaker, j job, err error, answers bool) {
+	if b.failures++; everyTenth(b.failures) {
 		w.tell(Notice{
 			Level: zerolog.WarnLevel, Message: "failed: left alone for a while",
-			Agent: w.name, Err: err, Attempt: failures, Cause: j.name,
+			Agent: w.name, Err: err, Attempt: b.failures, Cause: j.name,
 		})
 	}
-	w.markDown(err)
-	j.finish(outcome{Failed: 1})
-	j.tally, j.keys, j.keysRead = nil, nil, false
-	if !w.queue.putBack(j) { // retired meanwhile: a resync finds what is left
-		w.recovered()
-	}
+	w.markDown(err, answers)
 	w.queue.fail()
-	return w.rest(ctx, wait)
 }
 
-// markDown notes that the domain does not answer, and since when.
-func (w *worker) markDown(err error) {
-	since := time.Now()
-	if before := w.outage.Load(); before != nil {
-		since = before.since
+// markDown notes that the domain does not answer, or fails whatever it is told, and since when.
+func (w *worker) markDown(err error, answers bool) {
+	now := &outage{since: time.Now(), err: err, answers: answers, unreachable: consul.Unreachable(err)}
+	if before := w.outage.Load(); before != nil && before.answers == answers {
+		now.since, now.unreachable = before.since, before.unreachable || now.unreachable
 	}
-	w.outage.Store(&outage{since: since, err: err})
+	w.outage.Store(now)
 }
 
-// markUp notes that the domain does answer, be it with a refusal.
-func (w *worker) markUp(failures int) {
-	if was := w.outage.Swap(nil); was != nil {
+// markUp notes that the domain does answer, be it with a refusal, if it was asked. One that
+// has failed at everything has to have written something.
+func (w *worker) markUp(b *breaker, c contact) {
+	was := w.outage.Load()
+	switch {
+	case was == nil:
+	case c == unasked, was.answers && c != wrote, !w.outage.CompareAndSwap(was, nil):
+		return
+	default:
 		w.tell(Notice{
 			Level: zerolog.InfoLevel, Message: "works again",
-			Agent: w.name, Attempt: failures + 1, Waiting: w.queue.len(), Silent: time.Since(was.since),
+			Agent: w.name, Attempt: b.failures + 1, Waiting: w.queue.len(), Silent: time.Since(was.since),
 		})
-		w.recovered()
+		if !was.answers {
+			w.queue.settle()
+		}
+		if w.leftOut.Swap(false) {
+			w.recovered()
+		}
 	}
+	b.failures = 0
+	b.pauses.Reset()
 }
 
 // backingOff returns why nobody but the worker is to ask the domain; nil while it
 // answers.
 func (w *worker) backingOff() error {
-	if outage := w.outage.Load(); outage != nil {
+	if outage := w.outage.Load(); outage != nil && !outage.answers {
 		return fmt.Errorf("left alone for now: %w", outage.err)
 	}
 	return nil
+}
+
+// isUnreachable reports whether there was no way to the domain at any time of an outage.
+func (w *worker) isUnreachable() bool {
+	outage := w.outage.Load()
+	return outage != nil && outage.unreachable
+}
+
+// about is a line of the log about a job.
+func (w *worker) about(j job) Notice {
+	n := Notice{Agent: w.name, App: j.app, Task: j.key, Cause: j.name}
+	if w.keyed {
+		n.Task, n.Service = "", j.key
+	}
+	if j.event() {
+		n.State = j.state
+	}
+	return n
 }
 
 // tryAgain ends the rest after a failure, or else the next one.
