@@ -75,8 +75,10 @@ type Reconciler struct {
 
 	mu    sync.Mutex
 	model *desired.Model
-	// logged are one-time messages.
-	logged map[string]bool
+	// logged are one-time messages, with when there was last cause for them, and lastResync
+	// is when those of a resync were last told.
+	logged     map[string]time.Time
+	lastResync time.Time
 
 	// unreadResyncs counts, by what could not be read, how often in a row. Only the
 	// resync's goroutine uses it.
@@ -128,7 +130,7 @@ func New(config Config, m Marathon, c Consul) *Reconciler {
 		config: config, marathon: m, consul: c,
 		schedule: newSchedule(), reads: newReadQueue(),
 		model:  desired.New(config.Translation),
-		logged: map[string]bool{}, guard: plan.NewGuard(config.Policy), beside: newBeside(), unreadResyncs: map[string]int{},
+		logged: map[string]time.Time{}, guard: plan.NewGuard(config.Policy), beside: newBeside(), unreadResyncs: map[string]int{},
 	}
 	r.fleet = newFleet(r.newAgentWorker, config.Patience)
 	r.keys = r.newKeyWorker()

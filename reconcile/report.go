@@ -3,6 +3,7 @@ package reconcile
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -20,20 +21,26 @@ import (
 // then every tenth.
 func everyTenth(n int) bool { return n == 1 || n%10 == 0 }
 
-// firstTime reports whether a message has not been told yet.
+// firstTime reports whether a message has not been told yet, as far as that is remembered.
 func (r *Reconciler) firstTime(message string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.logged) > maxLogged {
-		clear(r.logged)
-	}
-	first := !r.logged[message]
-	r.logged[message] = true
-	return first
+	_, told := r.logged[message]
+	r.logged[message] = time.Now()
+	return !told
 }
 
-// maxLogged bounds the memory of one-time messages.
-const maxLogged = 10_000
+// forgetLogged forgets what there was no cause to tell again for at least an hour, and since
+// the resync before this one: what is remembered is bounded by what there is.
+func (r *Reconciler) forgetLogged(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	hourAgo := now.Add(-time.Hour)
+	maps.DeleteFunc(r.logged, func(_ string, last time.Time) bool {
+		return last.Before(hourAgo) && last.Before(r.lastResync)
+	})
+	r.lastResync = now
+}
 
 // tellPorts says once per app version that an app has several ports.
 func (r *Reconciler) tellPorts(app marathon.App) {
@@ -47,6 +54,7 @@ func (r *Reconciler) tellPorts(app marathon.App) {
 
 // tellPlan says what the operator has to know of a plan: each thing once.
 func (r *Reconciler) tellPlan(p *plan.Plan) {
+	defer r.forgetLogged(time.Now())
 	for _, c := range p.Conflicts {
 		if r.firstTime("conflict " + c.Agent + c.Task + c.Key + c.Why) {
 			r.config.tell(Notice{

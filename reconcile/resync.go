@@ -59,7 +59,7 @@ func (r *Reconciler) retryAfter(pause time.Duration) time.Duration {
 	if r.live.Load() {
 		return pause
 	}
-	return jitter(r.config.PollInterval)
+	return jitter(min(r.config.PollInterval, r.syncInterval()))
 }
 
 // askNext wants the next resync: at the polling's pace while the stream is down,
@@ -72,10 +72,13 @@ func (r *Reconciler) askNext() {
 	if r.config.SyncInterval == 0 {
 		why = "once a day"
 	}
-	if !r.live.Load() {
-		interval, why = r.config.PollInterval, "poll"
-	} else if waiting {
-		interval, why = r.config.PollInterval, "look again"
+	if poll := r.config.PollInterval; poll < interval { // of those that apply the shortest counts
+		switch {
+		case !r.live.Load():
+			interval, why = poll, "poll"
+		case waiting:
+			interval, why = poll, "look again"
+		}
 	}
 	r.schedule.ask(why, time.Now().Add(jitter(interval)))
 }
