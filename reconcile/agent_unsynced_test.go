@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,11 +53,12 @@ func TestServiceThatTheCatalogLacksIsRegisteredAnew(t *testing.T) {
 // alone what is there.
 func TestAnotherTokenIsDrift(t *testing.T) {
 	inFakeCluster(t, func(x *fakeCluster) {
-		accessor := "first"
-		x.token = func(context.Context) (string, error) { return accessor, nil }
+		var accessor atomic.Value
+		accessor.Store("first")
+		x.token = func(context.Context) (string, error) { return accessor.Load().(string), nil }
 		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1")}
 		x.connect()
-		accessor = "second"
+		accessor.Store("second")
 		x.TryAgain()
 		time.Sleep(20 * time.Second)
 		x.agents[h1].set(func(a *fakeAgent) {

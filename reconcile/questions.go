@@ -17,33 +17,36 @@ type question struct {
 	definition bool
 }
 
-// pending is when and why a question is to be asked.
+// pending is a question from its first asking until it has an answer that stands.
 type pending struct {
-	// due is the earliest time for it: what failed has to wait.
-	due time.Time
-	// number tells it from earlier ones.
+	// wanted is set while it is to be asked, and inFlight while it is being asked. A read
+	// that began before does not count: what is asked for meanwhile is wanted once more.
+	wanted, inFlight bool
+	// due is the earliest time for it, and number tells this asking from earlier ones.
+	due    time.Time
 	number int
 	// unprompted apps were named by tasks' events only, and by no deployment.
 	unprompted bool
 	// snapshot is set while a snapshot that serves for many apps is to answer it.
 	snapshot bool
+	// pauses grow from one try to the next, while it fails (failed is set), or else while
+	// events contradict its answers.
+	pauses *backoff.ExponentialBackOff
+	failed bool
 }
+
+// waits reports whether it is to be asked, but not yet.
+func (p *pending) waits(now time.Time) bool { return p.wanted && now.Before(p.due) }
 
 // readQueue collects what has to be read of Marathon, each thing once, however
 // many events asked for it. Asking never waits.
 type readQueue struct {
-	mu       sync.Mutex
-	wanted   map[question]pending
-	requests int // the newest one's number
-	// inFlight is being read. A read that began before does not count: what is
-	// asked for meanwhile is wanted once more.
-	inFlight map[question]pending
-	// pauses are those of what failed when it was last read.
-	pauses map[question]*backoff.ExponentialBackOff
-	// contradicted are the pauses of apps whose last answer events contradict.
-	contradicted map[question]*backoff.ExponentialBackOff
-	// failures counts since all reads went well.
-	failures int
+	mu        sync.Mutex
+	questions map[question]*pending
+	requests  int // the newest one's number
+	// inFlight counts what is being asked, failing what failed when it was last asked,
+	// and failures all failures since that was nothing.
+	inFlight, failing, failures int
 	// Until rest nothing is read; until alone no snapshot serves for unprompted apps.
 	rest, alone time.Time
 	wake        chan struct{}
@@ -52,11 +55,7 @@ type readQueue struct {
 }
 
 func newReadQueue() *readQueue {
-	return &readQueue{
-		wanted: map[question]pending{}, inFlight: map[question]pending{},
-		pauses: map[question]*backoff.ExponentialBackOff{}, contradicted: map[question]*backoff.ExponentialBackOff{},
-		wake: make(chan struct{}, 1),
-	}
+	return &readQueue{questions: map[question]*pending{}, wake: make(chan struct{}, 1)}
 }
 
 // ask wants what events and answers have to know.
@@ -80,19 +79,28 @@ func (r *readQueue) ask(e desired.Effects) {
 
 // want has something read at once, unless it has failed and has to wait.
 func (r *readQueue) want(q question, unprompted bool) {
-	before, waits := r.wanted[q]
-	w := pending{unprompted: unprompted && (before.unprompted || !waits)}
-	if waits && r.pauses[q] != nil {
-		w.due = before.due
+	p := r.pending(q)
+	p.unprompted = unprompted && (p.unprompted || !p.wanted)
+	if !p.wanted || !p.failed {
+		p.due = time.Time{}
 	}
-	r.put(q, w)
+	r.put(p)
 }
 
-// put makes a pending the newest one.
-func (r *readQueue) put(q question, w pending) {
+// pending returns what is known of a question.
+func (r *readQueue) pending(q question) *pending {
+	p := r.questions[q]
+	if p == nil {
+		p = &pending{}
+		r.questions[q] = p
+	}
+	return p
+}
+
+// put makes a question the newest one that is wanted.
+func (r *readQueue) put(p *pending) {
 	r.requests++
-	w.number = r.requests
-	r.wanted[q] = w
+	p.wanted, p.number, p.snapshot = true, r.requests, false
 }
 
 // askAgain has apps read once more whose answers are contradicted by events that were
@@ -106,17 +114,21 @@ func (r *readQueue) askAgain(apps []string, now time.Time, limit time.Duration) 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, id := range apps {
-		q := question{Version: desired.Version{App: id}}
-		if r.contradicted[q] == nil {
-			r.contradicted[q] = newBackoff(limit)
+		p := r.pending(question{Version: desired.Version{App: id}})
+		if !p.wanted {
+			p.due, p.unprompted = now.Add(p.pause(limit)), true
 		}
-		w, waits := r.wanted[q]
-		if !waits {
-			w.due, w.unprompted = now.Add(r.contradicted[q].NextBackOff()), true
-		}
-		r.put(q, w)
+		r.put(p)
 	}
 	nudge(r.wake)
+}
+
+// pause is how long the next try is to wait.
+func (p *pending) pause(limit time.Duration) time.Duration {
+	if p.pauses == nil {
+		p.pauses = newBackoff(limit)
+	}
+	return p.pauses.NextBackOff()
 }
 
 const (
@@ -135,14 +147,15 @@ const (
 func (r *readQueue) tooMany(now time.Time, interval time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var apps []question
+	var apps []*pending
 	known := 0
-	for q, w := range r.wanted {
-		if q.definition || w.snapshot || r.contradicted[q] != nil && now.Before(w.due) {
+	for q, p := range r.questions {
+		contradicted := p.pauses != nil && !p.failed
+		if !p.wanted || q.definition || p.snapshot || contradicted && p.waits(now) {
 			continue
 		}
-		apps = append(apps, q)
-		if !w.unprompted {
+		apps = append(apps, p)
+		if !p.unprompted {
 			known++
 		}
 	}
@@ -150,23 +163,21 @@ func (r *readQueue) tooMany(now time.Time, interval time.Duration) bool {
 		return false
 	}
 	r.alone = now.Add(interval)
-	for _, q := range apps {
-		w := r.wanted[q]
-		w.due, w.snapshot = now.Add(snapshotPatience), true
-		r.wanted[q] = w
+	for _, p := range apps {
+		p.due, p.snapshot = now.Add(snapshotPatience), true
 	}
 	return true
 }
 
 // postponed returns the apps that wait, after a failure, a contradicted answer, or for a
-// snapshot: one that is asked for now answers for them.
-func (r *readQueue) postponed(now time.Time) map[question]pending {
+// snapshot, each with its number: a snapshot that is asked for now answers for them.
+func (r *readQueue) postponed(now time.Time) map[question]int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	postponed := map[question]pending{}
-	for q, w := range r.wanted {
-		if !q.definition && now.Before(w.due) {
-			postponed[q] = w
+	postponed := map[question]int{}
+	for q, p := range r.questions {
+		if !q.definition && p.waits(now) {
+			postponed[q] = p.number
 		}
 	}
 	return postponed
@@ -174,22 +185,31 @@ func (r *readQueue) postponed(now time.Time) map[question]pending {
 
 // served wants no more what a snapshot has answered for, unless it was asked for, or
 // read, meanwhile. When nothing that has failed is left, the next failure is the first.
-func (r *readQueue) served(postponed map[question]pending) {
+func (r *readQueue) served(postponed map[question]int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for q, was := range postponed {
-		if r.wanted[q].number == was.number {
-			delete(r.wanted, q)
-			delete(r.pauses, q)
-			delete(r.contradicted, q)
+	for q, number := range postponed {
+		if p := r.questions[q]; p != nil && p.wanted && p.number == number {
+			p.wanted = false
+			r.settle(q, p)
 		}
 	}
-	r.over()
 }
 
-// over returns how many reads had failed when nothing that has failed is left, else 0.
-func (r *readQueue) over() (failures int) {
-	if len(r.pauses) == 0 {
+// settle ends what is known of a question whose answer stands. When nothing that has
+// failed is left, it returns how many reads had failed, else 0.
+func (r *readQueue) settle(q question, p *pending) (failures int) {
+	if p.failed {
+		p.failed = false
+		r.failing--
+	}
+	if !p.wanted {
+		p.pauses = nil
+		if !p.inFlight {
+			delete(r.questions, q)
+		}
+	}
+	if r.failing == 0 {
 		failures, r.failures = r.failures, 0
 	}
 	return failures
@@ -201,15 +221,14 @@ func (r *readQueue) over() (failures int) {
 func (r *readQueue) take(now time.Time) (due []question, next time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for q, w := range r.wanted {
-		at := latest(w.due, r.rest)
-		_, reading := r.inFlight[q]
+	for q, p := range r.questions {
+		at := latest(p.due, r.rest)
 		switch {
-		case len(r.inFlight) == readsAtOnce || reading:
+		case !p.wanted || p.inFlight || r.inFlight == readsAtOnce:
 		case !now.Before(at):
 			due = append(due, q)
-			r.inFlight[q] = w
-			delete(r.wanted, q)
+			p.wanted, p.inFlight = false, true
+			r.inFlight++
 		case next.IsZero() || at.Before(next):
 			next = at
 		}
@@ -222,12 +241,10 @@ func (r *readQueue) take(now time.Time) (due []question, next time.Time) {
 func (r *readQueue) answered(q question) (failures int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.inFlight, q)
-	delete(r.pauses, q)
-	if _, again := r.wanted[q]; !again {
-		delete(r.contradicted, q)
-	}
-	return r.over()
+	p := r.questions[q]
+	p.inFlight = false
+	r.inFlight--
+	return r.settle(q, p)
 }
 
 // failed ends a read that did not go well, and returns how many have failed. When
@@ -236,15 +253,17 @@ func (r *readQueue) answered(q question) (failures int) {
 func (r *readQueue) failed(q question, now time.Time, limit time.Duration) (failures int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	unprompted := r.inFlight[q].unprompted
-	delete(r.inFlight, q)
-	if r.pauses[q] == nil {
-		r.pauses[q] = newBackoff(limit)
-		if len(r.pauses) > 1 {
+	p := r.questions[q]
+	p.inFlight = false
+	r.inFlight--
+	if !p.failed {
+		p.failed = true
+		if r.failing++; r.failing > 1 {
 			r.rest = now.Add(failureRest)
 		}
 	}
-	r.put(q, pending{due: now.Add(r.pauses[q].NextBackOff()), unprompted: unprompted})
+	p.due = now.Add(p.pause(limit))
+	r.put(p)
 	r.failures++
 	return r.failures
 }
