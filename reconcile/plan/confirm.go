@@ -9,7 +9,7 @@ import (
 
 // unconfirm moves the removals whose app has to be asked for by itself first.
 func (p *Plan) unconfirm() {
-	var changes []Change
+	changes := p.Changes[:0]
 	for _, c := range p.Changes {
 		if c.Grounds.Has(desired.Missing) && !c.untraceable() {
 			p.Unconfirmed = append(p.Unconfirmed, c)
@@ -17,6 +17,7 @@ func (p *Plan) unconfirm() {
 			changes = append(changes, c)
 		}
 	}
+	clear(p.Changes[len(changes):])
 	p.Changes = changes
 }
 

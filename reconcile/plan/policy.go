@@ -131,7 +131,7 @@ func (g *Guard) Filter(p *Plan, now time.Time, empty bool) {
 		p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool { return c.Grounds.Has(kept) })
 	}
 	j := judgement{plan: p, trips: g.trips(p), empty: empty && p.Services+p.Keys > 0, next: map[string]held{}}
-	changes := make([]Change, 0, len(p.Changes))
+	changes := p.Changes[:0]
 	for _, c := range p.Changes {
 		if c.Grounds == 0 {
 			changes = append(changes, c)
@@ -146,6 +146,7 @@ func (g *Guard) Filter(p *Plan, now time.Time, empty bool) {
 			g.pass(c, now)
 		}
 	}
+	clear(p.Changes[len(changes):])
 	p.Changes, g.held = changes, j.next
 	slices.Sort(p.HeldWhy)
 	p.HeldWhy = slices.Compact(p.HeldWhy)
