@@ -287,7 +287,7 @@ func grow(t *testing.T, tasks, agents, clusters int) growth {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
-	c.await(&c.resyncs, 3) // two were above, one is Run's own
+	c.await(&c.resyncs, 6) // five were above, one is Run's own
 	g.event = costOf(crowds[:1], growthEvents, func() {
 		for n := range growthEvents {
 			r.Event(marathon.TaskChanged{
