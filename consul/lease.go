@@ -40,6 +40,8 @@ type lease struct {
 	granted moment
 	open    bool
 	timer   *time.Timer
+	// lapsed is set when it has run out, be it for a moment.
+	lapsed bool
 	// guarded is what ends with the lease.
 	guarded map[*guarded]struct{}
 }
@@ -56,7 +58,19 @@ func (l *lease) left(now moment) time.Duration {
 	if !l.open {
 		return 0
 	}
-	return l.lasts - now.since(l.granted)
+	left := l.lasts - now.since(l.granted)
+	l.lapsed = l.lapsed || left <= 0
+	return left
+}
+
+// lapse reports whether the lease has run out since it was last asked: something may have been
+// given up, or not begun, although it is renewed now.
+func (l *lease) lapse() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lapsed := l.lapsed
+	l.lapsed = false
+	return lapsed
 }
 
 // until returns when the lease will run out, unless it is renewed; false when it has.
@@ -77,6 +91,7 @@ func (l *lease) grant(sent moment) {
 	if l.open && !sent.monotonic.After(l.granted.monotonic) {
 		return
 	}
+	l.left(now) // it may have run out without anybody's notice
 	l.granted, l.open = sent, true
 	l.arm(l.left(now))
 }
@@ -113,7 +128,7 @@ func (l *lease) arm(left time.Duration) {
 func (l *lease) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.open = false
+	l.open, l.lapsed = false, false
 	if l.timer != nil {
 		l.timer.Stop()
 	}

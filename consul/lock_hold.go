@@ -86,12 +86,15 @@ func (l *Lock) watch(ctx context.Context, session string, lost chan<- error) {
 	}
 }
 
-// tellSure says whether the lock that we hold is sure.
+// tellSure says whether the lock that we hold is sure, and whether it was not meanwhile: who
+// waited for that has missed something.
 func (l *Lock) tellSure(why error) {
 	l.lease.check()
-	if _, sure := l.Sure(); sure {
-		l.tell(LockChange{State: LockHeld})
-		return
+	_, sure := l.Sure()
+	if l.lease.lapse() || !sure {
+		l.tell(LockChange{State: LockUnsure, Err: why})
 	}
-	l.tell(LockChange{State: LockUnsure, Err: why})
+	if sure {
+		l.tell(LockChange{State: LockHeld})
+	}
 }

@@ -259,6 +259,30 @@ func TestSureForFourSeconds(t *testing.T) {
 	}
 }
 
+// Whoever was refused, or given up, for however short a time, hears of it: a renewal that
+// comes at that very moment hides nothing.
+func TestALapseIsTold(t *testing.T) {
+	bubble(t, func(t *testing.T, s *standIn) {
+		c := s.run(t.Context(), "c")
+		defer c.stop()
+		takes(t, c.sure)
+		for name, lapse := range map[string]func(){
+			"refused":   func() { c.jump(sureFor); c.Guard(t.Context()); c.jump(-sureFor) },
+			"asked":     func() { c.jump(sureFor); c.Sure(); c.jump(-sureFor) },
+			"given up":  func() { c.jump(sureFor); c.lease.check(); c.jump(-sureFor) },
+			"unnoticed": func() { c.lease.granted.wall = c.lease.granted.wall.Add(-sureFor) },
+		} {
+			pass(500 * time.Millisecond)
+			before := c.states()
+			lapse()
+			c.lease.grant(c.clocks()) // before Run has come to look
+			if pass(2 * renewEvery); c.states() != before+" unsure held" {
+				t.Errorf("%s: told %s", name, strings.TrimPrefix(c.states(), before))
+			}
+		}
+	})
+}
+
 func (c *copyOf) jump(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
