@@ -24,7 +24,7 @@ func (w *agentWorker) lockListed(ctx context.Context, task string) (*node, error
 			if n.knows(task) {
 				return n, nil
 			}
-			if n.listed { // the others are where they were
+			if n.listed && !n.outdated.Load() { // the others are where they were
 				list = w.listOnly
 			}
 			n.unlock()
@@ -113,6 +113,7 @@ func (w *agentWorker) list(ctx context.Context) (consul.Node, []consul.Service, 
 		return consul.Node{}, nil, fmt.Errorf("list services on %s: %w", w.agent.Address(), err)
 	}
 	defer n.unlock()
+	n.outdated.Store(false) // unless it becomes so while it is listed
 	services, err := w.agent.Services(ctx)
 	if err == nil && w.host == mainHost {
 		err = w.stillIs(ctx, self)

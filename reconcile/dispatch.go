@@ -14,14 +14,16 @@ import (
 // be asked about when its answer is there.
 type dispatch struct {
 	*Reconciler
+	// term is the gate's when the resync began.
+	term  int64
 	tally *tally
 	// given are the jobs that were given early.
 	mu    sync.Mutex
 	given map[target]bool
 }
 
-func (r *Reconciler) newDispatch(t *tally) *dispatch {
-	return &dispatch{Reconciler: r, tally: t, given: map[target]bool{}}
+func (r *Reconciler) newDispatch(term int64, t *tally) *dispatch {
+	return &dispatch{Reconciler: r, term: term, tally: t, given: map[target]bool{}}
 }
 
 // early gives what of a plan is written before all is known.
@@ -72,7 +74,7 @@ func (d *dispatch) confirm(ctx context.Context, p *plan.Plan) {
 // assign gives one job to its worker, and tells the tally to wait for it.
 func (d *dispatch) assign(a assignment) {
 	d.tally.expect(1)
-	a.tally = d.tally
+	a.tally, a.term = d.tally, d.term
 	switch {
 	case a.ofKeys:
 		d.keys.queue.put(a.job)

@@ -122,6 +122,19 @@ func (f *fleet) retire(host string) {
 	}
 }
 
+// outdate notes that others may have written to all agents. A listing that one took too long
+// for may have been dropped.
+func (f *fleet) outdate() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, w := range f.workers {
+		w.late.Store(0)
+	}
+	for _, n := range f.nodes {
+		n.outdated.Store(true)
+	}
+}
+
 // silentFor returns how long a host's agent has not answered; 0 when it does.
 func (f *fleet) silentFor(host string) time.Duration {
 	w := f.workerIf(host)

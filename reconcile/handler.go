@@ -17,7 +17,7 @@ func (r *Reconciler) Connected() {
 	if r.stale() {
 		r.outdated.Store(true)
 	}
-	r.live.Store(true)
+	r.turn(true)
 	r.heard()
 	r.locked(r.model.NoteGap)
 	r.schedule.ask("connect", time.Now())
@@ -25,9 +25,16 @@ func (r *Reconciler) Connected() {
 
 // Disconnected is told when nothing is heard any more, and why.
 func (r *Reconciler) Disconnected(gap string) {
-	r.live.Store(false)
+	r.turn(false)
 	r.locked(r.model.NoteGap)
 	r.schedule.ask(gap, time.Now())
+}
+
+// turn notes whether the stream lives, and since when.
+func (r *Reconciler) turn(live bool) {
+	if r.live.Swap(live) != live {
+		r.turned.Store(time.Now().UnixNano())
+	}
 }
 
 // Missed is told when events were missed although the stream lives.
@@ -43,7 +50,7 @@ func (r *Reconciler) Event(e marathon.Event) {
 	r.mu.Lock()
 	effects := r.model.ApplyEvent(e, time.Now())
 	r.mu.Unlock()
-	why := cause{name: e.About().Type, at: e.About().Time}
+	why := cause{name: e.About().Type, at: e.About().Time, heard: time.Now()}
 	if task, is := e.(marathon.TaskChanged); is {
 		why.state = task.Task.State
 		r.tellTask(task)
@@ -51,10 +58,25 @@ func (r *Reconciler) Event(e marathon.Event) {
 	r.enqueue(effects, why)
 }
 
-// enqueue gives workers what an event or an answer has changed.
+// enqueue gives workers what an event or an answer has changed, and asks for what has to
+// be known of Marathon.
 func (r *Reconciler) enqueue(effects desired.Effects, why cause) {
-	for _, t := range effects.Tasks {
-		j := job{key: t.Task, app: t.App, allowed: r.allowed(t), cause: why}
+	if r.gate.takesJobs() {
+		r.enqueueTasks(effects.Tasks, why)
+		for _, name := range effects.Names {
+			r.keys.queue.put(job{key: name, term: r.gate.term(), allowed: r.allowedOfKeys(), cause: why})
+		}
+	}
+	r.reads.ask(effects)
+	r.reads.askAgain(effects.ReadAgain, time.Now(), r.config.PollInterval)
+	if effects.Resync != "" {
+		r.schedule.askLimited(effects.Resync, time.Now(), r.config.PollInterval)
+	}
+}
+
+func (r *Reconciler) enqueueTasks(tasks []desired.TaskRef, why cause) {
+	for _, t := range tasks {
+		j := job{key: t.Task, app: t.App, term: r.gate.term(), allowed: r.allowed(t), cause: why}
 		err := consul.CheckHost(t.Host)
 		if err == nil {
 			err = r.fleet.put(t.Host, j)
@@ -67,14 +89,6 @@ func (r *Reconciler) enqueue(effects desired.Effects, why cause) {
 			j.elsewhere = true
 			main.queue.put(j)
 		}
-	}
-	for _, name := range effects.Names {
-		r.keys.queue.put(job{key: name, allowed: r.allowedOfKeys(), cause: why})
-	}
-	r.reads.ask(effects)
-	r.reads.askAgain(effects.ReadAgain, time.Now(), r.config.PollInterval)
-	if effects.Resync != "" {
-		r.schedule.askLimited(effects.Resync, time.Now(), r.config.PollInterval)
 	}
 }
 

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 
 	"consular/consul"
 	"consular/reconcile/desired"
@@ -19,6 +20,8 @@ type node struct {
 	listed bool
 	// unsure are tasks of which a write has failed since, and may have happened.
 	unsure map[string]bool
+	// outdated is set when others may have written since it was listed.
+	outdated atomic.Bool
 }
 
 func newNode(id string) *node { return &node{ctxMutex: newCtxMutex(), id: id} }
@@ -34,7 +37,9 @@ func (n *node) replace(services []consul.Service) {
 }
 
 // knows reports whether what is here of a task is known.
-func (n *node) knows(task string) bool { return n.listed && !n.unsure[task] }
+func (n *node) knows(task string) bool {
+	return n.listed && !n.outdated.Load() && !n.unsure[task]
+}
 
 // of returns a task's services, whoever owns them.
 func (n *node) of(task string) []consul.Service { return n.have[task] }
@@ -73,8 +78,10 @@ type ctxMutex chan struct{}
 
 func newCtxMutex() ctxMutex { return make(ctxMutex, 1) }
 
-// lock waits until it is free, or ctx ends.
+// lock waits until it is free, or ctx ends. Who holds it waits for no longer than its
+// requests take.
 func (m ctxMutex) lock(ctx context.Context) error {
+	defer doing(ctx).waits()()
 	select {
 	case m <- struct{}{}:
 		return nil

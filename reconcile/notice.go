@@ -12,7 +12,8 @@ import (
 
 // Notice is one thing that the operator is told. The log writes it as one line, whose
 // fields are documented in README; whoever else listens (figures) is handed the same.
-// Fields that are zero are left out.
+// Fields that are zero are left out. What only listeners are to hear has the level
+// zerolog.Disabled.
 type Notice struct {
 	Level   zerolog.Level
 	Message string
@@ -44,10 +45,24 @@ type Notice struct {
 	// Took is how long a write took, Silent how long a failure domain did not answer.
 	Took, Silent time.Duration
 
-	// Op is set when Consul was written, by one request or one name's transaction, and
-	// Summary when a resync is over.
-	Op      plan.Op
+	// Op is set when Consul was written, by one request or one name's transaction, and Write
+	// when it was asked to be, whatever came of it.
+	Op    plan.Op
+	Write *Write
+	// Resync is set when a resync is over: "clean"; "incomplete" when it left something;
+	// "failed" when Marathon could not be read. Then there is no Summary.
+	Resync  string
 	Summary *Summary
+}
+
+// Write is a request to Consul that changes something: for keys, one name's transaction.
+type Write struct {
+	// Kind is "register", "deregister", "keys" or "catalog", and Outcome "done", "refused" when
+	// Consul answered that it will not (Refused), or "failed".
+	Kind, Outcome string
+	// SinceEvent is how long ago the event was heard that caused it, when it was over; 0 if
+	// none did.
+	SinceEvent time.Duration
 }
 
 // log writes a notice as one line.

@@ -43,6 +43,9 @@ type job struct {
 	keys     []consul.Key
 	keysRead bool
 	cause
+	// term is the gate's when the job was made: it is dropped in another. 0 is any, for a job
+	// that writes nothing.
+	term int64
 	// tally counts the job for a resync's summary; nil when no resync asked.
 	tally *tally
 
@@ -76,8 +79,8 @@ type cause struct {
 	// name is the event's type, appRead, listedAnew or "resync".
 	name  string
 	state marathon.State
-	// at is Marathon's own timestamp of the event; zero otherwise.
-	at time.Time
+	// at is Marathon's own timestamp of the event, and heard when we heard it; zero otherwise.
+	at, heard time.Time
 }
 
 const (

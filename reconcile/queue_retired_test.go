@@ -33,7 +33,7 @@ func TestRetiredWorkerFinishesItsTally(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := &worker{queue: newQueue(), recovered: func() {}, tell: func(Notice) {}}
+				w := &worker{queue: newQueue(), gate: newGate(nil, nil), recovered: func() {}, tell: func(Notice) {}}
 				execute := func(context.Context, job) (outcome, error) {
 					if c.fails {
 						return outcome{}, errors.New("no answer")

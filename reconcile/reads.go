@@ -30,7 +30,10 @@ type Marathon interface {
 func (r *Reconciler) readApps(ctx context.Context) {
 	var reads sync.WaitGroup
 	defer reads.Wait()
+	loop := r.config.Loops.Add("reads")
+	defer loop.End()
 	for ctx.Err() == nil {
+		loop.Round()
 		if r.reads.tooMany(time.Now(), r.config.PollInterval) {
 			r.schedule.ask("many apps changed", time.Now())
 		}
@@ -38,6 +41,7 @@ func (r *Reconciler) readApps(ctx context.Context) {
 		for _, q := range due {
 			reads.Go(func() { r.readAsked(ctx, q) })
 		}
+		loop.Rest()
 		sleepUntil(ctx, next, r.reads.wake)
 	}
 }

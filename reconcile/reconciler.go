@@ -12,6 +12,7 @@ import (
 
 	"consular/consul"
 	"consular/reconcile/desired"
+	"consular/reconcile/heartbeat"
 	"consular/reconcile/plan"
 )
 
@@ -28,10 +29,15 @@ type Config struct {
 	// Patience is how long a resync waits for an agent before it is left out, and
 	// for a write of keys to end.
 	Patience time.Duration
+	// Permit is asked before every write, which ends when it does; nil lets all be written. When
+	// something may be written again, Opened has to be told.
+	Permit Permit
 	// Log gets everything that the operator is told, and Listeners get it too. They
 	// must not wait.
 	Log       zerolog.Logger
 	Listeners []func(Notice)
+	// Loops hear that ours go round; nil is nobody.
+	Loops *heartbeat.Loops
 }
 
 // Check reports the first thing that is wrong, by the name of its option.
@@ -66,6 +72,7 @@ type Reconciler struct {
 	config   Config
 	marathon Marathon
 	consul   Consul
+	gate     *gate
 	fleet    *fleet
 	keys     *keyWorker
 	catalog  *catalogWorker
@@ -92,9 +99,10 @@ type Reconciler struct {
 	heldWhy     string
 	heldResyncs int
 
-	// live is set while the stream is, and lastHeard when Marathon last said
-	// anything, in Unix nanoseconds.
-	live atomic.Bool
+	// live is set while the stream is, turned when that last changed, and lastHeard when Marathon
+	// last said anything, in Unix nanoseconds.
+	live   atomic.Bool
+	turned atomic.Int64
 	// outdated is set when the stream is back after so long a silence that only a
 	// snapshot tells what is still true.
 	outdated  atomic.Bool
@@ -108,6 +116,8 @@ type Reconciler struct {
 	// unsynced is what of agents' services the catalog lacks. Only the resync's goroutine
 	// uses it.
 	unsynced unsynced
+	// resyncLoop is Run's, that makes resyncs.
+	resyncLoop *heartbeat.Loop
 }
 
 // Consul is the side that is written.
@@ -126,15 +136,17 @@ type Consul struct {
 
 // New returns a Reconciler between a Marathon and a Consul.
 func New(config Config, m Marathon, c Consul) *Reconciler {
+	g := newGate(config.Permit, config.tell)
 	r := &Reconciler{
-		config: config, marathon: m, consul: c,
+		config: config, marathon: m, consul: g.behind(c), gate: g,
 		schedule: newSchedule(), reads: newReadQueue(),
 		model:  desired.New(config.Translation),
 		logged: map[string]time.Time{}, guard: plan.NewGuard(config.Policy), beside: newBeside(), unreadResyncs: map[string]int{},
 	}
 	r.fleet = newFleet(r.newAgentWorker, config.Patience)
 	r.keys = r.newKeyWorker()
-	r.catalog = &catalogWorker{worker: r.newWorker("catalog"), catalog: c.Catalog, want: r.want}
+	r.catalog = &catalogWorker{worker: r.newWorker("catalog", "catalog"), catalog: r.consul.Catalog, want: r.want}
+	r.turned.Store(time.Now().UnixNano())
 	return r
 }
 
@@ -150,25 +162,26 @@ func (r *Reconciler) newAgentWorker(host string) (*agentWorker, error) {
 		return nil, err
 	}
 	return &agentWorker{
-		worker: r.newWorker(a.Address()),
+		worker: r.newWorker(a.Address(), "agents"),
 		host:   host, agent: a, fleet: r.fleet,
 		want: r.want, ours: r.ours, tagged: r.config.Translation.Tagged, stale: r.stale,
 		watch: r.consul.Watch, enqueueAll: r.enqueueAll, elsewhere: r.elsewhere, unreachable: r.unreachable,
 	}, nil
 }
 
-// newWorker returns the worker of one failure domain, by its name in the log,
-// with nothing to do yet.
-func (r *Reconciler) newWorker(name string) worker {
+// newWorker returns the worker of one failure domain, by its name in the log and that of its
+// loop, with nothing to do yet.
+func (r *Reconciler) newWorker(name, loop string) worker {
 	return worker{
 		name: name, queue: newQueue(), again: make(chan struct{}, 1),
+		gate: r.gate, loop: r.config.Loops.Add(loop),
 		tell: r.config.tell, recovered: r.agentBack, refused: r.refused, done: r.doneLate,
 	}
 }
 
 func (r *Reconciler) newKeyWorker() *keyWorker {
 	w := &keyWorker{
-		worker: r.newWorker("kv"),
+		worker: r.newWorker("kv", "keys"),
 		labels: r.consul.Labels, mu: newCtxMutex(),
 		diff: func(name string, have []consul.Key) []plan.Change {
 			r.mu.Lock()
@@ -191,6 +204,8 @@ func (r *Reconciler) newKeyWorker() *keyWorker {
 func (r *Reconciler) Run(ctx context.Context) error {
 	// The stream has a moment to come up: then one resync does for both.
 	r.schedule.ask("start", time.Now().Add(time.Second))
+	r.resyncLoop = r.config.Loops.Add("resyncs")
+	defer r.resyncLoop.End()
 	return r.withWorkers(ctx, func(ctx context.Context) error {
 		var reads sync.WaitGroup
 		reads.Go(func() { r.readApps(ctx) })
@@ -218,14 +233,26 @@ func (r *Reconciler) withWorkers(ctx context.Context, do func(context.Context) e
 // TryAgain is told that a credential or a certificate is another one: whoever is
 // left alone after a failure is tried at once.
 func (r *Reconciler) TryAgain() {
+	r.endRests()
+	r.schedule.ask("credentials changed", time.Now())
+}
+
+// endRests has every worker go on that rests after a failure.
+func (r *Reconciler) endRests() {
+	for _, w := range r.workers() {
+		w.tryAgain()
+	}
+}
+
+// workers returns all of them: the agents' in order, and then the others.
+func (r *Reconciler) workers() []*worker {
+	var all []*worker
 	for _, host := range r.fleet.hosts() {
 		if w := r.fleet.workerIf(host); w != nil {
-			w.tryAgain()
+			all = append(all, &w.worker)
 		}
 	}
-	r.keys.tryAgain()
-	r.catalog.tryAgain()
-	r.schedule.ask("credentials changed", time.Now())
+	return append(all, &r.keys.worker, &r.catalog.worker)
 }
 
 // want is what should be there of a task now.
@@ -261,7 +288,7 @@ func (r *Reconciler) enqueueAll(w *agentWorker) {
 	tasks := r.model.TasksOn(w.host)
 	r.mu.Unlock()
 	for _, task := range tasks {
-		w.queue.put(job{key: task, cause: cause{name: listedAnew}})
+		w.queue.put(job{key: task, term: r.gate.term(), cause: cause{name: listedAnew}})
 	}
 }
 

@@ -23,22 +23,27 @@ const failureRest = time.Second
 func (r *Reconciler) resyncs(ctx context.Context) {
 	pauses := newBackoff(r.config.PollInterval)
 	for failures := 0; ; {
+		r.resyncLoop.Rest()
 		causes := r.schedule.wait(ctx)
 		if causes == nil {
 			return
 		}
+		r.resyncLoop.Round()
+		start := time.Now()
 		err := r.resync(ctx, strings.Join(causes, ", "))
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
 			failures++
+			level := zerolog.Disabled
 			if everyTenth(failures) {
-				r.config.tell(Notice{
-					Level: zerolog.ErrorLevel, Message: "resync failed: nothing is removed, services stay as they are",
-					Attempt: failures, Cause: strings.Join(causes, ", "), Err: err,
-				})
+				level = zerolog.ErrorLevel
 			}
+			r.config.tell(Notice{
+				Level: level, Message: "resync failed: nothing is removed, services stay as they are",
+				Attempt: failures, Cause: strings.Join(causes, ", "), Err: err, Resync: "failed", Took: time.Since(start),
+			})
 			pause := pauses.NextBackOff()
 			r.schedule.pause(time.Now().Add(min(pause, failureRest)))
 			r.schedule.ask("retry", time.Now().Add(r.retryAfter(pause)))
@@ -100,8 +105,12 @@ func (r *Reconciler) lookAgain() {
 // is remembered of ended tasks is forgotten only then.
 const housekeeping = 24 * time.Hour
 
-// resync compares both sides and gives each worker its share of the plan.
+// resync compares both sides and gives each worker its share of the plan; while nothing may
+// be written, it follows Marathon.
 func (r *Reconciler) resync(ctx context.Context, why string) error {
+	if !r.gate.isOpen() {
+		return r.follow(ctx, why)
+	}
 	return r.execute(ctx, why, false, func(_ plan.Plan, s Summary) {
 		r.config.tell(s.notice())
 		r.unfinished.Store(s.left() > 0)
@@ -118,11 +127,11 @@ func (r *Reconciler) execute(ctx context.Context, why string, wait bool, finish 
 	start := time.Now()
 	var p plan.Plan
 	var s Summary
-	d := r.newDispatch(newTally(func(done outcome) {
+	d := r.newDispatch(r.gate.term(), newTally(func(done outcome) {
 		s.outcome = done
 		finish(p, s)
 	}))
-	p, err := r.plan(ctx, wait, d.early)
+	p, err := r.plan(ctx, wait, d)
 	if err != nil {
 		return err
 	}
@@ -138,7 +147,7 @@ func (r *Reconciler) execute(ctx context.Context, why string, wait bool, finish 
 // what is held back. It asks for the apps of what is merely missing from the snapshot, and
 // judges again. It writes nothing.
 func (r *Reconciler) Plan(ctx context.Context) (plan.Plan, error) {
-	p, actual, empty, err := r.compare(ctx, true, func(plan.Plan) {})
+	p, actual, empty, err := r.compare(ctx, true, func() {}, func(plan.Plan) {})
 	if err != nil || len(p.Unconfirmed) == 0 {
 		return p, err
 	}
@@ -150,19 +159,22 @@ func (r *Reconciler) Plan(ctx context.Context) (plan.Plan, error) {
 }
 
 // plan makes one plan of both sides, judged.
-func (r *Reconciler) plan(ctx context.Context, wait bool, early func(plan.Plan)) (plan.Plan, error) {
-	p, _, _, err := r.compare(ctx, wait, early)
+func (r *Reconciler) plan(ctx context.Context, wait bool, d *dispatch) (plan.Plan, error) {
+	p, _, _, err := r.compare(ctx, wait, func() { r.takeOver(d.term) }, d.early)
 	return p, err
 }
 
-// compare reads both sides and compares them. early is told of writes that need not wait
-// while some of Consul takes long to answer.
-func (r *Reconciler) compare(ctx context.Context, wait bool, early func(plan.Plan)) (p plan.Plan, actual plan.Actual, empty bool, err error) {
+// compare reads both sides and compares them. begun is told when Marathon's has been read, and
+// early of writes that need not wait while some of Consul takes long to answer.
+func (r *Reconciler) compare(ctx context.Context, wait bool, begun func(), early func(plan.Plan)) (p plan.Plan, actual plan.Actual, empty bool, err error) {
 	empty, unread, err := r.snapshot(ctx, wait)
 	if err != nil {
 		return plan.Plan{}, plan.Actual{}, false, err
 	}
+	begun()
+	r.resyncLoop.Rest() // every request to Consul is given up by itself
 	actual = r.list(ctx, early)
+	r.resyncLoop.Round()
 	actual.Unread = unread
 	if actual.KeysErr == nil {
 		named := map[string]bool{}
@@ -209,6 +221,7 @@ func (r *Reconciler) snapshot(ctx context.Context, wait bool) (empty bool, unrea
 	r.mu.Lock()
 	asked := r.model.BeginRead()
 	r.mu.Unlock()
+	r.resyncLoop.Rest()
 	info, err := r.marathon.Info(ctx)
 	if errors.Is(err, marathon.ErrForbidden) { // its framework is not known then, and that is all
 		r.tellForbidden(err)
@@ -218,6 +231,7 @@ func (r *Reconciler) snapshot(ctx context.Context, wait bool) (empty bool, unrea
 	if err == nil {
 		s, err = r.marathon.Apps(ctx)
 	}
+	r.resyncLoop.Round()
 	if err != nil {
 		r.locked(func() { r.model.CancelRead(asked) })
 		return false, nil, err

@@ -26,12 +26,19 @@ type request struct {
 	at    time.Time
 	// spacing is how long the next limited one has to wait; 0 when not limited.
 	spacing time.Duration
+	// later ones are not answered by a resync before their time.
+	later bool
 }
 
 func newSchedule() *schedule { return &schedule{wake: make(chan struct{}, 1)} }
 
 // ask wants a resync at the given time at the latest.
 func (s *schedule) ask(cause string, at time.Time) { s.add(request{cause: cause, at: at}) }
+
+// askLater wants a resync at the given time, or after it, whatever there is before.
+func (s *schedule) askLater(cause string, at time.Time) {
+	s.add(request{cause: cause, at: at, later: true})
+}
 
 // askLimited wants a resync as soon as the last one made for such a cause is
 // interval ago: a stream of bad events must not become a stream of snapshots.
@@ -49,7 +56,7 @@ func (s *schedule) add(r request) {
 	switch {
 	case known < 0:
 		s.requests = append(s.requests, r)
-	case r.at.Before(s.requests[known].at):
+	case r.at.Before(s.requests[known].at) != r.later:
 		s.requests[known] = r
 	}
 	nudge(s.wake)
@@ -90,7 +97,7 @@ func (s *schedule) take(now time.Time) (causes []string, next time.Time) {
 		}
 	}
 	if len(causes) > 0 {
-		s.requests = nil
+		s.requests = slices.DeleteFunc(s.requests, func(r request) bool { return !r.later || !now.Before(latest(r.at, s.rest)) })
 	}
 	return causes, next
 }

@@ -35,14 +35,17 @@ type Summary struct {
 
 // Clean reports whether everything that should be done was.
 func (s *Summary) Clean() bool {
-	return s.Failed+s.Held+s.unconfirmed+s.Conflicts+s.Quarantined+s.Unread == 0
+	return s.Failed+s.HeldBack()+s.Conflicts+s.Quarantined+s.Unread == 0
 }
+
+// HeldBack counts removals that wait: for the guard, or for an app's own answer.
+func (s *Summary) HeldBack() int { return s.Held + s.unconfirmed }
 
 // notice is a resync's line in the log.
 func (s *Summary) notice() Notice {
-	n := Notice{Level: zerolog.InfoLevel, Message: "resync", Cause: s.Cause, Summary: s, Took: time.Since(s.start)}
+	n := Notice{Level: zerolog.InfoLevel, Message: "resync", Cause: s.Cause, Resync: "clean", Summary: s, Took: time.Since(s.start)}
 	if !s.Clean() {
-		n.Level = zerolog.WarnLevel
+		n.Level, n.Resync = zerolog.WarnLevel, "incomplete"
 	}
 	return n
 }
@@ -53,7 +56,7 @@ func (s *Summary) fields(line *zerolog.Event) {
 	line.Int("apps", s.Apps).Int("tasks", s.Tasks).Int("reads", s.Reads).Int("services", s.Services).Int("keys", s.Keys).
 		Int("registered", s.Registered).Int("updated", s.Updated).Int("deregistered", s.Deregistered).
 		Int("keys_set", s.KeysSet).Int("keys_deleted", s.KeysDeleted).
-		Int("failed", s.Failed).Int("held_back", s.Held+s.unconfirmed).Int("conflicts", s.Conflicts).
+		Int("failed", s.Failed).Int("held_back", s.HeldBack()).Int("conflicts", s.Conflicts).
 		Int("quarantined", s.Quarantined).Int("skipped_agents", s.Skipped).Int("unread", s.Unread).
 		Int("foreign_framework", s.ForeignFramework)
 }
@@ -65,5 +68,5 @@ func (s *Summary) String() string {
 		"failed %d, held back %d, conflicts %d, quarantined apps %d, skipped agents %d, unread %d",
 		s.Apps, s.Tasks, s.Services, s.Keys,
 		s.Registered, s.Updated, s.Deregistered, s.KeysSet, s.KeysDeleted,
-		s.Failed, s.Held+s.unconfirmed, s.Conflicts, s.Quarantined, s.Skipped, s.Unread)
+		s.Failed, s.HeldBack(), s.Conflicts, s.Quarantined, s.Skipped, s.Unread)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"consular/consul"
+	"consular/reconcile/heartbeat"
 )
 
 // worker is the only one who writes to its failure domain: one agent, the KV store
@@ -21,6 +22,8 @@ type worker struct {
 	// name is the domain's in the log: an agent's address, "kv" or "catalog".
 	name  string
 	queue *queue
+	gate  *gate
+	loop  *heartbeat.Loop
 	tell  func(Notice)
 	// keyed is set where a job is about a service name's keys, and not a task's services.
 	keyed bool
@@ -98,18 +101,41 @@ type breaker struct {
 // work does jobs, each by execute, until ctx ends.
 func (w *worker) work(ctx context.Context, execute func(context.Context, job) (outcome, error)) {
 	b := breaker{pauses: newBackoff(maxBackoff), jobs: map[string]bool{}}
+	defer w.loop.End()
 	for {
+		w.loop.Rest()
 		j, ok := w.queue.next(ctx)
 		if !ok {
 			return
 		}
-		done, err := execute(ctx, j)
-		if err != nil && ctx.Err() != nil {
+		w.loop.Round()
+		if !w.gate.admits(j) {
+			w.drop(j)
+			continue
+		}
+		done, err := execute(withErrand(ctx, errand{j, w.loop}), j)
+		switch {
+		case err != nil && ctx.Err() != nil:
 			return
+		case errors.Is(err, errClosed):
+			w.drop(j)
+			continue
 		}
 		if w.judge(&b, j, done, err) && !w.rest(ctx, b.pauses.NextBackOff()) {
 			return
 		}
+	}
+}
+
+// drop drops a job that may not be done: a resync finds what it was for, when anything may be
+// written. What is known of an outage is forgotten while nobody may find out that it is over.
+func (w *worker) drop(j job) {
+	j.finish(outcome{Failed: 1})
+	switch {
+	case !w.gate.isOpen():
+		w.outage.Store(nil)
+	case w.outage.Load() != nil:
+		w.queue.put(job{cause: cause{name: "resync"}})
 	}
 }
 
@@ -256,6 +282,7 @@ func (w *worker) tryAgain() { nudge(w.again) }
 
 // rest waits; false when ctx ends or the worker is not needed any more.
 func (w *worker) rest(ctx context.Context, d time.Duration) bool {
+	w.loop.Rest()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

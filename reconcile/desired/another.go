@@ -28,5 +28,14 @@ func (m *Model) NoteAnother(found, all bool) {
 	}
 }
 
+// ForgetConsul doubts what was known of Consul, for others may have changed it. That one of
+// another Marathon was seen still counts, until all has been looked at.
+func (m *Model) ForgetConsul() {
+	if m.another == NoAnother {
+		m.another = AnotherUnknown
+	}
+	clear(m.incumbents)
+}
+
 // Another returns what is known of another Marathon with our registration ID.
 func (m *Model) Another() Another { return m.another }
