@@ -23,9 +23,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"consular/consul"
-	"consular/marathon"
 	"consular/marathon/transport"
-	"consular/reconcile"
+	"consular/reconcile/daemon"
 	"consular/reconcile/demo"
 	"consular/reconcile/heartbeat"
 	"consular/reconcile/settings"
@@ -163,40 +162,16 @@ func command(do func(context.Context, program) error) cli.ActionFunc {
 }
 
 func runCommand(ctx context.Context, p program) error {
-	if p.Copies.HA {
-		return errors.New("--ha: run does not ask for the lock yet, and two copies would both write")
+	d, err := daemon.New(p.Settings, p.log)
+	if err != nil {
+		return err
 	}
 	p.log.Info().Str("version", version()).Str("marathon", p.ShownMasters()).Str("consul", p.ShownConsul()).
 		Str("registration_id", p.Reconcile.Translation.Owner.RegistrationID).Msg("consular starts")
-	p.Stays = true
-	r, err := p.Reconciler(p.log)
-	if err != nil {
-		return err
-	}
-	p.Stream.Log = p.log
-	p.Stream.EventTypes = marathon.EventTypes()
-	subscriber, err := stream.New(p.Stream, handler{r})
-	if err != nil {
-		return err
-	}
-	all, ctx := errgroup.WithContext(ctx)
-	all.Go(func() error { return subscriber.Run(ctx) })
-	all.Go(func() error { return r.Run(ctx) })
-	all.Go(func() error {
-		transport.WatchFiles(ctx, p.Files, func() { subscriber.TryAgain(); r.TryAgain() })
-		return nil
-	})
-	err = all.Wait()
+	err = d.Run(ctx)
 	p.log.Info().Msg("consular ends: services stay registered")
 	return err
 }
-
-// handler passes the stream on: reconcile does not know package stream.
-type handler struct{ *reconcile.Reconciler }
-
-func (h handler) Connected(string)            { h.Reconciler.Connected() }
-func (h handler) Missed(gap stream.Gap)       { h.Reconciler.Missed(string(gap.Cause)) }
-func (h handler) Disconnected(gap stream.Gap) { h.Reconciler.Disconnected(string(gap.Cause)) }
 
 func syncCommand(ctx context.Context, p program) error {
 	p.Reconcile.Policy.Force, p.Reconcile.Translation.Adopt = p.Bool("force"), p.Bool("adopt")

@@ -23,7 +23,7 @@ const (
 // watchAgent watches the agent until ctx ends.
 func (w *agentWorker) watchAgent(ctx context.Context) {
 	for {
-		if task, id, some := w.oneOfOurs(ctx); some && w.backingOff() == nil {
+		if task, id, some := w.oneOfOurs(ctx); some && w.gate.isOpen() && w.backingOff() == nil {
 			err := w.watch(transport.WithHead(ctx, watchHead), w.host, id)
 			if ctx.Err() == nil && (err != nil || w.remembers(ctx, task, id)) {
 				w.forget(ctx)

@@ -251,6 +251,7 @@ func TestWriteIsGivenUpWhenNothingMayBeWritten(t *testing.T) {
 		x.Connected()
 		p.unlock(x.Reconciler)
 		<-stuck.asked
+		time.Sleep(time.Second) // the labels are written
 		p.shut()
 		time.Sleep(time.Minute)
 		x.wants(h1, "a1")

@@ -68,6 +68,9 @@ func checkHostPort(address string) error {
 	return consul.CheckHost(host)
 }
 
+// Figures reports whether anybody wants figures.
+func (w Watched) Figures() bool { return w.MetricsFile != "" || w.Statsd != "" }
+
 // Exporters returns what takes figures to where they are watched, each to be run until its
 // context ends. It writes the metrics file for the first time, or says why it cannot.
 func (w Watched) Exporters(m *metrics.Metrics, log zerolog.Logger) ([]func(context.Context), error) {
