@@ -33,7 +33,7 @@ func (r *role) tell(change consul.LockChange) {
 		r.log.Warn().Str("role", standby).Err(change.Err).Msg("the lock is not sure any more: this copy writes nothing")
 	case change.State == consul.LockStandby:
 		r.log.Info().Str("role", standby).Str("holder", change.Holder).Msg("another copy has the lock: this one writes nothing")
-	case change.Err != nil && (change.Attempt == 1 || change.Attempt%10 == 0):
+	case change.Err != nil && (change.Attempt == 1 || change.Attempt > 0 && change.Attempt%10 == 0):
 		r.log.Warn().Err(change.Err).Int("attempt", change.Attempt).Msg("cannot get the lock: nothing is written")
 	case change.Err == nil && failures > 0:
 		r.log.Info().Int("attempt", failures+1).Msg("the lock can be asked for again")

@@ -126,13 +126,13 @@ func newSite(t testing.TB, copies int) *site {
 	})
 	s.master = server.URL
 	must(t, s.marathon.Create(simulator.App{ID: "/steady", Instances: 10, Labels: map[string]string{"role": "web"}}))
+	must(t, s.marathon.Create(simulator.App{ID: "/churn", Instances: 5}))
 	return s
 }
 
 // churns kills a task every 20 ms, in whose place Marathon starts another, until stop.
 func (s *site) churns() (stop func()) {
 	ctx, cancel := context.WithCancel(s.Context())
-	must(s, s.marathon.Create(simulator.App{ID: "/churn", Instances: 5}))
 	var running sync.WaitGroup
 	running.Go(func() {
 		tick := time.NewTicker(20 * time.Millisecond)
