@@ -137,9 +137,9 @@ func (s *site) churns() (stop func()) {
 	running.Go(func() {
 		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
-		for ctx.Err() == nil {
-			if tasks := s.marathon.Tasks("/churn"); len(tasks) > 0 {
-				_ = s.marathon.Kill(tasks[0].ID, false) // it may be dying already
+		for n := 0; ctx.Err() == nil; n++ {
+			if tasks := s.marathon.Tasks("/churn"); len(tasks) > 0 { // on every host in turn
+				_ = s.marathon.Kill(tasks[n%len(tasks)].ID, false) // it may be dying already
 			}
 			<-tick.C
 		}
