@@ -11,7 +11,7 @@ import (
 // is told in package consul, where they can be made to.)
 func TestTwoCopiesNeverWriteAtOnce(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, 2)
+	s := newSite(t)
 	stop := s.churns()
 	leader := s.starts(0)
 	eventually(t, "the first copy writes", func() bool { return len(s.all()) > 100 })

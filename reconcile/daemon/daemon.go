@@ -53,7 +53,8 @@ func New(s settings.Settings, log zerolog.Logger) (*Daemon, error) {
 		return nil, err
 	}
 	d.beside = append(d.beside, func(ctx context.Context) { d.onSignal(ctx, log) })
-	return d, d.watch(s.Watched, loops, log)
+	err = d.watch(s.Watched, loops, log)
+	return d, err
 }
 
 // lockFor makes the lock of several copies, if this is one.

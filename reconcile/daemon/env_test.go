@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"maps"
 	"net"
@@ -38,7 +37,7 @@ var built struct {
 }
 
 func TestMain(m *testing.M) {
-	flag.Parse()
+	built.folder, built.err = os.MkdirTemp("", "consular-")
 	code := m.Run()
 	if err := errors.Join(os.RemoveAll(built.folder), goleak.Find()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -51,9 +50,6 @@ func TestMain(m *testing.M) {
 func binary(t testing.TB) string {
 	t.Helper()
 	built.once.Do(func() {
-		if built.folder, built.err = os.MkdirTemp("", "consular-"); built.err != nil {
-			return
-		}
 		out, err := exec.Command("go", "build", "-o", filepath.Join(built.folder, "consular"), "../..").CombinedOutput()
 		if err != nil {
 			built.err = fmt.Errorf("build consular: %w: %s", err, out)
@@ -73,14 +69,14 @@ func must(t testing.TB, err error) {
 // patience is more than anything takes, but for what is told with it.
 const patience = 90 * time.Second
 
-// eventually waits until something is, and returns how long that took.
-func eventually(t testing.TB, what string, is func() bool) time.Duration {
+// eventually waits until something is.
+func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for began := time.Now(); ; <-tick.C {
 		if is() {
-			return time.Since(began)
+			return
 		}
 		if time.Since(began) > patience {
 			t.Fatalf("not within %v: %s", patience, what)
@@ -110,10 +106,10 @@ func (w write) String() string {
 	return fmt.Sprintf("%s %s %s", w.at.Format("15:04:05.000"), w.by, w.what)
 }
 
-// newSite has as many agents beside the server as there may be copies.
-func newSite(t testing.TB, copies int) *site {
+// newSite has two agents beside the server, and room for two copies.
+func newSite(t testing.TB) *site {
 	t.Helper()
-	s := &site{TB: t, consul: devconsul.Run(t, copies)}
+	s := &site{TB: t, consul: devconsul.Run(t, 2)}
 	var hosts []string
 	for _, agent := range s.consul.Clients() {
 		hosts = append(hosts, agent.Host)
@@ -162,13 +158,11 @@ type instance struct {
 
 // starts starts the nth copy, at the nth agent. Every agent has a port of its own for each
 // copy, so that its writes are known.
-func (s *site) starts(n int, options ...string) *instance {
+func (s *site) starts(n int) *instance {
 	s.Helper()
 	port := s.proxies(n)
 	agent := s.consul.Clients()[n]
-	return s.runs(n, exec.Command(binary(s), slices.Concat([]string{
-		"--marathon", s.master, "--consul", "http://" + net.JoinHostPort(agent.Host, port), "--ha", "--log-format", "json",
-	}, options, []string{"run"})...))
+	return s.runs(n, exec.Command(binary(s), "--marathon", s.master, "--consul", "http://"+net.JoinHostPort(agent.Host, port), "--ha", "run"))
 }
 
 // runs starts a command that is the nth copy.
@@ -242,7 +236,7 @@ func (s *site) proxies(n int) (port string) {
 		proxy := httputil.NewSingleHostReverseProxy(agent.URL())
 		transport := &http.Transport{MaxIdleConnsPerHost: 32}
 		proxy.Transport = transport
-		proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { panic(http.ErrAbortHandler) }
+		proxy.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			s.note(name(n), r)
 			proxy.ServeHTTP(w, r)

@@ -77,7 +77,7 @@ func TestTakeover(t *testing.T) {
 
 // measure loses the leader so often, and returns how long nobody wrote, the shortest first.
 func (l loss) measure(t *testing.T, times int) (took []time.Duration) {
-	s := newSite(t, 2)
+	s := newSite(t)
 	s.churns()
 	leader := s.starts(0)
 	eventually(t, "the first copy writes", func() bool { return s.newest(time.Time{}) == leader.name })

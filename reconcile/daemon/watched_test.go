@@ -29,7 +29,7 @@ type definition struct {
 // The example is an app of Marathon's, and what it starts are two copies that are well.
 func TestMarathonAppOfTheExample(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, 2)
+	s := newSite(t)
 	text, err := os.ReadFile("../../testdata/marathon-app.json")
 	must(t, err)
 	var app definition
@@ -98,11 +98,10 @@ func TestMarathonAppOfTheExample(t *testing.T) {
 // state in the log.
 func TestWatched(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, 2)
+	s := newSite(t)
 	folder := t.TempDir()
 	beat, figures := filepath.Join(folder, "beat"), filepath.Join(folder, "c.prom")
-	c := s.runs(0, exec.Command(binary(t), "--marathon", s.master, "--consul", s.consul.Server().URL().String(), "--log-format", "json",
-		"--poll-interval", "1s", "--heartbeat-file", beat, "--metrics-file", figures))
+	c := s.runs(0, exec.Command(binary(t), "--marathon", s.master, "--consul", s.consul.Server().URL().String(), "--poll-interval", "1s", "--heartbeat-file", beat, "--metrics-file", figures))
 	for range 100 { // however early
 		c.signal(syscall.SIGUSR1)
 	}
