@@ -10,9 +10,9 @@
 //
 // Imports go one way: desired ← plan ← reconcile. Deciding is pure: no context, no log,
 // no clock, no lock; the same input gives the same plan, byte for byte. Everything with
-// one of these is here. Beside them, settings has main's options and demo the command of
-// that name: they belong to main, and stand below reconcile only because the top level
-// of the repository is fixed.
+// one of these is here. Beside them, settings has main's options, daemon the command run
+// with what stands around it (metrics, heartbeat), and demo the command of that name: they
+// belong to main, and stand below reconcile only because the top level of the repository is fixed.
 //
 //	reconciler.go  Run, and how the parts are wired
 //	handler.go     the stream's handler: the model changes, and jobs are enqueued
@@ -24,6 +24,9 @@
 //	fleet.go       the agents, one worker for each host; node.go: what is registered there
 //	queue.go       what waits for a worker; worker.go: its loop, and its backoff
 //	agent_worker.go, key_worker.go, catalog_worker.go   what a worker does with one job
+//	gate.go        whether anything may be written; gated.go: Consul behind it
+//	takeover.go    what happens when nothing may, and when it may again
+//	state.go       what is known at one moment
 //	tally.go, summary.go   what came of a resync's jobs; sync.go: one resync and its end
 //	notice.go      what the operator is told, one type for the log and other listeners
 //	report.go      of that, what is told beside writes: each thing once, or now and then
@@ -245,6 +248,17 @@
 // register there what belongs to an agent that there is no way to, if the catalog
 // does not show it on that agent's node; an event never does. Each task event also
 // lets the main agent's worker look whether the service is there and must go.
+//
+// # Whether anything may be written
+//
+// Consul is behind one gate (Config.Permit, the lock of --ha): every write asks it, and is given
+// up when it closes. While it is closed, events and answers change the model as ever, what they
+// enqueue is dropped, and a resync reads Marathon alone. When it opens (Opened), others may
+// have written: a new term begins. The next resync takes Marathon's snapshot in and
+// then forgets all that was known of Consul: what agents have, who keeps a name, another Marathon,
+// and the guard's memory, for what was lost meanwhile is one set now. From then on the term's jobs
+// are done; those of an earlier one are dropped, for what was allowed then was judged
+// by what was known then. 30 s later there is another resync, for a write that was under way.
 //
 // # What we put on others
 //

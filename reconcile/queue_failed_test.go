@@ -125,7 +125,7 @@ func TestNothingToDoIsNoAnswer(t *testing.T) {
 			return desired.Want{Grounds: desired.Ended}
 		}}
 		w.worker = worker{
-			name: "catalog", queue: newQueue(), again: make(chan struct{}, 1), recovered: func() {},
+			name: "catalog", queue: newQueue(), gate: newGate(nil, nil), again: make(chan struct{}, 1), recovered: func() {},
 			tell: func(n Notice) { told = append(told, n.Message) },
 		}
 		gone := job{key: "t1", node: "n1", ids: []string{"t1"}, allowed: desired.Ended}

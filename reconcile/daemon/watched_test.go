@@ -102,9 +102,6 @@ func TestWatched(t *testing.T) {
 	folder := t.TempDir()
 	beat, figures := filepath.Join(folder, "beat"), filepath.Join(folder, "c.prom")
 	c := s.runs(0, exec.Command(binary(t), "--marathon", s.master, "--consul", s.consul.Server().URL().String(), "--poll-interval", "1s", "--heartbeat-file", beat, "--metrics-file", figures))
-	for range 100 { // however early
-		c.signal(syscall.SIGUSR1)
-	}
 	has := func(lines ...string) func() bool {
 		return func() bool {
 			text, _ := os.ReadFile(figures)

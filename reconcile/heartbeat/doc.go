@@ -5,5 +5,5 @@
 // and its time does not: that is no reason to have all copies killed, which nobody then
 // starts again.
 //
-// It stands below reconcile, and belongs to main, only because the top level is fixed.
+// It stands below reconcile only because the top level is fixed. Packages tell it of their loops.
 package heartbeat
