@@ -195,8 +195,12 @@ func TestAnotherMarathonIsForgottenByACompleteLookOnly(t *testing.T) {
 		found, all bool
 		want       Another
 	}{
-		{false, false, AnotherUnknown}, {true, false, AnotherSeen}, {false, false, AnotherSeen}, {false, true, NoAnother},
-		{false, false, NoAnother}, {true, true, AnotherSeen},
+		{false, false, AnotherUnknown},
+		{true, false, AnotherSeen},
+		{false, false, AnotherSeen},
+		{false, true, NoAnother},
+		{false, false, NoAnother},
+		{true, true, AnotherSeen},
 	} {
 		if m.NoteAnother(step.found, step.all); m.Another() != step.want {
 			t.Errorf("found %t, all %t: %v, want %v", step.found, step.all, m.Another(), step.want)

@@ -37,16 +37,19 @@ func TestTableSaysWhatIsLeft(t *testing.T) {
 		"keys of nobody":   {Plan{Unowned: 12, UnownedKeys: keys}, []string{"12 keys below", keys[0], keys[9], "in sync"}, keys[10:]},
 		"another framework": {
 			Plan{ForeignFramework: 4, Frameworks: []string{"f-1", "f-2"}},
-			[]string{"4 services with this registration ID belong to another Marathon framework (f-1, f-2)", "in sync"}, nil,
+			[]string{"4 services with this registration ID belong to another Marathon framework (f-1, f-2)", "in sync"},
+			nil,
 		},
 		"skipped": {Plan{Skipped: []string{"h1:8500"}}, []string{"skipped", "h1:8500", "in sync"}, nil},
 		"unconfirmed": {
 			Plan{Unconfirmed: []Change{{Op: Deregister, Agent: "h1:8500", App: "/a", Task: "t1", Why: []string{"gone"}}}},
-			[]string{"CHANGE", "unconfirmed", "/a", "t1", "its app could not be asked for", "0 to deregister", "1 held back"}, []string{"in sync"},
+			[]string{"CHANGE", "unconfirmed", "/a", "t1", "its app could not be asked for", "0 to deregister", "1 held back"},
+			[]string{"in sync"},
 		},
 		"a clash": {
 			Plan{Clashes: []desired.Clash{{Name: "a-b", Apps: []string{"/a/b", "/a-b"}}}},
-			[]string{"clash", "/a/b /a-b", "goes on: -"}, []string{"in sync"},
+			[]string{"clash", "/a/b /a-b", "goes on: -"},
+			[]string{"in sync"},
 		},
 		"hostile": {Plan{Unfit: []Unfit{{App: "/a\x1b[2J", Task: "t\n1", Err: "no"}}}, []string{`\x1b`, `t\n1`}, []string{"\x1b"}},
 	} {
