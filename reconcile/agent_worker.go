@@ -174,9 +174,8 @@ func (w *agentWorker) carryOut(ctx context.Context, n *node, j job, want desired
 	return nil
 }
 
-// write makes one request. It finishes, also when we are told to stop.
+// write makes one request.
 func (w *agentWorker) write(ctx context.Context, d plan.Decision) error {
-	ctx = context.WithoutCancel(ctx)
 	if d.Op == plan.Deregister {
 		return w.agent.Deregister(ctx, d.Service.ID)
 	}
@@ -187,7 +186,7 @@ func (w *agentWorker) write(ctx context.Context, d plan.Decision) error {
 // event always sends it, for our memory of the agent may be wrong.
 func (w *agentWorker) makeSure(ctx context.Context, n *node, j job, want desired.Want) error {
 	start := time.Now()
-	if err := w.agent.Deregister(context.WithoutCancel(ctx), j.key); err != nil {
+	if err := w.agent.Deregister(ctx, j.key); err != nil {
 		return w.failedWrite(n, j.key, err)
 	}
 	notice := w.wrote(j, want.App, start)

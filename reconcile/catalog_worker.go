@@ -38,7 +38,7 @@ func (w *catalogWorker) execute(ctx context.Context, j job) (outcome, error) {
 		if d.Op != plan.Deregister || !j.allowed.Allow(d.Grounds) {
 			continue
 		}
-		err := w.catalog.Deregister(context.WithoutCancel(ctx), j.node, d.Service.ID)
+		err := w.catalog.Deregister(ctx, j.node, d.Service.ID)
 		if errors.Is(err, consul.ErrAlive) {
 			done.contact = asked
 			return done, nil // it is back: the next resync lists its agent

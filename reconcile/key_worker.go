@@ -106,7 +106,7 @@ func (w *keyWorker) attempt(ctx context.Context, j job) (outcome, error) {
 		return outcome{contact: did}, nil
 	}
 	start := time.Now()
-	err = w.labels.Apply(context.WithoutCancel(ctx), j.key, writes)
+	err = w.labels.Apply(ctx, j.key, writes)
 	refused, some := errors.AsType[*consul.RefusedError](err)
 	if err != nil && !some {
 		return outcome{}, written(err)
