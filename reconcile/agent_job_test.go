@@ -233,3 +233,45 @@ func TestJobWithoutAnswerStarvesNoOther(t *testing.T) {
 		}
 	}, h1)
 }
+
+// Few jobs that fail are their own failure, however long. Where all fail, one after the
+// other, the agent is left alone, but looked at, until anything can be written again.
+func TestAgentWhereAllFailsIsLeftAlone(t *testing.T) {
+	for _, bad := range []int{4, 50} {
+		t.Run(fmt.Sprint(bad), func(t *testing.T) {
+			inFakeCluster(t, func(x *fakeCluster) {
+				x.config.SyncInterval = 5 * time.Minute
+				x.marathon.apps = []marathon.App{appOn(h1, "/bad"), appOn(h1, "/new")}
+				var ids []string
+				for i := range bad {
+					ids = append(ids, fmt.Sprintf("bad.%02d", i))
+				}
+				x.agents[h1].fails = ids
+				x.marathon.apps[0] = appOn(h1, "/bad", ids...)
+				x.connect()
+				if bad < 5 {
+					x.startsInTime(50 * time.Millisecond)
+					x.says("left alone for a while", "", 0)
+					return
+				}
+				time.Sleep(time.Hour)
+				tries := 0
+				for _, id := range ids {
+					_, n := x.agents[h1].asked(id)
+					tries += n
+				}
+				if tries < 100 || tries > 300 {
+					x.Errorf("%d tries in an hour, want one in half a minute", tries)
+				}
+				if n := x.marathon.count(); n > 15 {
+					x.Errorf("%d snapshots in an hour, want those of --sync-interval", n)
+				}
+				x.says(fmt.Sprintf(`"failed":%d,`, bad), `"unread":0,`, x.log.count(`"cause":"sync interval"`)+1)
+				x.agents[h1].set(func(a *fakeAgent) { a.fails = nil })
+				time.Sleep(2 * time.Minute)
+				x.wants(h1, ids...)
+				x.says("works again", "", 1)
+			}, h1)
+		})
+	}
+}

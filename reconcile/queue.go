@@ -151,26 +151,38 @@ func (q *queue) isRetired() bool {
 // waiting by itself if the job is no news of it, and a resync that asks is told so. It
 // reports false, and does nothing, when the worker is retired.
 func (q *queue) put(j job) bool {
+	taken, tell, what := q.add(j)
+	if tell != nil {
+		tell.done(what)
+	}
+	return taken
+}
+
+// add is put, but for the resync that is to be told something.
+func (q *queue) add(j job) (taken bool, tell *tally, what outcome) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.isRetired() {
-		return false
+		return false, nil, outcome{}
 	}
-	if before, waits := q.jobs[j.id()]; waits {
-		news := j.newsOf(before.job)
+	before, waits := q.jobs[j.id()]
+	stays := before.line == &q.failed && !j.newsOf(before.job)
+	switch {
+	case stays && before.failures > 0:
+		tell, what, j.tally = j.tally, outcome{Failed: 1}, nil
+	case j.tally != nil:
+		tell = before.tally // another resync has asked for the same
+	}
+	if waits {
 		j = merge(before.job, j)
-		if before.line == &q.failed && !news {
-			if j.failures > 0 {
-				j.finish(outcome{Failed: 1})
-				j.tally = nil
-			}
-			q.jobs[j.id()] = queued{j, before.line, before.number}
-			return true
-		}
+	}
+	if stays {
+		q.jobs[j.id()] = queued{j, before.line, before.number}
+		return true, tell, what
 	}
 	q.lineUp(j)
 	nudge(q.wake)
-	return true
+	return true, tell, what
 }
 
 // putBack is put for a job that was taken out and has failed: it waits for so long, unless
@@ -238,14 +250,14 @@ func (j job) newsOf(before job) bool {
 	if j.event() {
 		return j.state.Phase() != before.state.Phase()
 	}
-	return j.name != listedAnew && j.tally == nil
+	return j.name == appRead
 }
 
 // merge makes one job of two: the newer cause, but that the task has ended
 // stands, and the grounds of both.
 func merge(before, j job) job {
 	j.allowed |= before.allowed
-	j.anew = append(j.anew, before.anew...)
+	j.anew = union(j.anew, before.anew)
 	j.fallback = j.fallback || before.fallback
 	j.elsewhere = j.elsewhere && before.elsewhere
 	if !before.keysRead {
@@ -254,17 +266,22 @@ func merge(before, j job) job {
 	j.suspect = (j.suspect || before.suspect) && !j.newsOf(before)
 	j.failures = max(j.failures, before.failures)
 	j.pauses = cmp.Or(j.pauses, before.pauses)
-	switch {
-	case j.tally == nil:
-		j.tally = before.tally
-	case before.tally != nil:
-		before.tally.done(outcome{})
-	}
+	j.tally = cmp.Or(j.tally, before.tally)
 	ended := before.state.Phase() == marathon.Ended && j.state.Phase() != marathon.Ended
 	if ended || !j.event() && before.event() {
 		j.cause = before.cause
 	}
 	return j
+}
+
+// union is all that is in one of two lists, once.
+func union(a, b []string) []string {
+	for _, s := range b {
+		if !slices.Contains(a, s) {
+			a = append(slices.Clip(a), s)
+		}
+	}
+	return a
 }
 
 // next takes a job out, or waits for one; false when ctx ends, or when nothing is
