@@ -31,8 +31,9 @@ type Config struct {
 	// Head limits the time from the start of a request, connecting included,
 	// to the head of its answer. WithHead overrides it for one request.
 	Head time.Duration
-	// Silence limits how long one read of a body waits for a byte; 0 is no
-	// limit. A reader that takes its time between two reads is not silence.
+	// Silence limits how long one read of a body waits for a byte, and with it what
+	// all of them wait for, to TimeFor what has come; 0 is no limit of either. A reader
+	// that takes its time between two reads counts for neither.
 	Silence time.Duration
 	// MaxConnsPerHost limits the connections to one host and port; 0 is no limit.
 	// Waiting for one of them counts towards Head.

@@ -5,11 +5,13 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -53,6 +55,15 @@ func says(pause time.Duration, texts ...string) peer {
 	}
 }
 
+// drips returns a peer that lets so many bytes go at a time, thirty times.
+func drips(pause time.Duration, size int) peer {
+	return func(conn net.Conn) {
+		if _, err := fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", 30*size); err == nil {
+			says(pause, slices.Repeat([]string{strings.Repeat("x", size)}, 30)...)(conn)
+		}
+	}
+}
+
 // piped returns a transport whose connections all lead to p, for use in a
 // synctest bubble, and a function that waits until all of them are over.
 func piped(t *testing.T, c Config, p peer) *Transport {
@@ -91,10 +102,14 @@ func fetch(ctx context.Context, rt http.RoundTripper, url string, pause time.Dur
 	}
 	defer resp.Body.Close()
 	var text strings.Builder
-	for one := make([]byte, 1); ; {
+	some := make([]byte, 4<<10)
+	if pause > 0 {
+		some = some[:1]
+	}
+	for {
 		time.Sleep(pause)
-		n, err := resp.Body.Read(one)
-		text.Write(one[:n])
+		n, err := resp.Body.Read(some)
+		text.Write(some[:n])
 		if errors.Is(err, io.EOF) {
 			return text.String(), nil
 		}
@@ -124,6 +139,9 @@ func TestLimits(t *testing.T) {
 		{"silence within the body", says(0, head, "bo"), limits, -1, 0, "bo", "no byte of the answer within 5s", 5 * time.Second},
 		{"slow but never silent", says(4*time.Second, head, "b", "o", "d", "y"), limits, -1, 0, "body", "", 20 * time.Second},
 		{"a slow reader is not silence", says(0, head+"body"), limits, -1, time.Minute, "body", "", 4 * time.Minute},
+		{"a byte every few seconds", drips(4*time.Second, 1), limits, -1, 0, strings.Repeat("x", 16), "no end of the answer within 1m0s", 64 * time.Second},
+		{"as slow, but as much as it takes", drips(2500*time.Millisecond, 36<<10), limits, -1, 0, strings.Repeat("x", 30*36<<10), "", 75 * time.Second},
+		{"a byte every few seconds without a limit", drips(4*time.Second, 1), Config{Connect: time.Second, Head: time.Second}, -1, 0, strings.Repeat("x", 30), "", 2 * time.Minute},
 		{"silence without a limit", says(time.Hour, head, "body"), Config{Connect: time.Second, Head: 2 * time.Hour}, -1, 0, "body", "", 2 * time.Hour},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -135,7 +153,7 @@ func TestLimits(t *testing.T) {
 				start := time.Now()
 				text, err := fetch(ctx, piped(t, test.config, test.peer), "http://marathon.test/", test.pause)
 				if text != test.text {
-					t.Errorf("read %q, want %q", text, test.text)
+					t.Errorf("read %d bytes %.99q, want %d %.99q", len(text), text, len(test.text), test.text)
 				}
 				if took := time.Since(start); took != test.took {
 					t.Errorf("took %v, want %v", took, test.took)
