@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/url"
 	"os"
 	"os/signal"
@@ -62,6 +63,8 @@ func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // run is the whole program: it returns the exit code when ctx ends, or before.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	// net/http prints what a server sends unasked, as it is: it may be our credentials.
+	log.SetOutput(io.Discard)
 	app := application(stdout, stderr)
 	err := app.RunContext(ctx, args)
 	var code exitCode

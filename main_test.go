@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -689,5 +693,97 @@ func TestBadInput(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// parrot returns the URL of a server that answers every request with a text, in which
+// each @ is all forms of the secret that came with the request.
+func parrot(t *testing.T, answer string) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		secret := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ") + r.Header.Get("X-Consul-Token")
+		forms := strings.Join([]string{
+			secret, strings.ToUpper(secret), url.QueryEscape(secret), url.QueryEscape(url.QueryEscape(secret)),
+			base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte("Bearer " + secret)),
+		}, "~")
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, strings.ReplaceAll(answer, "@", forms))
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// Nothing of what a Marathon, a Consul or a proxy repeats of our credentials gets out, by
+// whatever part of an answer it comes back and in whatever form, nor does a long line.
+func TestSecretsThatComeBackStayInside(t *testing.T) {
+	const token = "s3cr=t/pa+ss\"wörd"
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// What libraries print by themselves.
+	stray, err := os.Create(filepath.Join(t.TempDir(), "stray"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.SetOutput(stray)
+	t.Cleanup(func() { log.SetOutput(os.Stderr) })
+	stream := "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+	for name, answer := range map[string]string{
+		"reason phrase":     "HTTP/1.1 401 you sent @\r\nContent-Length: 0\r\n\r\n",
+		"long reason":       "HTTP/1.1 500 " + strings.Repeat("x", 200_000) + "@\r\nContent-Length: 0\r\n\r\n",
+		"message":           "HTTP/1.1 500 no\r\nContent-Type: application/json\r\n\r\n{\"message\":\"@\"}",
+		"page":              "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\n\r\n<html>@",
+		"Location":          "HTTP/1.1 302 Found\r\nLocation: /@\r\nContent-Length: 0\r\n\r\n",
+		"Location of a URL": "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/@/v2/events\r\nContent-Length: 0\r\n\r\n",
+		"Location's host":   "HTTP/1.1 302 Found\r\nLocation: http://@/v2/events\r\nContent-Length: 0\r\n\r\n",
+		"media type":        "HTTP/1.1 200 OK\r\nContent-Type: @\r\n\r\n",
+		"media subtype":     "HTTP/1.1 200 OK\r\nContent-Type: text/x-s3cr=t\r\n\r\n",
+		"status line":       "@ HTTP/1.1 200 OK\r\n\r\n",
+		"status":            "HTTP/1.1 @\r\n\r\n",
+		"header":            "HTTP/1.1 200 OK\r\n@\r\n\r\n",
+		"length":            "HTTP/1.1 200 OK\r\nContent-Length: @\r\n\r\n",
+		"encoding":          "HTTP/1.1 200 OK\r\nTransfer-Encoding: @\r\n\r\n",
+		"chunk":             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n@\r\n",
+		"trailer":           "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n@\r\n\r\n",
+		"not asked for":     "HTTP/1.1 500 no\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 200 @\r\n",
+		"leader":            stream + "X-Marathon-Leader: http://@\r\nX-Marathon-Via: a\r\n\r\n",
+		"leader's name":     stream + "X-Marathon-Leader: http://@\r\n\r\nevent: event_stream_attached\ndata: {}\n\n",
+		"event":             stream + "\r\nevent: @\ndata: {\"a\n\nevent: status_update_event\ndata: @\n\n",
+		"type of an event":  stream + "\r\ndata: {\"eventType\":\"@\"\n\n",
+	} {
+		server := parrot(t, answer)
+		for _, command := range []string{"plan", "sync", "run", "events", "remove"} {
+			t.Run(name+"/"+command, func(t *testing.T) {
+				p := start(t, "--marathon", server, "--marathon-token-file", file, "--marathon-token-type", "bearer",
+					"--consul", server, "--consul-token-file", file, "--log-format", "json", "--debug", command)
+				if command == "run" || command == "events" {
+					p.says(`"master":"` + server)
+					p.says(`"cause":`)
+					p.stop()
+				} else if code := p.wait(); code != 1 {
+					t.Errorf("exit code %d", code)
+				}
+				printed := read(t, p.log) + read(t, stray.Name())
+				if command != "events" { // which prints what it is sent
+					printed += read(t, p.out)
+				}
+				for _, part := range []string{"s3cr", "S3CR", "czNjc", "czNjcj10", "MzY3I"} {
+					if strings.Contains(printed, part) {
+						t.Errorf("%s is in\n%.2000s", part, printed)
+					}
+				}
+				for line := range strings.Lines(printed) {
+					if len(line) > 2000 {
+						t.Errorf("a line of %d bytes: %.200s", len(line), line)
+					}
+				}
+			})
+		}
 	}
 }

@@ -126,7 +126,7 @@ func TestUnreachable(t *testing.T) {
 		t.Errorf("a name that does not resolve: %v", err)
 	}
 
-	hurried := connect(t, address, func(c *Config) { c.Transport = dialWithin(time.Nanosecond) })
+	hurried := connect(t, address, func(c *Config) { c.Transport = dialWithin(t, time.Nanosecond) })
 	if _, err := hurried.Main().Services(t.Context()); !Unreachable(err) {
 		t.Errorf("no connection in time: %v", err)
 	}

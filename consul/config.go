@@ -1,7 +1,6 @@
 package consul
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -33,12 +32,20 @@ type Config struct {
 	// Transport serves all agents, and must not be nil. It decides how long anything
 	// may take (without a leader, Consul 1.22 answers after 7 to 11 s), and how many
 	// connections an agent gets: it takes 200 from one client address.
-	Transport http.RoundTripper
+	Transport Transport
 	// MaxAnswer limits the bytes of one answer; 0 is 256 MiB.
 	MaxAnswer int64
 	// Prefix of all keys, without slashes around it: "consular".
 	Prefix string
 	Format Format
+}
+
+// Transport sends requests.
+type Transport interface {
+	http.RoundTripper
+	// Conceal returns the whole error of a request as a log may have it: without
+	// credentials that the other side has repeated, on one line, not too long.
+	Conceal(err error) error
 }
 
 const defaultMaxAnswer = 256 << 20
@@ -102,25 +109,6 @@ func checkAddress(u *url.URL) error {
 		}
 	}
 	return CheckHost(u.Hostname())
-}
-
-// conceal returns text without our credentials.
-func (c Config) conceal(text string) string {
-	var secrets []string
-	if c.Token != nil {
-		secrets = append(secrets, c.Token())
-	}
-	if user := c.Address.User; user != nil {
-		password, _ := user.Password()
-		basic := base64.StdEncoding.EncodeToString([]byte(user.Username() + ":" + password))
-		secrets = append(secrets, password, basic)
-	}
-	for _, secret := range secrets {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "***")
-		}
-	}
-	return text
 }
 
 // mask hides what may be a password, or a token in a query, in something that may

@@ -1,10 +1,11 @@
 package consul
 
 import (
-	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+
+	"consular/marathon/transport"
 )
 
 func TestParseAddress(t *testing.T) {
@@ -44,7 +45,7 @@ func TestBadAddressIsShownWithoutItsUser(t *testing.T) {
 		{Scheme: "http", User: url.User("secret"), Host: "0.0.0.0"},
 		{Scheme: "http", User: url.UserPassword("secret", "secret"), Host: "consul", RawQuery: "token=secret"},
 	} {
-		_, err := NewCluster(Config{Address: address, Transport: http.DefaultTransport, Prefix: "a", Format: FormatRaw})
+		_, err := NewCluster(Config{Address: address, Transport: &transport.Transport{}, Prefix: "a", Format: FormatRaw})
 		if err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), address.Host) {
 			t.Errorf("%s: %v", address, err)
 		}
@@ -52,7 +53,7 @@ func TestBadAddressIsShownWithoutItsUser(t *testing.T) {
 }
 
 func TestConfigCheckNamesTheFault(t *testing.T) {
-	good := Config{Address: &url.URL{Scheme: "http", Host: "localhost:8500"}, Transport: http.DefaultTransport, Prefix: "a/b", Format: FormatJSON}
+	good := Config{Address: &url.URL{Scheme: "http", Host: "localhost:8500"}, Transport: &transport.Transport{}, Prefix: "a/b", Format: FormatJSON}
 	if err := good.Check(); err != nil {
 		t.Fatal(err)
 	}

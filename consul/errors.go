@@ -24,9 +24,6 @@ var (
 	errUnfit = errors.New("not sent")
 )
 
-// maxErrorText is how much of an answer's text an error repeats.
-const maxErrorText = 300
-
 // Unreachable reports whether there is no way to the agent: the connection was
 // refused, did not come about in time, or the host's name means nothing. An agent that is
 // slow, or answers with an error, is not unreachable.
@@ -39,20 +36,22 @@ func Unreachable(err error) bool {
 }
 
 // explain makes one line of what the client library returned, which a user can
-// act on. What was returned stays reachable for errors.As. An answer's text is
+// act on. What was returned stays reachable for errors.As. What others have said is
 // shown without our credentials, for a proxy may repeat what it was sent.
 func (c *Cluster) explain(err error, permission string) error {
 	if request, ok := errors.AsType[*url.Error](err); ok {
 		err = request.Err // the URL says nothing that our own text does not
 	}
+	conceal := c.config.Transport.Conceal
 	status, answered := errors.AsType[api.StatusError](err)
+	err = conceal(err)
 	switch {
 	case errors.Is(err, ErrFiltered):
 		return fmt.Errorf("%w: needs %s for all there is", err, permission)
 	case errors.Is(err, errWebPage):
 		err = fmt.Errorf("%w%s", err, c.doubtPath())
 	case answered:
-		err = &answerError{status: status, text: c.config.conceal(status.Body), permission: permission}
+		err = &answerError{status: status, text: conceal(errors.New(status.Body)).Error(), permission: permission}
 	case byProxy(err):
 		return fmt.Errorf("%w: that is the proxy of HTTP_PROXY or HTTPS_PROXY; NO_PROXY names hosts that need none", err)
 	case errors.Is(err, syscall.ECONNREFUSED) && c.config.Address.Port() != "":
@@ -94,8 +93,7 @@ func printable(id string) string {
 	return fmt.Sprintf("%.80q", id)
 }
 
-// answerError is an answer that is no success. Consul's text goes on one line,
-// and a proxy's page does not fill the log.
+// answerError is an answer that is no success.
 type answerError struct {
 	status     api.StatusError
 	text       string
@@ -103,10 +101,7 @@ type answerError struct {
 }
 
 func (e *answerError) Error() string {
-	text := strings.Join(strings.Fields(e.text), " ")
-	if len(text) > maxErrorText {
-		text = strings.ToValidUTF8(text[:maxErrorText], "") + "..."
-	}
+	text := e.text
 	if text == "" {
 		text = http.StatusText(e.status.Code)
 	}

@@ -20,7 +20,7 @@ type realCopy struct {
 	stop func()
 	// pulled cuts its connection, as a kill -9 does.
 	pulled atomic.Bool
-	next   http.RoundTripper
+	next   Transport
 
 	mu   sync.Mutex
 	told []LockChange
@@ -32,6 +32,8 @@ func (c *realCopy) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return c.next.RoundTrip(r)
 }
+
+func (c *realCopy) Conceal(err error) error { return c.next.Conceal(err) }
 
 func (c *realCopy) newest() LockChange {
 	c.mu.Lock()

@@ -3,8 +3,6 @@ package consul
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"sync"
@@ -14,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"consular/consul/devconsul"
+	"consular/marathon/transport"
 )
 
 // management is the token of the cluster with ACLs that may do everything.
@@ -76,9 +75,7 @@ func (s *shared) get(t *testing.T) *devconsul.Cluster {
 // connect returns a Cluster of the agents around address.
 func connect(t *testing.T, address *url.URL, change ...func(*Config)) *Cluster {
 	t.Helper()
-	transport := dialWithin(2 * time.Second)
-	t.Cleanup(transport.CloseIdleConnections)
-	config := Config{Address: address, Transport: transport, Prefix: "consular", Format: FormatRaw}
+	config := Config{Address: address, Transport: dialWithin(t, 2*time.Second), Prefix: "consular", Format: FormatRaw}
 	for _, f := range change {
 		f(&config)
 	}
@@ -90,8 +87,14 @@ func connect(t *testing.T, address *url.URL, change ...func(*Config)) *Cluster {
 }
 
 // dialWithin returns a transport whose connections must not take longer.
-func dialWithin(limit time.Duration) *http.Transport {
-	return &http.Transport{DialContext: (&net.Dialer{Timeout: limit}).DialContext}
+func dialWithin(t *testing.T, limit time.Duration) *transport.Transport {
+	t.Helper()
+	over, err := transport.New(transport.Config{Connect: limit, Head: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(over.CloseIdleConnections)
+	return over
 }
 
 func withToken(token string) func(*Config) {

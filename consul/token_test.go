@@ -86,7 +86,7 @@ func TestTokenAccessorOfAProxyIsNone(t *testing.T) {
 }
 
 // counting counts the requests that go through a transport.
-func counting(n *int, next http.RoundTripper) http.RoundTripper {
+func counting(n *int, next Transport) Transport {
 	return roundTrip(func(r *http.Request) (*http.Response, error) {
 		*n++
 		return next.RoundTrip(r)
@@ -96,3 +96,5 @@ func counting(n *int, next http.RoundTripper) http.RoundTripper {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func (f roundTrip) Conceal(err error) error { return err }

@@ -25,7 +25,7 @@ func newHTTPClient(config Config) *http.Client {
 // answer that is too large, filtered, or not Consul's comes out as an error.
 type exchange struct {
 	config Config
-	next   http.RoundTripper
+	next   Transport
 }
 
 // RoundTrip implements http.RoundTripper.

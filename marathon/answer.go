@@ -25,8 +25,8 @@ const (
 	// maxRefusal is how much is read of an answer that is an error. It has room for
 	// a message that names a very long app ID, each character of it escaped.
 	maxRefusal = 64 << 10
-	// maxMessage is how much of Marathon's own message is shown.
-	maxMessage = 200
+	// maxID is how long the ID of another app may be to be named.
+	maxID = 200
 )
 
 // refused returns why resp is not an answer of Marathon to read on. For a 404
@@ -54,7 +54,7 @@ func refused(resp *http.Response, appID string) error {
 func refusal(resp *http.Response, mediaType, message string) error {
 	switch {
 	case message != "":
-		return fmt.Errorf("answered %s: %q", resp.Status, shortened(conceal(message, resp.Request)))
+		return fmt.Errorf("answered %s: %q", resp.Status, message)
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
 		return fmt.Errorf("answered %s to %s, which is not followed", resp.Status, locationOf(resp))
 	default:
@@ -94,14 +94,6 @@ func messageOf(resp *http.Response, mediaType string) string {
 		return ""
 	}
 	return answer.Message
-}
-
-// shortened returns the beginning of a message.
-func shortened(message string) string {
-	if len(message) <= maxMessage {
-		return message
-	}
-	return strings.ToValidUTF8(message[:maxMessage], "") + "…"
 }
 
 // locationOf says where a redirect leads, without what may be secret in it.
@@ -165,10 +157,13 @@ func readVersion(r io.Reader, id string) (Definition, error) {
 }
 
 func sameApp(got, asked string) error {
-	if got != asked {
-		return fmt.Errorf("answer is about app %.200q", got)
+	switch {
+	case got == asked:
+		return nil
+	case len(got) > maxID:
+		return fmt.Errorf("answer is about another app, with an ID of %d bytes", len(got))
 	}
-	return nil
+	return fmt.Errorf("answer is about app %q", got)
 }
 
 // readInfo reads the answer to GET /v2/info.

@@ -36,6 +36,7 @@ var ErrNotFound = errors.New("not in Marathon")
 type Client struct {
 	masters   []master
 	http      *http.Client
+	transport Transport
 	timeout   time.Duration
 	maxAnswer int64
 	// first is the index of the master to ask first.
@@ -49,7 +50,7 @@ func NewClient(c Config) (*Client, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	client := &Client{timeout: c.Timeout, maxAnswer: c.MaxAnswer, http: &http.Client{
+	client := &Client{timeout: c.Timeout, maxAnswer: c.MaxAnswer, transport: c.Transport, http: &http.Client{
 		Transport: c.Transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
@@ -176,7 +177,7 @@ func (c *Client) get(ctx context.Context, r resource, read func(io.Reader) error
 	first := c.first.Load()
 	for i := range int64(len(c.masters)) {
 		n := (first + i) % int64(len(c.masters))
-		err := c.ask(ctx, c.masters[n], r, read)
+		err := c.transport.Conceal(c.ask(ctx, c.masters[n], r, read))
 		if err == nil || errors.Is(err, ErrNotFound) {
 			c.first.Store(n)
 			return err

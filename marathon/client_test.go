@@ -208,7 +208,7 @@ func TestClientErrors(t *testing.T) {
 		{"credentials", recorded(t, "live/401-any.http"), apps, "read all apps: MASTER: permission denied: answered 401 Unauthorized with text/html"},
 		{"no leader", recorded(t, "live/ha/standby-502-leader-refused.http"), app, "read app /a: MASTER: answered 502 Bad Gateway with no media type"},
 		{"Marathon's message", recorded(t, "live/500-unknown-uri.http"), app, `read app /a: MASTER: answered 500 Internal Server Error: "URI not found"`},
-		{"long message", answers(503, "application/json", `{"message":"`+strings.Repeat("a", 199)+`é\n"}`), app, `read app /a: MASTER: answered 503 Service Unavailable: "` + strings.Repeat("a", 199) + `…"`},
+		{"long message", answers(503, "application/json", `{"message":"`+strings.Repeat("a", 464)+`é\n"}`), app, `read app /a: MASTER: answered 503 Service Unavailable: "` + strings.Repeat("a", 464) + `…`},
 		{"redirect", recorded(t, "live/ha/standby-302-events.http"), app, "read app /a: MASTER: answered 302 Found to http://localhost:18134/v2/events, which is not followed"},
 		{"redirect with secrets", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "https://user:secret@login/?token=secret")

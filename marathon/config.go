@@ -23,8 +23,15 @@ type Config struct {
 	// MaxAnswer is the size of the largest answer that is read, in bytes,
 	// unpacked.
 	MaxAnswer int64
-	// Transport sends the requests.
-	Transport http.RoundTripper
+	Transport Transport
+}
+
+// Transport sends requests, as a transport.Transport does.
+type Transport interface {
+	http.RoundTripper
+	// Conceal returns the whole error of a request as a log may have it: without
+	// credentials that the other side has repeated, on one line, not too long.
+	Conceal(err error) error
 }
 
 // Check reports what is wrong with c.

@@ -1,10 +1,11 @@
 package marathon
 
 import (
-	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+
+	"consular/marathon/transport"
 )
 
 func TestParseURLs(t *testing.T) {
@@ -50,7 +51,7 @@ func TestParseURLsKeepsSecrets(t *testing.T) {
 
 func TestConfigIsChecked(t *testing.T) {
 	valid := Config{
-		URLs: []*url.URL{{Scheme: "http", Host: "a"}}, Timeout: 1, MaxAnswer: 1, Transport: http.DefaultTransport,
+		URLs: []*url.URL{{Scheme: "http", Host: "a"}}, Timeout: 1, MaxAnswer: 1, Transport: &transport.Transport{},
 	}
 	if err := valid.Check(); err != nil {
 		t.Error(err)

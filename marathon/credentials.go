@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"consular/marathon/transport"
 )
@@ -55,18 +54,18 @@ func (c Credentials) Check(masters []*url.URL) error {
 	return nil
 }
 
-// Authorize returns a RoundTripper that adds the credentials to every request,
+// Authorize returns a Transport that adds the credentials to every request,
 // instead of those from a URL. Whoever uses it sends no request to anybody who
 // is not to have them. When Marathon refuses them and they have been rotated
 // meanwhile, the new ones are tried at once.
-func (c Credentials) Authorize(next http.RoundTripper) http.RoundTripper {
+func (c Credentials) Authorize(next Transport) Transport {
 	return &authorized{credentials: c, next: next}
 }
 
 // authorized sends requests with credentials.
 type authorized struct {
 	credentials Credentials
-	next        http.RoundTripper
+	next        Transport
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -84,7 +83,10 @@ func (a *authorized) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// CloseIdleConnections closes those of the RoundTripper below.
+// Conceal implements Transport.
+func (a *authorized) Conceal(err error) error { return a.next.Conceal(err) }
+
+// CloseIdleConnections closes those of the Transport below.
 func (a *authorized) CloseIdleConnections() {
 	(&http.Client{Transport: a.next}).CloseIdleConnections()
 }
@@ -118,18 +120,4 @@ func (c Credentials) header(req *http.Request) string {
 	basic := http.Request{Header: http.Header{}}
 	basic.SetBasicAuth(user, password)
 	return basic.Header.Get("Authorization")
-}
-
-// conceal returns text without the credentials that req was sent with: a server
-// may repeat what it was told.
-func conceal(text string, req *http.Request) string {
-	header := req.Header.Get("Authorization")
-	_, encoded, _ := strings.Cut(header, " ")
-	_, password, _ := req.BasicAuth()
-	for _, secret := range []string{header, encoded, strings.TrimPrefix(header, "token="), password} {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "***")
-		}
-	}
-	return text
 }

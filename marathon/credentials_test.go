@@ -60,7 +60,10 @@ func authorizedClient(t *testing.T, c Credentials, user string, handler http.Han
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	base := &http.Transport{}
+	base, err := transport.New(transport.Config{Connect: time.Second, Head: 3 * time.Second, Silence: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(base.CloseIdleConnections)
 	masters, err := ParseURLs(strings.Replace(server.URL, "http://", "http://"+user, 1))
 	if err != nil {

@@ -3,11 +3,12 @@ package stream
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"consular/marathon"
 )
 
 // Config says what to subscribe to, and how patiently.
@@ -31,7 +32,7 @@ type Config struct {
 	// It must limit dial and head, and must not limit the body. It may add
 	// credentials to every request it sees: each goes to a configured master,
 	// or to the leader that one named and that may have them (see leaderEvents).
-	Transport http.RoundTripper
+	Transport marathon.Transport
 	// Log takes connects, disconnects and failures.
 	Log zerolog.Logger
 }

@@ -54,8 +54,22 @@ func (c *connection) listen(ctx context.Context) Gap {
 		// There is no way to the leader from here.
 		gap = c.subscribe(ctx, c.master.events)
 	}
-	gap.Master = c.master.name
+	gap.Master, gap.Err = c.master.name, c.transport.Conceal(gap.Err)
 	return gap
+}
+
+// shown returns a word of the other side's as a log may have it.
+func (c *connection) shown(word string) string {
+	if word == "" {
+		return ""
+	}
+	return c.transport.Conceal(errors.New(word)).Error()
+}
+
+// missed tells of an event that was not read.
+func (c *connection) missed(gap Gap) {
+	gap.Master, gap.Event, gap.Err = c.master.name, c.shown(gap.Event), c.transport.Conceal(gap.Err)
+	c.report.missed(gap)
 }
 
 func (c *connection) follow(ctx context.Context) Gap {
@@ -63,7 +77,7 @@ func (c *connection) follow(ctx context.Context) Gap {
 	if err != nil {
 		return Gap{Cause: Refused, Err: err}
 	}
-	c.leader = clip(leader.Host)
+	c.leader = c.shown(leader.Host)
 	gap := c.subscribe(ctx, leader)
 	if c.body == nil {
 		return Gap{Cause: Standby, Err: fmt.Errorf("follow %s to its leader: %w", c.master.name, gap)}
@@ -148,10 +162,10 @@ func (c *connection) hear(message *sse.Event) {
 	kind := string(message.Event)
 	switch {
 	case kind != "" && !c.wants(kind):
-		c.report.ignored(kind)
+		c.report.ignored(c.shown(kind))
 	case oversize:
 		err := fmt.Errorf("larger than %d bytes: --max-event", c.config.MaxEvent)
-		c.report.missed(Gap{Cause: Oversize, Err: err, Master: c.master.name, Event: clip(kind), Size: size})
+		c.missed(Gap{Cause: Oversize, Err: err, Event: kind, Size: size})
 	default:
 		c.decode(kind, message.Data)
 	}
@@ -162,12 +176,11 @@ func (c *connection) hear(message *sse.Event) {
 func (c *connection) decode(kind string, data []byte) {
 	event, err := marathon.Decode(kind, data)
 	if err != nil {
-		err = errors.New(clip(err.Error()))
-		c.report.missed(Gap{Cause: Undecodable, Err: err, Master: c.master.name, Event: clip(kind), Size: len(data)})
+		c.missed(Gap{Cause: Undecodable, Err: err, Event: kind, Size: len(data)})
 		return
 	}
 	if kind = event.About().Type; !c.wants(kind) {
-		c.report.ignored(kind)
+		c.report.ignored(c.shown(kind))
 		return
 	}
 	c.handler.Event(event)
@@ -204,10 +217,10 @@ func (c *connection) accept(resp *http.Response, events *url.URL) error {
 	case code != http.StatusOK:
 		return Gap{Cause: Refused, Err: fmt.Errorf("%s answered %d %s", events, code, http.StatusText(code))}
 	case media != "text/event-stream":
-		return Gap{Cause: Refused, Err: fmt.Errorf("%s answered with %q, not with an event stream", events, clip(media))}
+		return Gap{Cause: Refused, Err: fmt.Errorf("%s answered with %q, not with an event stream", events, media)}
 	}
 	if leader, err := url.Parse(resp.Header.Get("X-Marathon-Leader")); err == nil && leader.Host != "" {
-		c.leader = clip(leader.Host)
+		c.leader = c.shown(leader.Host)
 		return c.preferLeader(resp, leader)
 	}
 	return nil

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"consular/marathon"
+	"consular/marathon/transport"
 
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
@@ -171,7 +172,10 @@ func listen(t *testing.T, d time.Duration, urls string, hosts map[string][]answe
 	t.Helper()
 	l := listening{network: &network{hosts: hosts}, ear: &ear{}, log: &bytes.Buffer{}}
 	synctest.Test(t, func(t *testing.T) {
-		base := &http.Transport{DialContext: l.dial}
+		base, err := transport.New(transport.Config{Connect: 5 * time.Second, Head: 15 * time.Second, Dial: l.dial})
+		if err != nil {
+			t.Fatal(err)
+		}
 		c := Config{
 			URLs: parse(t, urls), IdleTimeout: 45 * time.Second, Timeout: 5 * time.Second, MaxEvent: 1 << 20,
 			EventTypes: marathon.EventTypes(), Transport: base, Log: zerolog.New(l.log).Level(zerolog.DebugLevel),
@@ -179,7 +183,6 @@ func listen(t *testing.T, d time.Duration, urls string, hosts map[string][]answe
 		if options != nil {
 			options(&c)
 		}
-		var err error
 		if l.Subscriber, err = New(c, l.ear); err != nil {
 			t.Fatal(err)
 		}

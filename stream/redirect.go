@@ -22,7 +22,7 @@ func leaderEvents(asked *url.URL, location string) (*url.URL, error) {
 		return nil, errors.New("redirect not followed: its Location is no URL")
 	}
 	target := bare(to)
-	shown := clip(target.String())
+	shown := target.String()
 	switch {
 	case to.Host == "":
 		return nil, fmt.Errorf("redirect to %s not followed: it names no host", shown)

@@ -118,7 +118,6 @@ func (r *report) missed(gap Gap) {
 
 // ignored counts an event of a type that is not wanted.
 func (r *report) ignored(kind string) {
-	kind = clip(kind)
 	if _, known := r.ignores[kind]; !known && len(r.ignores) >= ignoredTypes {
 		kind = "other"
 	}

@@ -40,7 +40,7 @@ type Subscriber struct {
 	config    Config
 	masters   []master
 	wanted    map[string]bool // empty: every type
-	transport http.RoundTripper
+	transport marathon.Transport
 	handler   Handler
 	// again ends the wait before the next attempt.
 	again chan struct{}

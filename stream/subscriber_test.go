@@ -47,7 +47,7 @@ func TestComesBackAfterHoursOfHealthAndHoursOfOutage(t *testing.T) {
 
 // failing is a transport that reaches nobody for a while.
 type failing struct {
-	http.RoundTripper
+	marathon.Transport
 	from, to time.Time
 }
 
@@ -55,7 +55,7 @@ func (f *failing) RoundTrip(req *http.Request) (*http.Response, error) {
 	if now := time.Now(); now.After(f.from) && now.Before(f.to) {
 		return nil, io.ErrUnexpectedEOF
 	}
-	return f.RoundTripper.RoundTrip(req)
+	return f.Transport.RoundTrip(req)
 }
 
 // Row 3: r3labs' limit is 64 KiB unless told otherwise.
@@ -162,7 +162,7 @@ func held(d time.Duration, texts ...string) answer {
 // counter counts the bodies that a transport opens and its user closes.
 type counter struct{ opened, closed int }
 
-func (c *counter) count(inner http.RoundTripper) http.RoundTripper {
+func (c *counter) count(inner marathon.Transport) marathon.Transport {
 	return roundTripper(func(req *http.Request) (*http.Response, error) {
 		resp, err := inner.RoundTrip(req)
 		if err == nil {
@@ -176,6 +176,8 @@ func (c *counter) count(inner http.RoundTripper) http.RoundTripper {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (r roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return r(req) }
+
+func (r roundTripper) Conceal(err error) error { return err }
 
 type countedBody struct {
 	io.ReadCloser

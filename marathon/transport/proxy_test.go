@@ -25,7 +25,9 @@ func TestProxyOfTheEnvironment(t *testing.T) {
 	} {
 		t.Run(test.url, func(t *testing.T) {
 			p := &proxied{}
-			transport, err := newTransport(limits, p.dial)
+			c := limits
+			c.Dial = p.dial
+			transport, err := New(c)
 			if err != nil {
 				t.Fatal(err)
 			}

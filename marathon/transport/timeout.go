@@ -63,7 +63,7 @@ func (w watch) resume(limit time.Duration) {
 }
 
 // limitDial returns dial with a limit, and errors that say so.
-func limitDial(dial dialFunc, limit time.Duration) dialFunc {
+func limitDial(dial DialFunc, limit time.Duration) DialFunc {
 	return func(caller context.Context, network, address string) (net.Conn, error) {
 		deadline := time.Now().Add(limit)
 		ctx, cancel := context.WithDeadline(caller, deadline)

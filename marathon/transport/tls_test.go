@@ -21,9 +21,10 @@ func secure(t *testing.T, server *httptest.Server, files TLS, notice Notice) *Tr
 	t.Helper()
 	c := limits
 	c.TLS, c.Notice = files, notice
-	transport, err := newTransport(c, func(ctx context.Context, network, _ string) (net.Conn, error) {
+	c.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
-	})
+	}
+	transport, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,9 +152,10 @@ func TestCertificatesRotateWhileRunning(t *testing.T) {
 	server := old
 	c := limits
 	c.TLS, c.Notice = tls, told.notice
-	transport, err := newTransport(c, func(ctx context.Context, network, _ string) (net.Conn, error) {
+	c.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
-	})
+	}
+	transport, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +191,7 @@ func TestFilesAreReadAgainWithinASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := limits
 		c.TLS = TLS{CAFile: ca}
-		transport, err := newTransport(c, new(net.Dialer).DialContext)
+		transport, err := New(c)
 		if err != nil {
 			t.Fatal(err)
 		}

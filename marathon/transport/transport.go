@@ -5,7 +5,7 @@
 // snapshot of a large cluster may well take minutes, as long as it keeps coming.
 //
 // It also keeps what proves who we are, secrets and certificates, and reads it
-// anew when the files it is in change.
+// anew when the files it is in change; and it takes secrets out of what others say.
 package transport
 
 import (
@@ -42,9 +42,14 @@ type Config struct {
 	// request, though not more often than once a second; new connections use
 	// what is in them then.
 	TLS TLS
+	// Dial opens connections; nil does so through the system's network.
+	Dial DialFunc
 	// Notice is told when the files of TLS have changed; nil is nobody.
 	Notice Notice
 }
+
+// DialFunc opens a connection, as net.Dialer.DialContext does.
+type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
 // Check reports what is wrong with c, naming the field.
 func (c Config) Check() error {
@@ -70,6 +75,7 @@ func (c Config) Check() error {
 type Transport struct {
 	config Config
 	pool   *pool
+	sent   sent
 }
 
 // New returns a Transport, or an error if c is not usable. It reads the files
@@ -78,14 +84,10 @@ func New(c Config) (*Transport, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	dialer := &net.Dialer{KeepAlive: 30 * time.Second}
-	return newTransport(c, dialer.DialContext)
-}
-
-// dialFunc opens a connection, as net.Dialer.DialContext does.
-type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
-
-func newTransport(c Config, dial dialFunc) (*Transport, error) {
+	dial := c.Dial
+	if dial == nil {
+		dial = (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext
+	}
 	dial = limitDial(dial, c.Connect)
 	pool, err := newPool(c.TLS, c.Notice, func(config *tls.Config) *http.Transport {
 		return &http.Transport{
@@ -111,6 +113,7 @@ func (t *Transport) CloseIdleConnections() { t.pool.transport().CloseIdleConnect
 // RoundTrip sends one request. The body of its answer must be closed, as
 // net/http demands: that stops its timer.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	t.sent.note(req)
 	ctx, cancel := context.WithCancelCause(req.Context())
 	limit := headLimit(req.Context(), t.config.Head)
 	head := startWatch(cancel, "head of the answer", limit)

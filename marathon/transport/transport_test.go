@@ -69,7 +69,7 @@ func drips(pause time.Duration, size int) peer {
 func piped(t *testing.T, c Config, p peer) *Transport {
 	t.Helper()
 	var serving sync.WaitGroup
-	transport, err := newTransport(c, func(context.Context, string, string) (net.Conn, error) {
+	c.Dial = func(context.Context, string, string) (net.Conn, error) {
 		client, server := net.Pipe()
 		serving.Go(func() {
 			defer server.Close()
@@ -78,7 +78,8 @@ func piped(t *testing.T, c Config, p peer) *Transport {
 			}
 		})
 		return client, nil
-	})
+	}
+	transport, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package settings
 
 import (
 	"fmt"
-	"net/http"
 	"os"
 
 	"github.com/urfave/cli/v2"
@@ -23,7 +22,7 @@ type Copies struct {
 	// keySaid is whether the key is not the default.
 	keySaid bool
 	// transport is for the lock alone: a renewal does not wait behind other requests.
-	transport http.RoundTripper
+	transport consul.Transport
 }
 
 func readCopies(c *cli.Context) Copies {
