@@ -301,6 +301,7 @@ func TestStreamTrouble(t *testing.T) {
 		"cut off": (*simulator.Marathon).CutStreams,
 		"refused": func(m *simulator.Marathon) { m.RefuseStreams(true); m.CloseStreams() },
 		"idle":    func(m *simulator.Marathon) { m.StallStreams(true) },
+		"mute":    func(m *simulator.Marathon) { m.DropEvents(true); m.CloseStreams() },
 	} {
 		t.Run(cause, func(t *testing.T) {
 			w := newWorld(t).shop()
@@ -315,6 +316,7 @@ func TestStreamTrouble(t *testing.T) {
 			w.converges()
 			w.marathon.RefuseStreams(false)
 			w.marathon.StallStreams(false)
+			w.marathon.DropEvents(false)
 			p.says("connected", "deaf")
 			w.must(w.marathon.Scale("/shop/web", 3))
 			w.converges()

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
+
+	"consular/marathon/transport"
 )
 
 const (
@@ -34,12 +37,13 @@ type wholeEvents struct {
 	in    *bufio.Reader
 	limit int
 
-	ready   []byte // what is left to hand out of a whole event
-	event   []byte // lines of the current event, nil once it is over the limit
-	kind    []byte // its "event:" line, kept when it is over the limit
-	size    int    // its bytes so far, kept or not
-	inLine  bool   // its last line has not ended
-	afterCR bool   // a \n that comes next belongs to the \r before
+	ready   []byte    // what is left to hand out of a whole event
+	event   []byte    // lines of the current event, nil once it is over the limit
+	kind    []byte    // its "event:" line, kept when it is over the limit
+	size    int       // its bytes so far, kept or not
+	inLine  bool      // its last line has not ended
+	afterCR bool      // a \n that comes next belongs to the \r before
+	began   time.Time // when an event was waited for that had come in part; or zero
 }
 
 // newWholeEvents takes over src. It calls heard for every read that brought bytes.
@@ -89,8 +93,27 @@ func (e *wholeEvents) advance() error {
 	if err != nil {
 		return err
 	}
-	_, err = e.in.Discard(e.take(chunk))
-	return err
+	if _, err := e.in.Discard(e.take(chunk)); err != nil {
+		return err
+	}
+	return e.inTime()
+}
+
+// inTime returns an error when an event has come in part, for too long: one whose bytes
+// come one by one would keep the connection, and all that is behind it away.
+func (e *wholeEvents) inTime() error {
+	switch {
+	case e.size == 0:
+		e.began = time.Time{}
+	case e.in.Buffered() > 0:
+	case e.began.IsZero():
+		e.began = time.Now()
+	default:
+		if limit := transport.TimeFor(int64(e.size)); time.Since(e.began) > limit {
+			return fmt.Errorf("no end of the event within %v", limit)
+		}
+	}
+	return nil
 }
 
 // take returns how many bytes of chunk it took.

@@ -17,8 +17,9 @@ type Config struct {
 	// a path, which is kept, and a user with a password, which are sent as HTTP
 	// Basic and appear in no log and no error.
 	URLs []*url.URL
-	// IdleTimeout is how long a connection may stay without a byte. Marathon
-	// sends a heartbeat every 10 s, but may be late with it for as long again.
+	// IdleTimeout is how long a connection may stay without a byte, and, from the head
+	// of the answer on, without a first event: heartbeats are no subscription. Marathon
+	// sends one every 10 s, but may be late with it for as long again.
 	IdleTimeout time.Duration
 	// Timeout is for connecting; the head of the answer may take three times
 	// as long. It is not used when there is a Transport.

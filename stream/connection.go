@@ -50,8 +50,10 @@ func (c *connection) listen(ctx context.Context) Gap {
 	if c.redirect != "" {
 		gap = c.follow(ctx)
 	}
-	if c.proxied && c.body == nil && ctx.Err() == nil {
-		// There is no way to the leader from here.
+	if c.proxied && !c.heard() && ctx.Err() == nil {
+		c.unheard = unheard{c.leader, time.Now()}
+		gap.Err = c.transport.Conceal(gap)
+		c.report.passedOn(c, gap)
 		gap = c.subscribe(ctx, c.master.events)
 	}
 	gap.Master, gap.Err = c.master.name, c.transport.Conceal(gap.Err)
@@ -87,6 +89,7 @@ func (c *connection) follow(ctx context.Context) Gap {
 
 // subscribe makes one connection and stays until it ends.
 func (c *connection) subscribe(ctx context.Context, events *url.URL) Gap {
+	c.body = nil
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -157,6 +160,7 @@ func (c *connection) hear(message *sse.Event) {
 	}
 	if !c.heard() {
 		c.connected = time.Now()
+		c.watch.subscribed()
 		c.report.connected(c)
 	}
 	kind := string(message.Event)
@@ -228,9 +232,10 @@ func (c *connection) accept(resp *http.Response, events *url.URL) error {
 
 // preferLeader leaves a stream that a standby passes on, once: before 1.7 the
 // standby ends it when the leader is silent for 10 s, and heartbeats are 10 s
-// apart. What it names as its leader is followed like a redirect.
+// apart. What it names as its leader is followed like a redirect, unless that led
+// nowhere a short time ago.
 func (c *connection) preferLeader(resp *http.Response, leader *url.URL) error {
-	if c.proxied || c.redirect != "" || resp.Header.Get("X-Marathon-Via") == "" {
+	if c.proxied || c.redirect != "" || resp.Header.Get("X-Marathon-Via") == "" || c.unheard.is(c.leader) {
 		return nil
 	}
 	c.proxied, c.redirect = true, leader.JoinPath("v2", "events").String()

@@ -18,8 +18,11 @@ const (
 	// Closed: the connection ended between two events. Marathon does that when
 	// it loses its leadership, and to a client that reads too slowly (1.8).
 	Closed Cause = "closed"
-	// CutOff: the connection ended within an event.
+	// CutOff: the connection ended within an event, or the event did not end in time.
 	CutOff Cause = "cut off"
+	// Mute: there was an answer, and bytes, but no event for Config.IdleTimeout, so that
+	// nothing says that the subscription exists.
+	Mute Cause = "mute"
 	// Idle: no byte came for Config.IdleTimeout, not even a heartbeat.
 	Idle Cause = "idle"
 	// Paused: we were stopped or suspended ourselves, so that what the

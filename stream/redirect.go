@@ -5,7 +5,22 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 )
+
+// unheardFor is how long a leader that could not be heard is not tried again while a
+// standby passes its stream on: being silent, it costs Config.Timeout three times.
+const unheardFor = 10 * time.Minute
+
+// unheard is a leader that could not be heard.
+type unheard struct {
+	leader string
+	since  time.Time
+}
+
+func (u unheard) is(leader string) bool {
+	return leader == u.leader && time.Since(u.since) < unheardFor
+}
 
 // leaderEvents returns where a standby (Marathon 1.7 and later) says that its
 // leader's event stream is. The leader need not be a configured master, and

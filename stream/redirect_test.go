@@ -2,6 +2,8 @@ package stream
 
 import (
 	"encoding/base64"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -220,7 +222,7 @@ func TestTransportSeesOnlyMastersAndTheirLeaders(t *testing.T) {
 // Before 1.7 a standby passes the leader's stream on. The leader itself is
 // better, where there is a way to it.
 func TestPrefersTheLeaderToAStandbyThatProxies(t *testing.T) {
-	proxied := strings.Replace(head, "\r\n", "\r\nX-Marathon-Leader: "+leader+"\r\nX-Marathon-Via: 1.1 one.test:8080\r\n", 1)
+	proxied := passedOn(leader)
 	for name, c := range map[string]struct {
 		leader []answer
 		heard  string
@@ -242,6 +244,51 @@ func TestPrefersTheLeaderToAStandbyThatProxies(t *testing.T) {
 			}
 			if !slices.Equal(dials, c.dials) {
 				t.Errorf("dialled %q, want %q", dials, c.dials)
+			}
+		})
+	}
+}
+
+// passedOn is the head of a stream that a standby passes on.
+func passedOn(leader string) string {
+	return strings.Replace(head, "\r\n", "\r\nX-Marathon-Leader: "+leader+"\r\nX-Marathon-Via: 1.1 one.test:8080\r\n", 1)
+}
+
+// A leader to which there is no way is not tried at each reconnect: that costs 15 s when
+// it is silent.
+func TestALeaderThatFailedIsRemembered(t *testing.T) {
+	const other = "http://other.test:8080"
+	silent := func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
+	for name, failed := range map[string]answer{
+		"silent": silent, "mute": beats(time.Hour, head), "refused": says("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"),
+		"closed": says(head),
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := listen(t, 25*time.Minute, one, map[string][]answer{
+				"one.test:8080": {
+					says(passedOn(leader)),                                 // and then the leader itself is tried
+					beats(10*time.Second, passedOn(leader), attached("a")), // but this one holds
+					beats(10*time.Second, passedOn(leader), attached("b")),
+					says(passedOn(other)), // another one is worth trying
+					beats(11*time.Minute, passedOn(other), attached("c")),
+					says(passedOn(other)), // and any, after a while
+					beats(time.Hour, passedOn(other), attached("d")),
+				},
+				"leader.test:8080": {failed}, "other.test:8080": {failed},
+			}, nil, nil)
+			tries := map[string]int{}
+			for _, d := range l.dialled() {
+				tries[d.host]++
+			}
+			if tries["leader.test:8080"] != 1 || tries["other.test:8080"] != 2 {
+				t.Errorf("tried %v; log:\n%s", tries, l.log)
+			}
+			if told := strings.Join(l.told, " "); strings.Count(told, "event_stream_attached") != 4 {
+				t.Errorf("told %s", told)
+			}
+			l.wantLogged(t, `"level":"warn"`, `"master":"`+one+`"`, `"leader":"leader.test:8080"`, `"error":`, `"message":"leader not heard: its stream comes through the standby, for 10m0s at least"`)
+			if n := strings.Count(l.log.String(), "leader not heard"); n != 3 {
+				t.Errorf("said so %d times, want once for each try:\n%s", n, l.log)
 			}
 		})
 	}

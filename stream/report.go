@@ -101,6 +101,13 @@ func (r *report) failed(c *connection, gap Gap) {
 	}
 }
 
+// passedOn tells of a leader that was not heard, though a standby passes its stream on.
+func (r *report) passedOn(c *connection, gap Gap) {
+	r.log.Warn().Str("master", c.master.name).Str("leader", c.leader).Str("cause", string(gap.Cause)).
+		AnErr("error", gap.Err).Int64("took_ms", time.Since(c.began).Milliseconds()).
+		Msgf("leader not heard: its stream comes through the standby, for %v at least", unheardFor)
+}
+
 func (r *report) tell(gap Gap) {
 	r.told, r.cause = true, gap.Cause
 	r.handler.Disconnected(gap)

@@ -44,6 +44,8 @@ type Subscriber struct {
 	handler   Handler
 	// again ends the wait before the next attempt.
 	again chan struct{}
+	// unheard is the last leader of a standby that could not be heard.
+	unheard unheard
 	// wall is the wall clock.
 	wall func() time.Time
 }

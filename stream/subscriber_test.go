@@ -94,7 +94,7 @@ func TestFirstEventConnectsEvenWhenItIsNotRead(t *testing.T) {
 func TestIsNotConnectedBeforeTheFirstEvent(t *testing.T) {
 	for name, answers := range map[string]answer{
 		"nothing":                      says(head),
-		"heartbeats":                   beats(time.Minute, head),
+		"heartbeats":                   beats(40*time.Second, head),
 		"an event without data":        says(head, "event: status_update_event\r\n\r\n"),
 		"a comment, an id and a retry": says(head, ": hello\r\nid: 1\r\nretry: 1000\r\n\r\n"),
 	} {

@@ -15,9 +15,9 @@ const (
 	lateness = 10 * time.Second
 )
 
-// watch notices when a connection falls silent: half-open TCP looks healthy for
-// ever, and r3labs' client does not show heartbeats. It also notices when this
-// process was stopped or the machine suspended.
+// watch notices when a connection falls silent, or never brings an event: half-open
+// TCP looks healthy for ever, and r3labs' client does not show heartbeats. It also
+// notices when this process was stopped or the machine suspended.
 type watch struct {
 	idle, every time.Duration
 	wall        func() time.Time
@@ -25,6 +25,8 @@ type watch struct {
 	mu    sync.Mutex
 	heard time.Time // of the last byte
 	tick  moment    // of the last tick
+	// mute is since when a first event is waited for; zero once there was one.
+	mute time.Time
 }
 
 // moment is one time on two clocks. The monotonic one stands still while the
@@ -35,7 +37,7 @@ type moment struct {
 }
 
 func newWatch(idle time.Duration, wall func() time.Time) *watch {
-	w := &watch{idle: idle, every: min(tickEvery, idle/4), wall: wall, heard: time.Now()}
+	w := &watch{idle: idle, every: min(tickEvery, idle/4), wall: wall, heard: time.Now(), mute: time.Now()}
 	w.tick = w.now()
 	return w
 }
@@ -54,6 +56,13 @@ func (w *watch) hear() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.heard = time.Now()
+}
+
+// subscribed notes the first event.
+func (w *watch) subscribed() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.mute = time.Time{}
 }
 
 // paused reports whether a tick is overdue. What is about to be delivered asks
@@ -90,6 +99,9 @@ func (w *watch) look() error {
 	defer w.mu.Unlock()
 	if time.Since(w.heard) >= w.idle {
 		return Gap{Cause: Idle, Err: fmt.Errorf("no byte for %v", w.idle)}
+	}
+	if !w.mute.IsZero() && time.Since(w.mute) >= w.idle {
+		return Gap{Cause: Mute, Err: fmt.Errorf("no event for %v, heartbeats only", w.idle)}
 	}
 	w.tick = w.now()
 	return nil
