@@ -58,16 +58,32 @@ func (d *dispatch) confirm(ctx context.Context, p *plan.Plan) {
 				d.tellUnconfirmed(err)
 				d.lookAgain()
 			} else {
-				for _, a := range assignments(changes, nil) {
-					a.allowed |= desired.Answered
-					d.assign(a)
-				}
+				d.giveConfirmed(assignments(changes, nil))
 			}
 			d.tally.done(done)
 		})
 		if !asked { // since an earlier resync
 			d.tally.done(outcome{unconfirmed: len(changes)})
 		}
+	}
+}
+
+// giveConfirmed gives the jobs of an app that has been asked. An answer that a later
+// snapshot has outdated confirms nothing, and one that took long is judged by what has gone
+// meanwhile.
+func (d *dispatch) giveConfirmed(all []assignment) {
+	var tasks []desired.TaskRef
+	for _, a := range all {
+		if !a.ofKeys {
+			tasks = append(tasks, desired.TaskRef{Task: a.key, App: a.app, Host: a.host})
+		}
+	}
+	allowed := d.allowed(tasks)
+	for _, a := range all {
+		if a.allowed = allowed[a.key]; a.ofKeys {
+			a.allowed = d.allowedOfKeys()
+		}
+		d.assign(a)
 	}
 }
 

@@ -1,6 +1,8 @@
 package reconcile
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -75,8 +77,9 @@ func (r *Reconciler) enqueue(effects desired.Effects, why cause) {
 }
 
 func (r *Reconciler) enqueueTasks(tasks []desired.TaskRef, why cause) {
+	allowed := r.allowed(tasks)
 	for _, t := range tasks {
-		j := job{key: t.Task, app: t.App, term: r.gate.term(), allowed: r.allowed(t), cause: why}
+		j := job{key: t.Task, app: t.App, term: r.gate.term(), allowed: allowed[t.Task], cause: why}
 		err := consul.CheckHost(t.Host)
 		if err == nil {
 			err = r.fleet.put(t.Host, j)
@@ -92,34 +95,50 @@ func (r *Reconciler) enqueueTasks(tasks []desired.TaskRef, why cause) {
 	}
 }
 
-// allowed are the grounds on which a task's services may go because an event or an
-// answer has named it: what announces its end, and, if the guard lets it, that it is lost or
-// not in its app's own answer.
-func (r *Reconciler) allowed(t desired.TaskRef) desired.Grounds {
+// allowed are, by task, the grounds on which services may go because an event or an
+// answer has named their tasks: what announces an end, and, if the guard lets them all go,
+// that they are lost or not in their app's own answer.
+func (r *Reconciler) allowed(tasks []desired.TaskRef) map[string]desired.Grounds {
+	allowed := make(map[string]desired.Grounds, len(tasks))
+	var losses []plan.Loss
 	now := time.Now()
-	var why string
-	var first bool
 	r.mu.Lock()
-	grounds := r.model.Want(t.Task, t.App).Grounds & (desired.Lost | desired.Answered)
-	if grounds != 0 {
-		why, first = r.guard.Allow(t.Task, grounds, r.model.Running(), now)
+	for _, t := range tasks {
+		allowed[t.Task] = desired.Announced
+		if grounds := r.model.Want(t.Task, t.App).Grounds & (desired.Lost | desired.Answered); grounds != 0 {
+			losses = append(losses, plan.Loss{Task: t.Task, Grounds: grounds})
+		}
+	}
+	var heldBack map[string]string
+	first := false
+	if len(losses) > 0 {
+		heldBack, first = r.guard.Allow(losses, r.model.Running(), now)
 	}
 	r.mu.Unlock()
-	if why == "" {
-		return desired.Announced | grounds
+	for _, l := range losses {
+		if heldBack[l.Task] == "" {
+			allowed[l.Task] |= l.Grounds
+		}
 	}
 	if first {
 		r.schedule.ask("held back", now.Add(min(r.config.PollInterval, r.syncInterval())))
+		r.tellLosses(heldBack, now)
+	}
+	return allowed
+}
+
+// tellLosses says which tasks' services are held back: one in a minute as an error.
+func (r *Reconciler) tellLosses(heldBack map[string]string, now time.Time) {
+	for _, task := range slices.Sorted(maps.Keys(heldBack)) {
 		level := zerolog.DebugLevel
 		if r.firstTime("lost tasks of " + now.Truncate(time.Minute).String()) {
 			level = zerolog.ErrorLevel
 		}
 		r.config.tell(Notice{
 			Level: level, Message: "held back: too many tasks lost within a minute, their services stay for now",
-			App: t.App, Task: t.Task, Why: why,
+			Task: task, Why: heldBack[task],
 		})
 	}
-	return desired.Announced
 }
 
 // allowedOfKeys are the grounds on which an event or an answer may remove keys: none

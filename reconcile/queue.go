@@ -256,6 +256,9 @@ func (j job) newsOf(before job) bool {
 // merge makes one job of two: the newer cause, but that the task has ended
 // stands, and the grounds of both.
 func merge(before, j job) job {
+	if j.tally == nil && j.name != listedAnew { // the guard has judged anew what rests on a look alone
+		before.allowed &^= desired.Lost | desired.Answered
+	}
 	j.allowed |= before.allowed
 	j.anew = union(j.anew, before.anew)
 	j.fallback = j.fallback || before.fallback

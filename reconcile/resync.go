@@ -205,6 +205,8 @@ func (r *Reconciler) judge(actual plan.Actual, empty bool) plan.Plan {
 	holders := plan.Holders(tr, actual)
 	n, _, all := plan.Foreign(tr, actual)
 	r.locked(func() {
+		// What a snapshot omits and Consul has keeps its name, also of another app.
+		r.model.NoteMissing(slices.Sorted(maps.Keys(holders)), time.Now())
 		r.model.PickIncumbents(holders)
 		r.model.NoteAnother(n > 0, all)
 	})

@@ -106,6 +106,7 @@ func (w *worker) work(ctx context.Context, execute func(context.Context, job) (o
 		w.loop.Rest()
 		j, ok := w.queue.next(ctx)
 		if !ok {
+			w.queue.fail() // what waits by itself is not done any more
 			return
 		}
 		w.loop.Round()

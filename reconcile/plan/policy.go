@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -45,6 +46,9 @@ type Guard struct {
 	policy Policy
 	held   map[string]held
 	recent map[string]removed
+	// confirmed is when time has confirmed the removal of a task: it may go when its app,
+	// which is asked then, has answered.
+	confirmed map[string]time.Time
 	// order has those of recent, the oldest first, and tasks counts the tasks among them.
 	order []string
 	tasks int
@@ -55,6 +59,8 @@ type held struct {
 	since   time.Time
 	resyncs int
 	why     string
+	// task is set for a task, and not for a key.
+	task bool
 }
 
 // removed is one task, or one key, whose unannounced removal was let pass.
@@ -66,35 +72,63 @@ type removed struct {
 
 // NewGuard returns a guard that has not judged anything.
 func NewGuard(policy Policy) *Guard {
-	return &Guard{policy: policy, held: map[string]held{}, recent: map[string]removed{}}
+	return &Guard{policy: policy, held: map[string]held{}, recent: map[string]removed{}, confirmed: map[string]time.Time{}}
 }
 
-// Allow judges the removal of one task's services, which no plan asks for: an event
-// says that the task is lost, or its app's own answer omits it. running counts the tasks
-// that run. It returns why the removal is held back, "" when it is not; first is set when it
-// was not held back before.
-func (g *Guard) Allow(task string, grounds desired.Grounds, running int, now time.Time) (why string, first bool) {
+// Loss is a task whose services are to go though nothing has announced its end, and on what
+// grounds.
+type Loss struct {
+	Task    string
+	Grounds desired.Grounds
+}
+
+// Allow judges, as one set, the removal of tasks' services that no plan asks for: an event
+// says that a task is lost, or its app's own answer omits some. running counts the tasks
+// that run beside them. It returns why tasks are held back, by task; first is set when some of
+// them were not before.
+func (g *Guard) Allow(losses []Loss, running int, now time.Time) (heldBack map[string]string, first bool) {
+	if g.policy.Force {
+		return nil, false
+	}
 	g.forget(now)
-	_, passed := g.recent[task]
-	before, was := g.held[task]
-	switch {
-	case g.policy.Force:
-		return "", false
-	case !g.policy.Purge && grounds.Has(kept):
-		return "kept: --no-purge", false
-	case was:
-		return before.why, false
-	case passed:
-		return "", false
+	heldBack = map[string]string{}
+	var more []string
+	for _, l := range losses {
+		_, passed := g.recent[l.Task]
+		_, confirmed := g.confirmed[l.Task]
+		before, was := g.held[l.Task]
+		switch {
+		case !g.policy.Purge && l.Grounds.Has(kept):
+			heldBack[l.Task] = "kept: --no-purge"
+		case was:
+			heldBack[l.Task] = before.why
+		case !passed && !confirmed:
+			more = append(more, l.Task)
+		}
 	}
-	tasks := g.tasks + len(g.held) + 1
-	if g.policy.tooMany(tasks, running+tasks) {
-		why = fmt.Sprintf("%d of %d tasks lost within a minute", tasks, running+tasks)
-		g.held[task] = held{since: now, why: why}
-		return why, true
+	tasks := g.tasks + g.heldTasks() + len(more)
+	if len(more) == 0 || !g.policy.tooMany(tasks, running+tasks) {
+		for _, task := range more {
+			g.remember(task, 1, now)
+		}
+		return heldBack, false
 	}
-	g.remember(task, 1, now)
-	return "", false
+	why := fmt.Sprintf("%d of %d tasks lost within a minute", tasks, running+tasks)
+	for _, task := range more {
+		g.held[task] = held{since: now, why: why, task: true}
+		heldBack[task] = why
+	}
+	return heldBack, true
+}
+
+// heldTasks counts the tasks that are held back.
+func (g *Guard) heldTasks() (n int) {
+	for _, h := range g.held {
+		if h.task {
+			n++
+		}
+	}
+	return n
 }
 
 // remember notes an unannounced removal, of a task with so many services or of a key.
@@ -115,6 +149,7 @@ func (g *Guard) forget(now time.Time) {
 		delete(g.recent, g.order[0])
 		g.order = g.order[1:]
 	}
+	maps.DeleteFunc(g.confirmed, func(_ string, at time.Time) bool { return now.Sub(at) > max(g.policy.Confirm, window) })
 }
 
 // Filter moves the removals of a plan that may not be done from p.Changes to p.Held,
@@ -131,9 +166,12 @@ func (g *Guard) Filter(p *Plan, now time.Time, empty bool) {
 		p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool { return c.Grounds.Has(kept) })
 	}
 	j := judgement{plan: p, trips: g.trips(p), empty: empty && p.Services+p.Keys > 0, next: map[string]held{}}
+	seen := map[string]bool{}
 	changes := p.Changes[:0]
 	for _, c := range p.Changes {
-		if c.Grounds == 0 {
+		if c.Grounds != 0 {
+			seen[c.subject()] = true
+		} else {
 			changes = append(changes, c)
 			continue
 		}
@@ -146,11 +184,24 @@ func (g *Guard) Filter(p *Plan, now time.Time, empty bool) {
 			g.pass(c, now)
 		}
 	}
+	if len(p.Unread)+len(p.Skipped) > 0 {
+		g.keepUnseen(j.next, seen, now)
+	}
 	clear(p.Changes[len(changes):])
 	p.Changes, g.held = changes, j.next
 	slices.Sort(p.HeldWhy)
 	p.HeldWhy = slices.Compact(p.HeldWhy)
 	p.confirmable = slices.ContainsFunc(p.Held, j.confirmable)
+}
+
+// keepUnseen goes on holding back what a plan does not name when not everything could be
+// read: it may still be wanted. After the time that confirms it, that is over.
+func (g *Guard) keepUnseen(next map[string]held, seen map[string]bool, now time.Time) {
+	for subject, h := range g.held {
+		if !seen[subject] && now.Sub(h.since) < g.policy.Confirm {
+			next[subject] = h
+		}
+	}
 }
 
 // judgement is what one plan is judged by, and what is held back of it.
@@ -175,7 +226,7 @@ func (g *Guard) hold(j *judgement, c Change, now time.Time) (why string) {
 		return done.why
 	}
 	if !was || !j.confirmable(c) { // what no time confirms gathers none
-		before = held{since: now}
+		before = held{since: now, task: c.Op == Deregister}
 	}
 	before.resyncs, before.why = before.resyncs+1, why
 	if before.resyncs >= confirmResyncs && now.Sub(before.since) >= g.policy.Confirm {
@@ -188,7 +239,11 @@ func (g *Guard) hold(j *judgement, c Change, now time.Time) (why string) {
 // pass remembers an unannounced removal that goes. What time has confirmed says nothing
 // about what is to come.
 func (g *Guard) pass(c Change, now time.Time) {
-	if _, confirmed := g.held[c.subject()]; confirmed || !c.Grounds.Has(desired.Unannounced) {
+	if _, confirmed := g.held[c.subject()]; confirmed {
+		g.confirmed[c.subject()] = now
+		return
+	}
+	if !c.Grounds.Has(desired.Unannounced) {
 		return
 	}
 	services := 0
