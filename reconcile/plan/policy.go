@@ -169,12 +169,11 @@ func (g *Guard) Filter(p *Plan, now time.Time, empty bool) {
 	seen := map[string]bool{}
 	changes := p.Changes[:0]
 	for _, c := range p.Changes {
-		if c.Grounds != 0 {
-			seen[c.subject()] = true
-		} else {
+		if c.Grounds == 0 {
 			changes = append(changes, c)
 			continue
 		}
+		seen[c.subject()] = true
 		switch why := g.hold(&j, c, now); {
 		case why != "":
 			p.Held = append(p.Held, c)
