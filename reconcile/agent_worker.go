@@ -25,10 +25,8 @@ type agentWorker struct {
 	fleet *fleet
 	// node is who the agent is; nil until it has answered.
 	node atomic.Pointer[node]
-	// takes is the longest that a listing took, and late, while the worker does one for which
-	// a resync has not waited any longer, how long that has waited, else 0; both in
-	// nanoseconds.
-	takes, late atomic.Int64
+	// takes is the longest that a listing took, in nanoseconds.
+	takes atomic.Int64
 
 	want func(task, app string) desired.Want
 	// ours reports whether we own a service, and tagged whether it carries our registration

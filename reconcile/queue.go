@@ -245,6 +245,17 @@ func (q *queue) settle() {
 	}
 }
 
+// hurry ends the wait of all that waits by itself.
+func (q *queue) hurry() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	for i := range q.failed {
+		q.failed[i].due = now
+	}
+	nudge(q.wake)
+}
+
 // newsOf reports whether a job says more of its subject than that it is still to be done.
 func (j job) newsOf(before job) bool {
 	if j.event() {

@@ -208,12 +208,8 @@ func (r *Reconciler) tellSnapshot(s marathon.Snapshot) {
 	}
 }
 
-// refusedAgain is how long after a refusal it is tried again: permissions change.
-const refusedAgain = time.Minute
-
-// refused tells of a write that Consul will not do; a resync tries again.
+// refused tells of a write that Consul will not do.
 func (r *Reconciler) refused(w *worker, j job, err error) {
-	r.schedule.ask("refused", time.Now().Add(refusedAgain))
 	n := w.about(j)
 	n.Level, n.Message, n.Err = zerolog.DebugLevel, "write refused", err
 	if r.firstTime(err.Error()) {
