@@ -80,6 +80,9 @@ func (a *appJSON) app(one texts) (App, error) {
 	for i := range app.Tasks {
 		app.Tasks[i].AppID = a.ID
 	}
+	if untold := definition.untold(app.Tasks, app.Runs); untold != nil {
+		app.Definition.Problems = append(app.Definition.Problems, untold.Error())
+	}
 	a.deploying(&app)
 	return app, nil
 }
