@@ -29,7 +29,7 @@ func (d Definition) Share(other Definition) Definition {
 
 func (p Port) equal(other Port) bool {
 	return p.Name == other.Name && p.Protocol == other.Protocol && p.Container == other.Container &&
-		p.OnHost == other.OnHost && maps.Equal(p.Labels, other.Labels)
+		p.OnHost == other.OnHost && p.Network == other.Network && p.Networks == other.Networks && maps.Equal(p.Labels, other.Labels)
 }
 
 // sharedLabels returns other if that is equal to labels, or else a copy of labels
