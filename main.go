@@ -237,7 +237,7 @@ func printPlan(ctx context.Context, p program, format string) error {
 	if format == "json" {
 		err = plan.WriteJSON(p.App.Writer)
 	} else {
-		err = plan.WriteTable(p.App.Writer, settings.IsTerminal(p.App.Writer))
+		err = plan.WriteTable(p.App.Writer, settings.Coloured(p.App.Writer))
 	}
 	switch {
 	case err != nil:
@@ -257,9 +257,7 @@ func eventsCommand(ctx context.Context, p program) error {
 	}
 	out := p.App.Writer
 	if format == "text" {
-		lines := settings.Console(out, settings.IsTerminal(out))
-		lines.PartsExclude = []string{zerolog.LevelFieldName}
-		out = lines
+		out = settings.Uncut(out)
 	}
 	p.Stream.Log = p.log
 	subscriber, err := stream.New(p.Stream, stream.NewPrinter(out))
