@@ -29,6 +29,7 @@ import (
 	"consular/reconcile/demo"
 	"consular/reconcile/heartbeat"
 	"consular/reconcile/settings"
+	"consular/reconcile/settings/manual"
 	"consular/stream"
 )
 
@@ -134,6 +135,7 @@ func application(stdout, stderr io.Writer) *cli.App {
 			),
 		},
 	}
+	manual.AddTo(app)
 	for _, c := range app.Commands {
 		c.OnUsageError, c.HideHelpCommand = settings.UsageError, true
 	}
