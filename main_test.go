@@ -669,6 +669,29 @@ func TestHelpAndVersion(t *testing.T) {
 	}
 }
 
+// Packages ship what is printed here; what the help hides is in none of it.
+func TestGenerate(t *testing.T) {
+	for kind, want := range map[string][]string{
+		"man":  {".SH NAME", ".SH SIGNALS", `\fB--purge-confirm\fP \fIvalue\fP: `, "sync", "--adopt-from"},
+		"fish": {"-l purge-confirm -r", "-n '__fish_consular_no_subcommand' -l logfile -r", "-a 'sync'", "-f -l adopt-from"},
+		"bash": {"complete ", "--generate-bash-completion"},
+		"zsh":  {"#compdef consular", "--generate-bash-completion"},
+	} {
+		code, out, log := once(t, "generate", kind)
+		for _, text := range want {
+			if !strings.Contains(out, text) {
+				t.Errorf("%s does not mention %q:\n%s", kind, text, out)
+			}
+		}
+		if code != 0 || log != "" || strings.Contains(out, "generate ") || strings.Contains(out, "-scheme") || strings.Contains(out, "-l scheme") || strings.Contains(out, "no-debug") {
+			t.Errorf("%s: exit code %d, %s, or what is hidden is told:\n%s", kind, code, log, out)
+		}
+	}
+	if _, help, _ := once(t, "--help"); strings.Contains(help, "generate") {
+		t.Error("the help mentions generate")
+	}
+}
+
 func TestBadInput(t *testing.T) {
 	for line := range strings.Lines(read(t, "testdata/bad-input.txt")) {
 		words, want, listed := strings.Cut(line, "=>")
