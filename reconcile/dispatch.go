@@ -50,7 +50,7 @@ func (d *dispatch) give(p *plan.Plan) {
 // goes is decided anew when the answer is there, on the grounds that it gives.
 func (d *dispatch) confirm(ctx context.Context, p *plan.Plan) {
 	for app, changes := range p.ToConfirm() {
-		d.tally.expect(1)
+		d.tally.expect()
 		asked := d.beside.ask(ctx, "app "+app, func() {
 			done := outcome{}
 			if err := d.readApp(ctx, app, d.enqueueAnswer); err != nil {
@@ -89,7 +89,7 @@ func (d *dispatch) giveConfirmed(all []assignment) {
 
 // assign gives one job to its worker, and tells the tally to wait for it.
 func (d *dispatch) assign(a assignment) {
-	d.tally.expect(1)
+	d.tally.expect()
 	a.tally, a.term = d.tally, d.term
 	switch {
 	case a.ofKeys:
