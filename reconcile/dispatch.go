@@ -75,7 +75,7 @@ func (d *dispatch) giveConfirmed(all []assignment) {
 	var tasks []desired.TaskRef
 	for _, a := range all {
 		if !a.ofKeys {
-			tasks = append(tasks, desired.TaskRef{Task: a.key, App: a.app, Host: a.host})
+			tasks = append(tasks, desired.TaskRef{Task: a.key, App: a.app, Host: a.host, Services: a.removes})
 		}
 	}
 	allowed := d.allowed(tasks)
@@ -109,6 +109,8 @@ type assignment struct {
 	job
 	host   string
 	ofKeys bool
+	// removes is how many services of the task are to go.
+	removes int
 }
 
 // target tells one assignment from another.
@@ -135,6 +137,9 @@ func assignments(changes []plan.Change, have map[string][]consul.Key) []assignme
 			i = len(all)
 			at[a.target()] = i
 			all = append(all, a)
+		}
+		if c.Op == plan.Deregister {
+			all[i].removes++
 		}
 		if c.Grounds != 0 { // what was merely missing may have ended meanwhile
 			all[i].allowed |= c.Grounds | desired.Announced
