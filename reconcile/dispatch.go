@@ -50,7 +50,7 @@ func (d *dispatch) give(p *plan.Plan) {
 // goes is decided anew when the answer is there, on the grounds that it gives.
 func (d *dispatch) confirm(ctx context.Context, p *plan.Plan) {
 	for app, changes := range p.ToConfirm() {
-		d.tally.expect(1)
+		d.tally.expect()
 		asked := d.beside.ask(ctx, "app "+app, func() {
 			done := outcome{}
 			if err := d.readApp(ctx, app, d.enqueueAnswer); err != nil {
@@ -75,7 +75,7 @@ func (d *dispatch) giveConfirmed(all []assignment) {
 	var tasks []desired.TaskRef
 	for _, a := range all {
 		if !a.ofKeys {
-			tasks = append(tasks, desired.TaskRef{Task: a.key, App: a.app, Host: a.host})
+			tasks = append(tasks, desired.TaskRef{Task: a.key, App: a.app, Host: a.host, Services: a.removes})
 		}
 	}
 	allowed := d.allowed(tasks)
@@ -89,7 +89,7 @@ func (d *dispatch) giveConfirmed(all []assignment) {
 
 // assign gives one job to its worker, and tells the tally to wait for it.
 func (d *dispatch) assign(a assignment) {
-	d.tally.expect(1)
+	d.tally.expect()
 	a.tally, a.term = d.tally, d.term
 	switch {
 	case a.ofKeys:
@@ -109,6 +109,8 @@ type assignment struct {
 	job
 	host   string
 	ofKeys bool
+	// removes is how many services of the task are to go.
+	removes int
 }
 
 // target tells one assignment from another.
@@ -135,6 +137,9 @@ func assignments(changes []plan.Change, have map[string][]consul.Key) []assignme
 			i = len(all)
 			at[a.target()] = i
 			all = append(all, a)
+		}
+		if c.Op == plan.Deregister {
+			all[i].removes++
 		}
 		if c.Grounds != 0 { // what was merely missing may have ended meanwhile
 			all[i].allowed |= c.Grounds | desired.Announced

@@ -65,8 +65,10 @@ func (r *Reconciler) Event(e marathon.Event) {
 func (r *Reconciler) enqueue(effects desired.Effects, why cause) {
 	if r.gate.takesJobs() {
 		r.enqueueTasks(effects.Tasks, why)
-		for _, name := range effects.Names {
-			r.keys.queue.put(job{key: name, term: r.gate.term(), allowed: r.allowedOfKeys(), cause: why})
+		if !r.config.Translation.Shaping.NoKV {
+			for _, name := range effects.Names {
+				r.keys.queue.put(job{key: name, term: r.gate.term(), allowed: r.allowedOfKeys(), cause: why})
+			}
 		}
 	}
 	r.reads.ask(effects)
@@ -79,7 +81,14 @@ func (r *Reconciler) enqueue(effects desired.Effects, why cause) {
 func (r *Reconciler) enqueueTasks(tasks []desired.TaskRef, why cause) {
 	allowed := r.allowed(tasks)
 	for _, t := range tasks {
-		j := job{key: t.Task, app: t.App, term: r.gate.term(), allowed: allowed[t.Task], cause: why}
+		j := job{key: t.Task, app: t.App, ids: t.IDs, term: r.gate.term(), allowed: allowed[t.Task], cause: why}
+		if t.Quiet {
+			if w := r.fleet.workerIf(t.Host); w != nil {
+				j.elsewhere = true
+				w.queue.put(j)
+			}
+			continue
+		}
 		err := consul.CheckHost(t.Host)
 		if err == nil {
 			err = r.fleet.put(t.Host, j)
@@ -106,13 +115,13 @@ func (r *Reconciler) allowed(tasks []desired.TaskRef) map[string]desired.Grounds
 	for _, t := range tasks {
 		allowed[t.Task] = desired.Announced
 		if grounds := r.model.Want(t.Task, t.App).Grounds & (desired.Lost | desired.Answered); grounds != 0 {
-			losses = append(losses, plan.Loss{Task: t.Task, Grounds: grounds})
+			losses = append(losses, plan.Loss{Task: t.Task, Services: t.Services, Grounds: grounds})
 		}
 	}
 	var heldBack map[string]string
 	first := false
 	if len(losses) > 0 {
-		heldBack, first = r.guard.Allow(losses, r.model.Running(), now)
+		heldBack, first = r.guard.Allow(losses, r.model.Services(), now)
 	}
 	r.mu.Unlock()
 	for _, l := range losses {

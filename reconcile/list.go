@@ -127,11 +127,15 @@ func (r *Reconciler) list(ctx context.Context, early func(plan.Plan)) plan.Actua
 // listAll lists all agents and all keys, at the same time. Where agents do not
 // answer, and at times to find what Marathon does not name, it asks the catalog.
 func (r *Reconciler) listAll(ctx context.Context, soFar *partialActual) plan.Actual {
+	noKeys := r.config.Translation.Shaping.NoKV
 	var keys sync.WaitGroup
-	keys.Go(func() { soFar.allKeys(r.keys.listAll(ctx, r.config.Patience)) })
+	if !noKeys {
+		keys.Go(func() { soFar.allKeys(r.keys.listAll(ctx, r.config.Patience)) })
+	}
 	r.fleet.listAgents(ctx, r.hosts(), soFar.agent)
 	keys.Wait()
 	actual := soFar.actual()
+	actual.NoKeys = noKeys
 	everywhere := r.resyncNumber == 0 || r.purgesKeys(actual.Keys)
 	if everywhere || slices.ContainsFunc(actual.Agents, func(a plan.Agent) bool { return a.Err != nil }) {
 		actual.Agents, actual.CatalogErr = r.askCatalog(ctx, actual.Agents, everywhere)

@@ -22,10 +22,12 @@ type job struct {
 	// whether the domain answers, by listing it.
 	key string
 	app string
-	// node is the dead one's in the catalog, for the worker there, and ids are the
-	// task's services on it.
+	// node is the dead one's in the catalog, for the worker there. ids are the task's services
+	// on it; on an agent those that the task had, nil for the one that has its own ID.
 	node string
 	ids  []string
+	// rest jobs register what others let wait, of a task whose first service is registered.
+	rest bool
 	// fallback jobs may register on the main agent what belongs to an agent that
 	// there is no way to.
 	fallback bool
@@ -274,6 +276,10 @@ func merge(before, j job) job {
 	j.anew = union(j.anew, before.anew)
 	j.fallback = j.fallback || before.fallback
 	j.elsewhere = j.elsewhere && before.elsewhere
+	j.rest = j.rest && before.rest
+	if j.ids == nil {
+		j.ids = before.ids
+	}
 	if !before.keysRead {
 		j.keys, j.keysRead = nil, false // an event may undo what was written after the listing
 	}

@@ -38,7 +38,7 @@ func BenchmarkPlan(b *testing.B) {
 	var keys []consul.Key
 	for _, app := range apps {
 		for label, value := range app.Labels {
-			keys = append(keys, keyOf(desired.ServiceName(app.ID), label, value))
+			keys = append(keys, keyOf(testTranslation().ServiceName(app.ID), label, value))
 		}
 		for _, task := range app.Tasks {
 			if agents[task.Host] == nil {

@@ -49,9 +49,9 @@ type Guard struct {
 	// confirmed is when time has confirmed the removal of a task: it may go when its app,
 	// which is asked then, has answered.
 	confirmed map[string]time.Time
-	// order has those of recent, the oldest first, and tasks counts the tasks among them.
-	order []string
-	tasks int
+	// order has those of recent, the oldest first, and services counts the services among them.
+	order    []string
+	services int
 }
 
 // held is one task, or one key, whose removal is held back.
@@ -59,8 +59,8 @@ type held struct {
 	since   time.Time
 	resyncs int
 	why     string
-	// task is set for a task, and not for a key.
-	task bool
+	// services are how many a task has; 0 for a key.
+	services int
 }
 
 // removed is one task, or one key, whose unannounced removal was let pass.
@@ -75,16 +75,17 @@ func NewGuard(policy Policy) *Guard {
 	return &Guard{policy: policy, held: map[string]held{}, recent: map[string]removed{}, confirmed: map[string]time.Time{}}
 }
 
-// Loss is a task whose services are to go though nothing has announced its end, and on what
-// grounds.
+// Loss is a task whose services are to go, all of them, though nothing has announced its end;
+// how many they are, and on what grounds.
 type Loss struct {
-	Task    string
-	Grounds desired.Grounds
+	Task     string
+	Services int
+	Grounds  desired.Grounds
 }
 
 // Allow judges, as one set, the removal of tasks' services that no plan asks for: an event
-// says that a task is lost, or its app's own answer omits some. running counts the tasks
-// that run beside them. It returns why tasks are held back, by task; first is set when some of
+// says that a task is lost, or its app's own answer omits some. running counts the services
+// of the tasks that run beside them. It returns why tasks are held back, by task; first is set when some of
 // them were not before.
 func (g *Guard) Allow(losses []Loss, running int, now time.Time) (heldBack map[string]string, first bool) {
 	if g.policy.Force {
@@ -92,7 +93,7 @@ func (g *Guard) Allow(losses []Loss, running int, now time.Time) (heldBack map[s
 	}
 	g.forget(now)
 	heldBack = map[string]string{}
-	var more []string
+	var more []Loss
 	for _, l := range losses {
 		_, passed := g.recent[l.Task]
 		_, confirmed := g.confirmed[l.Task]
@@ -103,30 +104,31 @@ func (g *Guard) Allow(losses []Loss, running int, now time.Time) (heldBack map[s
 		case was:
 			heldBack[l.Task] = before.why
 		case !passed && !confirmed:
-			more = append(more, l.Task)
+			more = append(more, l)
 		}
 	}
-	tasks := g.tasks + g.heldTasks() + len(more)
-	if len(more) == 0 || !g.policy.tooMany(tasks, running+tasks) {
-		for _, task := range more {
-			g.remember(task, 1, now)
+	lost := g.services + g.heldServices()
+	for _, l := range more {
+		lost += l.Services
+	}
+	if len(more) == 0 || !g.policy.tooMany(lost, running+lost) {
+		for _, l := range more {
+			g.remember(l.Task, l.Services, now)
 		}
 		return heldBack, false
 	}
-	why := fmt.Sprintf("%d of %d tasks lost within a minute", tasks, running+tasks)
-	for _, task := range more {
-		g.held[task] = held{since: now, why: why, task: true}
-		heldBack[task] = why
+	why := fmt.Sprintf("%d of %d services lost within a minute", lost, running+lost)
+	for _, l := range more {
+		g.held[l.Task] = held{since: now, why: why, services: l.Services}
+		heldBack[l.Task] = why
 	}
 	return heldBack, true
 }
 
-// heldTasks counts the tasks that are held back.
-func (g *Guard) heldTasks() (n int) {
+// heldServices counts the services that are held back.
+func (g *Guard) heldServices() (n int) {
 	for _, h := range g.held {
-		if h.task {
-			n++
-		}
+		n += h.services
 	}
 	return n
 }
@@ -135,17 +137,13 @@ func (g *Guard) heldTasks() (n int) {
 func (g *Guard) remember(subject string, services int, now time.Time) {
 	g.recent[subject] = removed{at: now, services: services}
 	g.order = append(g.order, subject)
-	if services > 0 {
-		g.tasks++
-	}
+	g.services += services
 }
 
 // forget drops what was removed longer ago.
 func (g *Guard) forget(now time.Time) {
 	for len(g.order) > 0 && now.Sub(g.recent[g.order[0]].at) > window {
-		if g.recent[g.order[0]].services > 0 {
-			g.tasks--
-		}
+		g.services -= g.recent[g.order[0]].services
 		delete(g.recent, g.order[0])
 		g.order = g.order[1:]
 	}
@@ -222,12 +220,14 @@ func (g *Guard) hold(j *judgement, c Change, now time.Time) (why string) {
 		return ""
 	}
 	if done, again := j.next[c.subject()]; again { // another service of the same task
+		done.services += c.services()
+		j.next[c.subject()] = done
 		return done.why
 	}
 	if !was || !j.confirmable(c) { // what no time confirms gathers none
-		before = held{since: now, task: c.Op == Deregister}
+		before = held{since: now}
 	}
-	before.resyncs, before.why = before.resyncs+1, why
+	before.resyncs, before.why, before.services = before.resyncs+1, why, c.services()
 	if before.resyncs >= confirmResyncs && now.Sub(before.since) >= g.policy.Confirm {
 		return ""
 	}
@@ -245,18 +245,23 @@ func (g *Guard) pass(c Change, now time.Time) {
 	if !c.Grounds.Has(desired.Unannounced) {
 		return
 	}
-	services := 0
-	if c.Op == Deregister {
-		services = 1
-	}
 	r, again := g.recent[c.subject()]
 	switch {
 	case !again:
-		g.remember(c.subject(), services, now)
+		g.remember(c.subject(), c.services(), now)
 	case r.at.Equal(now): // another service of the same task
-		r.services += services
+		r.services += c.services()
 		g.recent[c.subject()] = r
+		g.services += c.services()
 	}
+}
+
+// services is how many services a removal takes away: none when it is a key's.
+func (c Change) services() int {
+	if c.Op == Deregister {
+		return 1
+	}
+	return 0
 }
 
 // holdable reports whether a change may be held back: what nobody announced, and

@@ -246,7 +246,7 @@ func TestManyLostTasksWait(t *testing.T) {
 
 // allow judges one task.
 func allow(g *Guard, task string, grounds desired.Grounds, running int, now time.Time) (why string, first bool) {
-	heldBack, first := g.Allow([]Loss{{task, grounds}}, running, now)
+	heldBack, first := g.Allow([]Loss{{task, 1, grounds}}, running, now)
 	return heldBack[task], first
 }
 
@@ -310,7 +310,7 @@ func TestHoldIsNotTalkedAway(t *testing.T) {
 	for grounds, held := range map[desired.Grounds]int{desired.Missing: 6, desired.Answered: 6, desired.Lost: 6, desired.Ended: 0, desired.AppGone: 0} {
 		p := Plan{another: desired.NoAnother, Services: 106, Changes: removalsOf(Deregister, grounds, 12)[6:]}
 		lost().Filter(&p, later, false)
-		if len(p.Held) != held || held > 0 && !slices.Equal(p.HeldWhy, []string{"7 of 12 tasks lost within a minute", "8 of 13 tasks lost within a minute", "9 of 14 tasks lost within a minute"}) && len(p.HeldWhy) == 0 {
+		if len(p.Held) != held || held > 0 && !slices.Equal(p.HeldWhy, []string{"7 of 12 services lost within a minute", "8 of 13 services lost within a minute", "9 of 14 services lost within a minute"}) && len(p.HeldWhy) == 0 {
 			t.Errorf("%s: holds %d (%q), want %d", grounds, len(p.Held), p.HeldWhy, held)
 		}
 	}
@@ -378,7 +378,7 @@ func TestAdoptLeavesClashingNamesAlone(t *testing.T) {
 	tr.Adopt = true
 	d := desired.New(tr)
 	d.ApplySnapshot(d.BeginRead(), marathon.Snapshot{Apps: []marathon.App{newApp("/a/b"), newApp("/a-b"), newApp("/c")}}, start, desired.Alone)
-	d.PickIncumbents(map[string]bool{"/a-b": true})
+	d.PickIncumbents(map[desired.Registered]bool{{App: "/a-b", Name: "a-b"}: true}, true)
 	p := Make(d, Actual{Keys: []consul.Key{
 		{Service: "a-b", Label: "old", Value: "x"}, {Service: "c", Label: "old", Value: "x"},
 	}}, desired.Alone)
@@ -426,7 +426,7 @@ func TestHeldKeysAreNoTasks(t *testing.T) {
 func TestLossesAreJudgedAsOneSet(t *testing.T) {
 	var losses []Loss
 	for i := range 100 {
-		losses = append(losses, Loss{fmt.Sprint("t", i), desired.Answered})
+		losses = append(losses, Loss{fmt.Sprint("t", i), 1, desired.Answered})
 	}
 	g := NewGuard(guarded)
 	if held, first := g.Allow(losses[:50], 50, start); len(held) != 0 || first {

@@ -69,7 +69,7 @@ func Flags() []cli.Flag {
 		text("marathon-token-type", "dcos", "`type` of the token: dcos (token=…) or bearer"),
 		text("consul-token-file", "", "`file` of the ACL token", "CONSUL_HTTP_TOKEN_FILE"),
 	}
-	return slices.Concat(main, watchedFlags(text), tls("marathon", [4][]string{}), tls("consul", [4][]string{
+	return slices.Concat(main, shapingFlags(text, yes), watchedFlags(text), tls("marathon", [4][]string{}), tls("consul", [4][]string{
 		{"CONSUL_CACERT"}, {"CONSUL_CLIENT_CERT"}, {"CONSUL_CLIENT_KEY"}, {"CONSUL_TLS_SERVER_NAME"},
 	}))
 }

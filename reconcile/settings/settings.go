@@ -69,6 +69,10 @@ func Read(c *cli.Context, notice transport.Notice) (Settings, error) {
 	if err := errors.Join(errEvent, errAnswer, errLimit); err != nil {
 		return s, err
 	}
+	shaping, err := readShaping(c)
+	if err != nil {
+		return s, err
+	}
 	timeout := span("timeout")
 	if timeout == 0 {
 		return s, errors.New("--timeout 0s: must be more than 0")
@@ -79,7 +83,7 @@ func Read(c *cli.Context, notice transport.Notice) (Settings, error) {
 	s.Consul = consul.Config{MaxAnswer: maxAnswer, Prefix: prefix, Format: consul.Format(c.String("kv-format"))}
 	s.Reconcile = reconcile.Config{
 		Translation: desired.Translation{
-			Owner: consul.Owner{RegistrationID: c.String("registration-id")}, Prefix: prefix,
+			Owner: consul.Owner{RegistrationID: c.String("registration-id")}, Prefix: prefix, Shaping: shaping,
 		},
 		Fallback:     enabled(c, "fallback"),
 		Policy:       plan.Policy{Purge: enabled(c, "purge"), Limit: limit, Confirm: span("purge-confirm")},
