@@ -85,7 +85,7 @@ func (t *teller) sentence(f fields, room int, urgent bool) string {
 	return out.String()
 }
 
-// act: registered shop-web on 10.0.0.1 port 31001: TASK_RUNNING, 24 ms
+// act: registered shop-web on 10.0.0.1 port 31001 (http): TASK_RUNNING, 24 ms
 func act(out *text, f fields, mark style, message string) {
 	out.add(mark, message)
 	if subject := cmp.Or(f.take("service"), f.take("app")); subject != "" {
@@ -97,6 +97,9 @@ func act(out *text, f fields, mark style, message string) {
 	}
 	if port := f.take("port"); port != "" {
 		out.add(plain, " port "+port)
+	}
+	if port := f.take("port_name"); port != "" {
+		out.add(plain, " ("+port+")")
 	}
 	if details := f.details(); len(details) > 0 {
 		out.add(plain, ": "+strings.Join(details, ", "))
