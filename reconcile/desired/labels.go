@@ -125,29 +125,37 @@ func whatOf(setting string) (what, key string) {
 	return setting, ""
 }
 
-// ofPort finds the port of a label consul.port.PORT.…; the port's name may have dots.
-func (r *labelReader) ofPort(l *said, rest string) error {
+// ofPort finds the port of a label consul.port.PORT.…; the port's name may have dots, and
+// a KEY of Meta may be called like a setting.
+func (r *labelReader) ofPort(l *said, rest string) (err error) {
 	at := strings.LastIndex(rest, ".")
-	if meta := strings.LastIndex(rest, ".meta."); meta >= 0 && !slices.Contains([]string{".name", ".tags", ".register"}, rest[at:]) {
-		at = meta
-	}
 	if at < 0 {
 		return errors.New("says nothing about a port")
 	}
-	word := rest[:at]
+	l.port, err = r.port(rest[:at])
+	isSetting := slices.Contains([]string{".name", ".tags", ".register"}, rest[at:])
+	if meta := strings.LastIndex(rest, ".meta."); meta >= 0 && (err != nil || !isSetting) {
+		at = meta
+		l.port, err = r.port(rest[:at])
+	}
 	l.what, l.key = whatOf(rest[at+1:])
+	l.rank = ofName
+	if isNumber(rest[:at]) {
+		l.rank = ofIndex
+	}
+	return err
+}
+
+// port finds a port by its name or index.
+func (r *labelReader) port(word string) (int, error) {
 	if r.byWord == nil {
 		r.byWord = portsByWord(r.ports)
 	}
 	i, is := r.byWord[word]
 	if !is {
-		return fmt.Errorf("the app has no port %s (%s)", clipped(word), portsOf(r.ports))
+		return 0, fmt.Errorf("the app has no port %s (%s)", clipped(word), portsOf(r.ports))
 	}
-	l.port, l.rank = i, ofName
-	if isNumber(word) {
-		l.rank = ofIndex
-	}
-	return nil
+	return i, nil
 }
 
 // portsOf says which ports there are.
@@ -170,8 +178,6 @@ func (r *labelReader) instead(l said) string {
 	switch {
 	case l.what == "name" && l.port < 0:
 		return nameOfID
-	case l.what == "name":
-		return usualName
 	case l.what == "ports":
 		return "taken instead: --ports"
 	}
@@ -278,12 +284,9 @@ func (r *labelReader) takePorts(value string) error {
 			if word = strings.TrimSpace(word); word == "" {
 				continue
 			}
-			if r.byWord == nil {
-				r.byWord = portsByWord(r.ports)
-			}
-			i, is := r.byWord[word]
-			if !is {
-				return fmt.Errorf("the app has no port %s (%s)", clipped(word), portsOf(r.ports))
+			i, err := r.port(word)
+			if err != nil {
+				return err
 			}
 			chosen[i], some = true, true
 		}

@@ -90,7 +90,6 @@ func (p *problems) all() []string {
 const (
 	asWithout  = "taken as if it were not there"
 	nameOfID   = "taken instead: the name made of the app's ID"
-	usualName  = "taken instead: the usual name"
 	leftOut    = "left out"
 	allTheSame = "registered all the same"
 )
