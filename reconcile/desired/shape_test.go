@@ -342,6 +342,11 @@ func TestTagsHaveBounds(t *testing.T) {
 		t.Errorf("%d tags", n)
 	}
 	wantProblems(t, got.problems, []string{"service shop: has tags of more than 65536 bytes; the last ones are left out"})
+	got = shapeIt(Shaping{}, "/shop", marathon.Definition{Labels: map[string]string{"consul.tags": strings.Repeat("same,", 20_000) + "other"}})
+	if got.String() != "t1 shop 0 [same other]" {
+		t.Errorf("becomes %s", got)
+	}
+	wantProblems(t, got.problems, nil)
 }
 
 // A port-mapping list that is longer than what the task has tells the first port alone; the
