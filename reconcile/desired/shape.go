@@ -158,6 +158,9 @@ func (b *shapeBuilder) add(i, n int, name serviceName) {
 		b.problems.add("the service of port "+clipped(word), err, leftOut)
 		return
 	}
+	if usual := i > 0 && len(b.settings.ports[i].names) == 0; usual && !inDNS(s.name) && inDNS(b.namesOf(0)[0].text) {
+		b.problems.add("service "+clipped(s.name), errNotInDNS, allTheSame) // because of the port
+	}
 	b.tag(&s, i)
 	b.describe(&s, i)
 	b.services = append(b.services, s)

@@ -134,6 +134,10 @@ func TestConsularLabels(t *testing.T) {
 		"name with control":                {labels: "consul.name=a\x07b", want: first, problems: []string{"contains control characters"}},
 		"name too long":                    {labels: "consul.name=" + strings.Repeat("x", 129), want: first, problems: []string{"longer than 128 bytes"}},
 		"name not for DNS":                 {labels: "consul.name=a b", want: "t1 a b 31000", problems: []string{"no name that DNS can carry", "registered all the same"}},
+		"name not for DNS because of the port": {
+			labels: "consul.name=" + strings.Repeat("x", 60) + "\nconsul.ports=web,admin", want: "t1 " + strings.Repeat("x", 60) + " 31000; t1:admin " + strings.Repeat("x", 60) + "-admin 31001",
+			problems: []string{"xxx-admin: no name that DNS can carry: A-Z a-z 0-9 -, up to 63 of them; registered all the same"},
+		},
 		"two of one name": {
 			labels: "consul.port.web.name=x\nconsul.port.admin.name=x", want: "t1 x 31000", problems: []string{"the service of port admin: has the name of another: x; left out"},
 		},
@@ -293,7 +297,7 @@ func TestOddNamesOfPorts(t *testing.T) {
 	if want := "t1 dotted 31000 map[k:v]; t1:2 dotted-2 31002; t1:3 dotted-3 31003 map[meta:x]; t1:a.meta.b dotted-a.meta.b 31004"; got.String() != want {
 		t.Errorf("becomes %s, want %s", got, want)
 	}
-	wantProblems(t, got.problems, []string{"the service of port a b: service id"})
+	wantProblems(t, got.problems, []string{"the service of port a b: service id", "service dotted-a.meta.b: no name that DNS can carry"})
 }
 
 // What of a definition could not even be read is told with the labels.
