@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/consul/api"
 
+	"consular/consul"
 	"consular/consul/devconsul"
 	"consular/marathon/simulator"
 	"consular/reconcile"
@@ -21,21 +22,7 @@ import (
 // tagged waits until the services of an app are so many of each name and tags: "shop [a] 2".
 func (s *env) tagged(want ...string) {
 	s.t.Helper()
-	eventually(s.t, "names and tags", func() string {
-		count := map[string]int{}
-		for _, x := range s.actual().services {
-			count[fmt.Sprint(x.Name, " ", x.Tags[2:])]++
-		}
-		var have []string
-		for kind, n := range count {
-			have = append(have, fmt.Sprint(kind, " ", n))
-		}
-		slices.Sort(have)
-		if slices.Equal(have, want) {
-			return ""
-		}
-		return strings.Join(have, ", ") + "; want " + strings.Join(want, ", ")
-	})
+	s.counts(func(x consul.Service) string { return fmt.Sprint(x.Name, " ", x.Tags[2:]) }, want)
 }
 
 // While a deployment hangs, the old tasks keep the services of the definition that they run,

@@ -192,42 +192,55 @@ func (r *labelReader) take(l said) error {
 		return r.takeApps(l)
 	}
 	port := &r.settings.ports[l.port]
-	switch l.what {
-	case "register":
+	if l.what != "register" {
+		if err := r.describe(l, &port.description); err != nil {
+			return err
+		}
+	} else {
 		in, err := truth(l.value)
 		if err != nil {
 			return err
 		}
 		r.out[l.port] = r.out[l.port] || !in
-	case "name":
-		name := strings.TrimSpace(l.value)
-		if err := r.checkName(l, name); err != nil {
-			return err
-		}
-		port.names = []string{name}
-	case "tags":
-		tags, err := readTags(l.value)
-		if err != nil {
-			return err
-		}
-		port.tags = tags
-	case "meta":
-		if err := checkMeta(l.key, l.value); err != nil {
-			return err
-		}
-		if port.meta == nil {
-			port.meta = map[string]string{}
-		}
-		port.meta[l.key] = l.value
-	default:
-		return errors.New("is no setting of a port")
 	}
 	port.said = true
 	return nil
 }
 
+// describe takes in what an app and a port may say alike.
+func (r *labelReader) describe(l said, to *description) error {
+	switch l.what {
+	case "name":
+		name := strings.TrimSpace(l.value)
+		if err := checkName(name); err != nil {
+			return err
+		}
+		if !inDNS(name) {
+			r.problems.add(l.shown(r.ports), errNotInDNS, allTheSame)
+		}
+		to.names = []string{name}
+	case "tags":
+		tags, err := readTags(l.value)
+		if err != nil {
+			return err
+		}
+		to.tags = tags
+	case "meta":
+		if err := checkMeta(l.key, l.value); err != nil {
+			return err
+		}
+		to.meta = put(to.meta, l.key, l.value)
+	default:
+		if l.port < 0 {
+			return errors.New("is no setting of an app")
+		}
+		return errors.New("is no setting of a port")
+	}
+	return nil
+}
+
 // takeApps takes one label in that is about the app.
-func (r *labelReader) takeApps(l said) (err error) {
+func (r *labelReader) takeApps(l said) error {
 	switch l.what {
 	case "register":
 		in, err := truth(l.value)
@@ -241,31 +254,15 @@ func (r *labelReader) takeApps(l said) (err error) {
 		}
 	case "ports":
 		return r.takePorts(l.value)
-	case "name":
-		name := strings.TrimSpace(l.value)
-		if err := r.checkName(l, name); err != nil {
-			return err
-		}
-		r.names = []string{name}
-	case "tags":
-		r.tags, err = readTags(l.value)
-	case "meta":
-		if err := checkMeta(l.key, l.value); err != nil {
-			return err
-		}
-		if r.meta == nil {
-			r.meta = map[string]string{}
-		}
-		r.meta[l.key] = l.value
 	case "kv":
 		in, err := truth(l.value)
 		r.noKeys = err == nil && !in
 		return err
 	case "health":
 	default:
-		return errors.New("is no setting of an app")
+		return r.describe(l, &r.description)
 	}
-	return err
+	return nil
 }
 
 // takePorts takes in which ports are services.
@@ -298,16 +295,5 @@ func (r *labelReader) takePorts(value string) error {
 		r.settings.ports[i].chosen = chosen[i]
 	}
 	r.portsSaid = true
-	return nil
-}
-
-// checkName reports why a name cannot be, and tells of one that DNS does not carry.
-func (r *labelReader) checkName(l said, name string) error {
-	if err := checkName(name); err != nil {
-		return err
-	}
-	if !inDNS(name) {
-		r.problems.add(l.shown(r.ports), errNotInDNS, allTheSame)
-	}
 	return nil
 }
