@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log"
@@ -13,6 +14,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -696,57 +698,115 @@ func (w *world) shaped() []string {
 	return slices.Sorted(maps.Keys(kinds))
 }
 
-// Moving from marathon-consul: its services are known by their tags and untouched, and ours
-// are there beside them, by the same names.
+var moving = flag.Bool("moving", false, "move from marathon-consul by README's own commands, which need bash, curl and jq")
+
+// Moving from marathon-consul, as README says: its services are untouched while ours come beside
+// them, by the same names, and its are gone when ours are there.
 func TestMovingFromMarathonConsul(t *testing.T) {
 	w := newWorld(t)
 	w.must(w.marathon.Create(simulator.App{
-		ID: "/shop/web", Instances: 2, Labels: map[string]string{"consul": "", "public": "tag"},
+		ID: "/shop/web", Instances: 3, Labels: map[string]string{"consul": "", "public": "tag"},
 		Ports: []simulator.Port{{Name: "http"}, {Name: "admin"}},
 	}))
-	theirs := 0
-	for _, task := range w.marathon.Tasks("/shop/web") {
-		for _, agent := range w.agents {
-			if agent.Host != task.Host {
-				continue
-			}
-			client, err := api.NewClient(&api.Config{Address: agent.Address(), Transport: &http.Transport{DisableKeepAlives: true}})
-			w.must(err)
-			id := fmt.Sprintf("%s_shop.web_%d", task.ID, task.Ports[0])
-			w.must(client.Agent().ServiceRegister(&api.AgentServiceRegistration{
-				ID: id, Name: "shop.web", Address: task.Host, Port: task.Ports[0], Tags: []string{"marathon", "public", "marathon-task:" + task.ID},
-			}))
-			t.Cleanup(func() { _ = client.Agent().ServiceDeregister(id) })
-			theirs++
+	w.must(w.marathon.Create(simulator.App{ID: "/unlabelled", Instances: 1}))
+	for i, task := range w.marathon.Tasks("/shop/web") {
+		id := fmt.Sprintf("%s_shop.web_%d", task.ID, task.Ports[0])
+		if i == 0 { // as its early versions called it
+			id = task.ID
 		}
+		w.must(w.agentOn(task.Host).ServiceRegister(&api.AgentServiceRegistration{
+			ID: id, Name: "shop.web", Address: task.Host, Port: task.Ports[0], Tags: []string{"marathon", "public", "marathon-task:" + task.ID},
+		}))
 	}
-	options := []string{"--labels", "allegro", "--service-address", "node", "--no-kv"}
-	if readme := read(t, "README.md"); strings.Count(readme, strings.Join(options, " ")) < 4 {
-		t.Errorf("README does not say %q in every command", options)
+	_, page, _ := strings.Cut(read(t, "README.md"), "ours are there before its go.\n\n")
+	commands, _, _ := strings.Cut(page, "\n\n")
+	before, after, found := strings.Cut(commands, "    for host in")
+	if !found {
+		t.Fatalf("README's commands are\n%s", commands)
 	}
-	if code, out, _ := once(t, w.options(append(options, "plan")...)...); code != 2 || !strings.Contains(out, "2 to register, 0 to update, 0 to deregister") {
-		t.Errorf("plan: exit code %d\n%s", code, out)
+	if out := w.move(before, nil); !strings.Contains(out, "2 to register, 0 to update, 0 to deregister") || !strings.HasSuffix(out, "exit code 1\n") {
+		t.Errorf("plan, and a sync that leaves a conflict:\n%s", out)
 	}
-	if code, out, log := once(t, w.options(append(options, "sync")...)...); code != 0 {
-		t.Errorf("sync: exit code %d\n%s%s", code, out, log)
+	if theirs := w.theirs(); len(theirs) != 3 {
+		t.Errorf("of theirs are there %q, want all three", theirs)
 	}
 	if have, want := w.shaped(), []string{"shop.web 0 [public] map[]"}; !slices.Equal(have, want) {
 		t.Errorf("ours are %q, want %q", have, want)
 	}
+	out := w.move("    for host in"+strings.Replace(after, "--no-kv run", "--no-kv plan", 1), w.theirs())
+	if !strings.Contains(out, "3 services and 0 keys are ours: in sync") || strings.Count(out, "exit code 0\n") != 2 {
+		t.Errorf("their end, a sync, and a plan that has nothing to do:\n%s", out)
+	}
+	if theirs := w.theirs(); len(theirs) > 0 {
+		t.Errorf("of theirs are there %q, want none", theirs)
+	}
+}
+
+// move carries out some of README's commands, of which ending does away with theirs, and returns
+// what consular prints, with its exit codes. Without -moving it does as they say, without a shell.
+func (w *world) move(commands string, ending map[string]string) (out string) {
+	w.Helper()
+	if *moving {
+		return w.bash(commands)
+	}
+	for id, host := range ending {
+		w.must(w.agentOn(host).ServiceDeregister(id))
+	}
+	commands = strings.ReplaceAll(commands, "\\\n", " ")
+	for line := range strings.Lines(commands) {
+		_, words, is := strings.Cut(line, "--labels")
+		if !is {
+			continue
+		}
+		words, _, _ = strings.Cut("--labels"+words, "#")
+		code, said, _ := once(w, w.options(strings.Fields(words)...)...)
+		out += said + fmt.Sprintf("exit code %d\n", code)
+	}
+	return out
+}
+
+// agentOn is a client of the agent of a host.
+func (w *world) agentOn(host string) *api.Agent {
+	w.Helper()
+	at := slices.IndexFunc(w.agents, func(a *devconsul.Agent) bool { return a.Host == host })
+	client, err := api.NewClient(&api.Config{Address: w.agents[at].Address(), Transport: &http.Transport{DisableKeepAlives: true}})
+	w.must(err)
+	return client.Agent()
+}
+
+// theirs are the services that marathon-consul has registered: the host of each, by ID.
+func (w *world) theirs() map[string]string {
+	w.Helper()
+	hosts := map[string]string{}
 	for _, agent := range w.agents {
-		client, err := api.NewClient(&api.Config{Address: agent.Address(), Transport: &http.Transport{DisableKeepAlives: true}})
+		services, err := w.agentOn(agent.Host).Services()
 		w.must(err)
-		services, err := client.Agent().Services()
-		w.must(err)
-		for _, s := range services {
+		for id, s := range services {
 			if slices.ContainsFunc(s.Tags, func(tag string) bool { return strings.HasPrefix(tag, "marathon-task:") }) {
-				theirs--
+				hosts[id] = agent.Host
 			}
 		}
 	}
-	if theirs != 0 {
-		t.Errorf("%d of theirs are gone", theirs)
+	return hosts
+}
+
+// bash runs commands of README in this world, and returns what they print, with the exit code
+// of each consular.
+func (w *world) bash(commands string) string {
+	w.Helper()
+	dir := w.TempDir()
+	if out, err := exec.CommandContext(w.Context(), "go", "build", "-o", dir+"/consular", ".").CombinedOutput(); err != nil {
+		w.Fatalf("%v: %s", err, out)
 	}
+	script := "set -u -o pipefail\nconsular() { " + dir + "/consular \"$@\"; echo \"exit code $?\"; }\n" + strings.NewReplacer(
+		"--marathon http://marathon:8080 --consul http://consul:8500", strings.Join(w.options(), " "), "…", strings.Join(w.options(), " "),
+		"http://consul:8500", w.consul,
+	).Replace(commands)
+	out, err := exec.CommandContext(w.Context(), "bash", "-c", script).CombinedOutput()
+	if err != nil {
+		w.Fatalf("%v\n%s\n%s", err, script, out)
+	}
+	return string(out)
 }
 
 func TestAnswersTooLarge(t *testing.T) {

@@ -75,6 +75,7 @@ func TestThreeServicesOfATaskAreOneJob(t *testing.T) {
 		refuses []string
 		dies    string
 		allowed desired.Grounds
+		ids     []string
 		state   marathon.State
 		log     []string
 		fails   bool
@@ -102,6 +103,10 @@ func TestThreeServicesOfATaskAreOneJob(t *testing.T) {
 			want: desired.Want{App: "/web", Task: "t1", Grounds: desired.Ended}, has: three, allowed: desired.Announced,
 			state: marathon.TaskKilled, log: []string{"deregister t1", "deregister t1:2", "deregister t1:admin"},
 		},
+		"it has ended, and nothing of it is remembered": {
+			want: desired.Want{App: "/web", Task: "t1", Grounds: desired.Ended}, allowed: desired.Announced, ids: []string{"t1", "t1:admin", "t1:2"},
+			state: marathon.TaskKilled, refuses: []string{"t1"}, fails: true, log: []string{"deregister t1", "deregister t1:2", "deregister t1:admin"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			agent := &severalAgent{services: map[string]consul.Service{}, refuses: test.refuses, dies: test.dies}
@@ -115,7 +120,7 @@ func TestThreeServicesOfATaskAreOneJob(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.want = func(string, string) desired.Want { return test.want }
-			_, err = w.execute(t.Context(), job{key: "t1", app: "/web", allowed: test.allowed, cause: cause{state: test.state}})
+			_, err = w.execute(t.Context(), job{key: "t1", app: "/web", ids: test.ids, allowed: test.allowed, cause: cause{state: test.state}})
 			if (err != nil) != test.fails {
 				t.Errorf("error %v", err)
 			}

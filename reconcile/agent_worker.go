@@ -104,16 +104,17 @@ func (w *agentWorker) execute(ctx context.Context, j job) (outcome, error) {
 			w.requeueRest(j)
 			break
 		}
-		err := w.carryOut(ctx, n, j, want, d, &done)
-		switch {
-		case errors.Is(err, errRefused), errors.Is(err, errUnable):
+		if err := w.carryOut(ctx, n, j, want, d, &done); ofItsOwn(err) {
 			failed = append(failed, err)
-		case err != nil:
+		} else if err != nil {
 			return done, err
 		}
 	}
 	return done, errors.Join(failed...)
 }
+
+// ofItsOwn reports whether a write has failed by itself, and keeps no other back.
+func ofItsOwn(err error) bool { return errors.Is(err, errRefused) || errors.Is(err, errUnable) }
 
 // requeueRest lets the other services of a task that shows up wait until all that waits now
 // has been looked at: the first ones of all tasks come before the second ones.
@@ -206,16 +207,21 @@ func (w *agentWorker) makeSure(ctx context.Context, n *node, j job, want desired
 	if ids == nil {
 		ids = []string{j.key}
 	}
+	var failed []error
 	for _, id := range ids {
 		start := time.Now()
 		if err := w.agent.Deregister(ctx, id); err != nil {
-			return w.failedWrite(n, j.key, err)
+			if err = w.failedWrite(n, j.key, err); !ofItsOwn(err) {
+				return err
+			}
+			failed = append(failed, err)
+			continue
 		}
 		notice := w.wrote(j, want.App, start)
 		notice.Level, notice.Message, notice.ID = zerolog.DebugLevel, "deregistered again, to be sure", id
 		w.tell(notice)
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // wrote is what the operator is told of every write.

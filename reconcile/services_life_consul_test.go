@@ -23,14 +23,20 @@ func allPorts(c *reconcile.Config) { c.Translation.Shaping.AllPorts = true }
 // shows waits until there are so many services of each name, "name 2".
 func (s *env) shows(want ...string) {
 	s.t.Helper()
-	eventually(s.t, "services of names", func() string {
+	s.counts(func(x consul.Service) string { return x.Name }, want)
+}
+
+// counts waits until there are so many services of each kind.
+func (s *env) counts(kind func(consul.Service) string, want []string) {
+	s.t.Helper()
+	eventually(s.t, "services", func() string {
 		count := map[string]int{}
 		for _, x := range s.actual().services {
-			count[x.Name]++
+			count[kind(x)]++
 		}
 		var have []string
-		for name, n := range count {
-			have = append(have, fmt.Sprint(name, " ", n))
+		for kind, n := range count {
+			have = append(have, fmt.Sprint(kind, " ", n))
 		}
 		slices.Sort(have)
 		if slices.Equal(have, want) {

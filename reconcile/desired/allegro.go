@@ -62,16 +62,21 @@ const madeName = ""
 // namesOf reads the names that a label gives; is tells whether it is there.
 func (r *allegroReader) namesOf(labels map[string]string, where string) (names []string, is bool) {
 	value, is := labels[r.word]
+	bad := func(err error) ([]string, bool) {
+		r.problems.add(where+labelled(r.word, value), err, nameOfID)
+		return []string{madeName}, is
+	}
 	for name := range strings.SplitSeq(value, ",") {
 		name = strings.TrimSpace(name)
 		switch made := strings.ReplaceAll(strings.Trim(name, "/"), "/", r.separator); {
 		case name == "" && value != "": // an empty element is nothing
+		case len(names) == maxNames:
+			return bad(fmt.Errorf("more than %d names", maxNames))
 		case made == "" || name == "true":
 			names = append(names, madeName)
 		default:
 			if err := checkName(made); err != nil {
-				r.problems.add(where+labelled(r.word, value), err, nameOfID)
-				return []string{madeName}, is
+				return bad(err)
 			}
 			// Its own default makes names with dots.
 			if !inDNS(strings.ReplaceAll(made, ".", "")) {

@@ -46,6 +46,7 @@ func TestAllegrosLabels(t *testing.T) {
 		"labels of the other dialect":    {labels: "consul=x\nconsul.name=y\nconsul.register=false", want: "t1 x 31000"},
 		"a bad name":                     {labels: "consul=a\x01b", want: "t1 group.shop 31000", problems: []string{"contains control characters; taken instead: the name made of the app's ID"}},
 		"a long name of a port":          {labels: "consul=\n1:consul=" + strings.Repeat("x", 200), want: "t1:admin group.shop 31001", problems: []string{"port admin: consul=", "longer than 128 bytes"}},
+		"too many names":                 {labels: "consul=" + strings.Repeat("x,y,", 40), want: "t1 group.shop 31000", problems: []string{"more than 64 names; taken instead: the name made of the app's ID"}},
 		"a name not for DNS":             {labels: "consul=a b", want: "t1 a b 31000", problems: []string{"no name that DNS can carry"}},
 		"a name with dots":               {labels: "consul=a.b-c", want: "t1 a.b-c 31000"},
 		"a second name that makes no ID": {labels: "consul=a,b c", want: "t1 a 31000", problems: []string{"no name that DNS can carry", "the service of port web: service id"}},

@@ -15,6 +15,7 @@
 //	labels.go        what an app's labels say of them; allegro.go: what those of marathon-consul say
 //	settings.go      what both make of labels; values.go: what values of labels may be
 //	shape.go         what a definition is in Consul, by options and labels
+//	become.go        labels that options make tags and Meta of
 //	translate.go     a task as services, labels as keys, whose a service is
 //	names.go         who wants which name; clash.go: who goes on where several do
 //	trouble.go       what is wrong with labels

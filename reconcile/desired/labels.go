@@ -125,29 +125,37 @@ func whatOf(setting string) (what, key string) {
 	return setting, ""
 }
 
-// ofPort finds the port of a label consul.port.PORT.…; the port's name may have dots.
-func (r *labelReader) ofPort(l *said, rest string) error {
+// ofPort finds the port of a label consul.port.PORT.…; the port's name may have dots, and
+// a KEY of Meta may be called like a setting.
+func (r *labelReader) ofPort(l *said, rest string) (err error) {
 	at := strings.LastIndex(rest, ".")
-	if meta := strings.LastIndex(rest, ".meta."); meta >= 0 && !slices.Contains([]string{".name", ".tags", ".register"}, rest[at:]) {
-		at = meta
-	}
 	if at < 0 {
 		return errors.New("says nothing about a port")
 	}
-	word := rest[:at]
+	l.port, err = r.port(rest[:at])
+	isSetting := slices.Contains([]string{".name", ".tags", ".register"}, rest[at:])
+	if meta := strings.LastIndex(rest, ".meta."); meta >= 0 && (err != nil || !isSetting) {
+		at = meta
+		l.port, err = r.port(rest[:at])
+	}
 	l.what, l.key = whatOf(rest[at+1:])
+	l.rank = ofName
+	if isNumber(rest[:at]) {
+		l.rank = ofIndex
+	}
+	return err
+}
+
+// port finds a port by its name or index.
+func (r *labelReader) port(word string) (int, error) {
 	if r.byWord == nil {
 		r.byWord = portsByWord(r.ports)
 	}
 	i, is := r.byWord[word]
 	if !is {
-		return fmt.Errorf("the app has no port %s (%s)", clipped(word), portsOf(r.ports))
+		return 0, fmt.Errorf("the app has no port %s (%s)", clipped(word), portsOf(r.ports))
 	}
-	l.port, l.rank = i, ofName
-	if isNumber(word) {
-		l.rank = ofIndex
-	}
-	return nil
+	return i, nil
 }
 
 // portsOf says which ports there are.
@@ -170,8 +178,6 @@ func (r *labelReader) instead(l said) string {
 	switch {
 	case l.what == "name" && l.port < 0:
 		return nameOfID
-	case l.what == "name":
-		return usualName
 	case l.what == "ports":
 		return "taken instead: --ports"
 	}
@@ -186,42 +192,55 @@ func (r *labelReader) take(l said) error {
 		return r.takeApps(l)
 	}
 	port := &r.settings.ports[l.port]
-	switch l.what {
-	case "register":
+	if l.what != "register" {
+		if err := r.describe(l, &port.description); err != nil {
+			return err
+		}
+	} else {
 		in, err := truth(l.value)
 		if err != nil {
 			return err
 		}
 		r.out[l.port] = r.out[l.port] || !in
-	case "name":
-		name := strings.TrimSpace(l.value)
-		if err := r.checkName(l, name); err != nil {
-			return err
-		}
-		port.names = []string{name}
-	case "tags":
-		tags, err := readTags(l.value)
-		if err != nil {
-			return err
-		}
-		port.tags = tags
-	case "meta":
-		if err := checkMeta(l.key, l.value); err != nil {
-			return err
-		}
-		if port.meta == nil {
-			port.meta = map[string]string{}
-		}
-		port.meta[l.key] = l.value
-	default:
-		return errors.New("is no setting of a port")
 	}
 	port.said = true
 	return nil
 }
 
+// describe takes in what an app and a port may say alike.
+func (r *labelReader) describe(l said, to *description) error {
+	switch l.what {
+	case "name":
+		name := strings.TrimSpace(l.value)
+		if err := checkName(name); err != nil {
+			return err
+		}
+		if !inDNS(name) {
+			r.problems.add(l.shown(r.ports), errNotInDNS, allTheSame)
+		}
+		to.names = []string{name}
+	case "tags":
+		tags, err := readTags(l.value)
+		if err != nil {
+			return err
+		}
+		to.tags = tags
+	case "meta":
+		if err := checkMeta(l.key, l.value); err != nil {
+			return err
+		}
+		to.meta = put(to.meta, l.key, l.value)
+	default:
+		if l.port < 0 {
+			return errors.New("is no setting of an app")
+		}
+		return errors.New("is no setting of a port")
+	}
+	return nil
+}
+
 // takeApps takes one label in that is about the app.
-func (r *labelReader) takeApps(l said) (err error) {
+func (r *labelReader) takeApps(l said) error {
 	switch l.what {
 	case "register":
 		in, err := truth(l.value)
@@ -235,31 +254,15 @@ func (r *labelReader) takeApps(l said) (err error) {
 		}
 	case "ports":
 		return r.takePorts(l.value)
-	case "name":
-		name := strings.TrimSpace(l.value)
-		if err := r.checkName(l, name); err != nil {
-			return err
-		}
-		r.names = []string{name}
-	case "tags":
-		r.tags, err = readTags(l.value)
-	case "meta":
-		if err := checkMeta(l.key, l.value); err != nil {
-			return err
-		}
-		if r.meta == nil {
-			r.meta = map[string]string{}
-		}
-		r.meta[l.key] = l.value
 	case "kv":
 		in, err := truth(l.value)
 		r.noKeys = err == nil && !in
 		return err
 	case "health":
 	default:
-		return errors.New("is no setting of an app")
+		return r.describe(l, &r.description)
 	}
-	return err
+	return nil
 }
 
 // takePorts takes in which ports are services.
@@ -278,12 +281,9 @@ func (r *labelReader) takePorts(value string) error {
 			if word = strings.TrimSpace(word); word == "" {
 				continue
 			}
-			if r.byWord == nil {
-				r.byWord = portsByWord(r.ports)
-			}
-			i, is := r.byWord[word]
-			if !is {
-				return fmt.Errorf("the app has no port %s (%s)", clipped(word), portsOf(r.ports))
+			i, err := r.port(word)
+			if err != nil {
+				return err
 			}
 			chosen[i], some = true, true
 		}
@@ -295,16 +295,5 @@ func (r *labelReader) takePorts(value string) error {
 		r.settings.ports[i].chosen = chosen[i]
 	}
 	r.portsSaid = true
-	return nil
-}
-
-// checkName reports why a name cannot be, and tells of one that DNS does not carry.
-func (r *labelReader) checkName(l said, name string) error {
-	if err := checkName(name); err != nil {
-		return err
-	}
-	if !inDNS(name) {
-		r.problems.add(l.shown(r.ports), errNotInDNS, allTheSame)
-	}
 	return nil
 }

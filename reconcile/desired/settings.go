@@ -16,11 +16,9 @@ type settings struct {
 	// leftOut says what leaves the app out, and noKeys that none of its labels is a key.
 	leftOut string
 	noKeys  bool
-	// names are those of the first service; none is the name made of the app's ID.
-	names []string
-	// tags and meta are those of all services.
-	tags []tagSetting
-	meta map[string]string
+	// The names are the first service's; none is the name made of the app's ID. The tags and
+	// meta are those of all services.
+	description
 	// ports are in the order of the declarations; one for an app without ports. portsSaid
 	// is that a label chooses among them.
 	ports     []portSettings
@@ -33,7 +31,12 @@ type settings struct {
 type portSettings struct {
 	// chosen ports are services. said is that a label is about this port.
 	chosen, said bool
-	// names has one for each service of the port; none is the usual name.
+	// The names are one for each service of the port; none is the usual name.
+	description
+}
+
+// description is what an app and a port may say alike.
+type description struct {
 	names []string
 	tags  []tagSetting
 	meta  map[string]string
@@ -90,7 +93,6 @@ func (p *problems) all() []string {
 const (
 	asWithout  = "taken as if it were not there"
 	nameOfID   = "taken instead: the name made of the app's ID"
-	usualName  = "taken instead: the usual name"
 	leftOut    = "left out"
 	allTheSame = "registered all the same"
 )

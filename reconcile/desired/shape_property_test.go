@@ -257,6 +257,25 @@ func hostile(labels, size int) map[string]string {
 	return all
 }
 
+// One value of 1 MB that names as many services or tags as it can makes no more of them
+// than a service can do with.
+func TestHostileLists(t *testing.T) {
+	var list strings.Builder
+	for i := 0; list.Len() < 1<<20; i++ {
+		fmt.Fprintf(&list, "n%d,", i)
+	}
+	for name, s := range map[string]Shaping{"consul": {Allegro: true}, "consul.tags": {AllPorts: true}, "consul.ports": {}} {
+		got := shapeIt(s, "/shop", marathon.Definition{Ports: shopPorts(), Labels: map[string]string{name: list.String()}})
+		size := 0
+		for _, one := range got.services {
+			size += len(one.Name) + len(strings.Join(one.Tags, ""))
+		}
+		if len(got.services) == 0 || got.services[0].Name != "shop" || len(got.services) > 4 || size > 4*(maxTags+100) || len(got.problems) == 0 {
+			t.Errorf("%s: %d services of %d bytes, problems %.200q", name, len(got.services), size, got.problems)
+		}
+	}
+}
+
 // Hostile labels cost no registration, and little to tell of.
 func TestHostileLabels(t *testing.T) {
 	for _, labels := range []map[string]string{hostile(10_000, 100), hostile(20, 1<<20)} {

@@ -134,6 +134,10 @@ func TestConsularLabels(t *testing.T) {
 		"name with control":                {labels: "consul.name=a\x07b", want: first, problems: []string{"contains control characters"}},
 		"name too long":                    {labels: "consul.name=" + strings.Repeat("x", 129), want: first, problems: []string{"longer than 128 bytes"}},
 		"name not for DNS":                 {labels: "consul.name=a b", want: "t1 a b 31000", problems: []string{"no name that DNS can carry", "registered all the same"}},
+		"name not for DNS because of the port": {
+			labels: "consul.name=" + strings.Repeat("x", 60) + "\nconsul.ports=web,admin", want: "t1 " + strings.Repeat("x", 60) + " 31000; t1:admin " + strings.Repeat("x", 60) + "-admin 31001",
+			problems: []string{"xxx-admin: no name that DNS can carry: A-Z a-z 0-9 -, up to 63 of them; registered all the same"},
+		},
 		"two of one name": {
 			labels: "consul.port.web.name=x\nconsul.port.admin.name=x", want: "t1 x 31000", problems: []string{"the service of port admin: has the name of another: x; left out"},
 		},
@@ -163,7 +167,10 @@ func TestConsularLabels(t *testing.T) {
 		"port, one label is enough":         {labels: "consul.port.admin.register=true", want: first + "; " + admin},
 		"port, its own label":               {labels: "1:consul.meta.x=y", want: first + "; t1:admin shop-admin 31001 map[x:y]"},
 		"port, beside those that are named": {labels: "consul.ports=2\n1:consul.tags=x", want: "t1:admin shop-admin 31001 [x]; " + third},
-		"port, not registered":              {labels: "consul.ports=all\nconsul.port.1.register=false", want: strings.Join([]string{first, third, fourth}, "; ")},
+		"port, KEYs called like settings": {
+			labels: "consul.port.admin.meta.name=a\nconsul.port.1.meta.tags=b\nconsul.port.admin.meta.register=c", want: first + "; t1:admin shop-admin 31001 map[name:a register:c tags:b]",
+		},
+		"port, not registered":                       {labels: "consul.ports=all\nconsul.port.1.register=false", want: strings.Join([]string{first, third, fourth}, "; ")},
 		"port, not registered whatever else says so": {labels: "1:consul.register=true\nconsul.port.1.register=false", want: first},
 		"port, nothing at all":                       {labels: "0:consul.register=false", want: ""},
 		"port, who wins": {
@@ -171,7 +178,7 @@ func TestConsularLabels(t *testing.T) {
 			want:   first + "; t1:admin own 31001 [name] map[k:own l:index]",
 		},
 		"port, a bad label changes nothing": {
-			labels: "consul.port.1.name=good\nconsul.port.admin.name=", want: first + "; t1:admin good 31001", problems: []string{"service name: empty"},
+			labels: "consul.port.1.name=good\nconsul.port.admin.name=", want: first + "; t1:admin good 31001", problems: []string{"service name: empty; taken as if it were not there"},
 		},
 		"port, a bad label makes no service": {labels: "consul.port.admin.register=perhaps\n2:consul.name=", want: first, problems: []string{"must be true or false", "port 2: consul.name"}},
 		"port that is none": {
@@ -286,11 +293,11 @@ func TestOddNamesOfPorts(t *testing.T) {
 	d := marathon.Definition{Ports: []marathon.Port{
 		{Name: "a.meta.b", OnHost: true}, {Name: "a b", OnHost: true}, {Name: "", OnHost: true}, {Name: "1", OnHost: true}, {Name: "a.meta.b", OnHost: true},
 	}}
-	got := shapeIt(Shaping{AllPorts: true}, "/shop", labelsOf(d, "consul.port.a.meta.b.name=dotted\nconsul.port.a.meta.b.meta.k=v"))
-	if want := "t1 dotted 31000 map[k:v]; t1:2 dotted-2 31002; t1:3 dotted-3 31003; t1:a.meta.b dotted-a.meta.b 31004"; got.String() != want {
+	got := shapeIt(Shaping{AllPorts: true}, "/shop", labelsOf(d, "consul.port.a.meta.b.name=dotted\nconsul.port.a.meta.b.meta.k=v\nconsul.port.3.meta.meta=x"))
+	if want := "t1 dotted 31000 map[k:v]; t1:2 dotted-2 31002; t1:3 dotted-3 31003 map[meta:x]; t1:a.meta.b dotted-a.meta.b 31004"; got.String() != want {
 		t.Errorf("becomes %s, want %s", got, want)
 	}
-	wantProblems(t, got.problems, []string{"the service of port a b: service id"})
+	wantProblems(t, got.problems, []string{"the service of port a b: service id", "service dotted-a.meta.b: no name that DNS can carry"})
 }
 
 // What of a definition could not even be read is told with the labels.
@@ -339,6 +346,11 @@ func TestTagsHaveBounds(t *testing.T) {
 		t.Errorf("%d tags", n)
 	}
 	wantProblems(t, got.problems, []string{"service shop: has tags of more than 65536 bytes; the last ones are left out"})
+	got = shapeIt(Shaping{}, "/shop", marathon.Definition{Labels: map[string]string{"consul.tags": strings.Repeat("same,", 20_000) + "other"}})
+	if got.String() != "t1 shop 0 [same other]" {
+		t.Errorf("becomes %s", got)
+	}
+	wantProblems(t, got.problems, nil)
 }
 
 // A port-mapping list that is longer than what the task has tells the first port alone; the

@@ -16,8 +16,10 @@ import (
 // all servers with each registration.
 const (
 	maxName = 128
-	maxTag  = 4 << 10
-	maxTags = 64 << 10
+	// maxNames is how many names one port may have: each is a service.
+	maxNames = 64
+	maxTag   = 4 << 10
+	maxTags  = 64 << 10
 	// ourMeta is how many pairs are ours: app, task, version, framework, and the token's.
 	ourMeta = 5
 )
@@ -73,17 +75,22 @@ func truth(value string) (bool, error) {
 	return false, errNeither
 }
 
-// readTags reads tags with commas between them. Spaces around these are nothing.
+// readTags reads tags with commas between them. Spaces around these are nothing. What is
+// more than a service can have is not read.
 func readTags(value string) ([]tagSetting, error) {
 	var tags []tagSetting
+	have, size := map[string]bool{}, 0
 	for _, tag := range splitTags(value) {
-		if tag = strings.TrimSpace(tag); tag == "" {
+		if tag = strings.TrimSpace(tag); tag == "" || have[tag] {
 			continue
 		}
 		if err := checkTag(tag); err != nil {
 			return nil, fmt.Errorf("tag %s %w", clipped(tag), err)
 		}
-		tags = append(tags, tagSetting{text: tag})
+		have[tag], tags = true, append(tags, tagSetting{text: tag})
+		if size += len(tag); size > maxTags { // this one will be left out, and told of
+			break
+		}
 	}
 	return tags, nil
 }

@@ -128,7 +128,7 @@ func (u Unfit) String() string {
 	case u.Task != "":
 		return "left out: task " + shown(u.Task) + " of " + shown(u.App) + ": " + u.Err
 	case u.Definition != "":
-		return "check " + shown(u.App) + ": " + u.Err
+		return "definition of " + shown(u.App) + ": " + u.Err
 	default:
 		return "left out: label of " + shown(u.App) + ": " + u.Err
 	}

@@ -61,7 +61,7 @@ func TestTableSaysWhatIsLeft(t *testing.T) {
 			[]string{"the keys of several apps are below one name; goes on: -"},
 			[]string{"in sync"},
 		},
-		"labels":   {Plan{Unfit: []Unfit{{App: "/a", Definition: "v1", Err: "consul.ports: no"}}}, []string{"check /a: consul.ports: no", "in sync"}, []string{"left out"}},
+		"labels":   {Plan{Unfit: []Unfit{{App: "/a", Definition: "v1", Err: "consul.ports: no"}}}, []string{"definition of /a: consul.ports: no", "in sync"}, []string{"left out"}},
 		"left out": {Plan{LeftOut: []desired.LeftOut{{By: "--apps", Apps: 3}}}, []string{"3 apps are left out by --apps", "in sync"}, nil},
 		"hostile":  {Plan{Unfit: []Unfit{{App: "/a\x1b[2J", Task: "t\n1", Err: "no"}}}, []string{`\x1b`, `t\n1`}, []string{"\x1b"}},
 	} {
