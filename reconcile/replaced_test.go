@@ -11,9 +11,9 @@ import (
 // A task that is being killed still serves: it stays registered until the one that takes its
 // place is, whose agent may take longer, but not for long.
 
-// killing is a task that is being killed.
-func killing(host, app, id string) marathon.Task {
-	task := taskOn(host, app, id)
+// killing is a task of /one that is being killed.
+func killing(host, id string) marathon.Task {
+	task := taskOn(host, "/one", id)
 	task.State = marathon.TaskKilling
 	return task
 }
@@ -33,7 +33,7 @@ func replacing(t *testing.T, slow time.Duration, then func(*fakeCluster)) {
 
 func TestDeregistrationAwaitsReplacement(t *testing.T) {
 	replacing(t, 300*time.Millisecond, func(x *fakeCluster) {
-		x.tells(killing(h1, "/one", "old"))
+		x.tells(killing(h1, "old"))
 		time.Sleep(295 * time.Millisecond)
 		x.wants(h1, "old")
 		x.wants(h2, "other")
@@ -45,7 +45,7 @@ func TestDeregistrationAwaitsReplacement(t *testing.T) {
 
 func TestDeregistrationAwaitsReplacementForASecond(t *testing.T) {
 	replacing(t, 3*time.Second, func(x *fakeCluster) {
-		x.tells(killing(h1, "/one", "old"))
+		x.tells(killing(h1, "old"))
 		time.Sleep(995 * time.Millisecond)
 		x.wants(h1, "old")
 		time.Sleep(10 * time.Millisecond)
@@ -58,18 +58,18 @@ func TestDeregistrationAwaitsReplacementForASecond(t *testing.T) {
 func TestEndedTaskAwaitsNothing(t *testing.T) {
 	for name, tells := range map[string]func(*fakeCluster){
 		"has ended":                       func(x *fakeCluster) { x.tells(ended("/one", "old")) },
-		"has ended, and is told too late": func(x *fakeCluster) { x.tells(ended("/one", "old")); x.tells(killing(h1, "/one", "old")) },
-		"was being killed, and has ended": func(x *fakeCluster) { x.tells(killing(h1, "/one", "old")); x.tells(ended("/one", "old")) },
+		"has ended, and is told too late": func(x *fakeCluster) { x.tells(ended("/one", "old")); x.tells(killing(h1, "old")) },
+		"was being killed, and has ended": func(x *fakeCluster) { x.tells(killing(h1, "old")); x.tells(ended("/one", "old")) },
 		"ends while it waits": func(x *fakeCluster) {
-			x.tells(killing(h1, "/one", "old"))
+			x.tells(killing(h1, "old"))
 			time.Sleep(10 * time.Millisecond)
 			x.wants(h1, "old")
 			x.tells(ended("/one", "old"))
 		},
 		"the other is killed, too": func(x *fakeCluster) {
 			x.agents[h2].set(func(a *fakeAgent) { a.slow = 0 })
-			x.tells(killing(h1, "/one", "old"))
-			x.tells(killing(h2, "/one", "new"))
+			x.tells(killing(h1, "old"))
+			x.tells(killing(h2, "new"))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -90,7 +90,7 @@ func TestDeregistrationAwaitsOnlyWhatReplaces(t *testing.T) {
 		x.agents[h2].set(func(a *fakeAgent) { a.slow = 500 * time.Millisecond })
 		x.tells(taskOn(h2, "/other", "other.2"))
 		time.Sleep(time.Millisecond)
-		x.tells(killing(h1, "/one", "old"))
+		x.tells(killing(h1, "old"))
 		time.Sleep(time.Nanosecond)
 		x.tells(taskOn(h2, "/one", "new"))
 		time.Sleep(5 * time.Millisecond)
@@ -105,11 +105,11 @@ func TestDeregistrationDoesNotAwaitSilentAgent(t *testing.T) {
 		x.connect()
 		x.agents[h2].set(func(a *fakeAgent) { a.gone = true })
 		x.tells(taskOn(h2, "/one", "new"))
-		x.tells(killing(h1, "/one", "old"))
+		x.tells(killing(h1, "old"))
 		time.Sleep(10 * time.Millisecond)
 		x.wants(h1, "old.2") // nobody waits any more
 		x.tells(taskOn(h2, "/one", "new.2"))
-		x.tells(killing(h1, "/one", "old.2"))
+		x.tells(killing(h1, "old.2"))
 		time.Sleep(10 * time.Millisecond)
 		x.wants(h1)
 	}, h1, h2)
@@ -121,7 +121,7 @@ func TestResyncRegistersReplacementFirst(t *testing.T) {
 		x.marathon.apps = []marathon.App{appOn(h1, "/one", "old"), appOn(h2, "/other", "other")}
 		x.connect()
 		x.marathon.set(func(m *fakeMarathon) {
-			m.apps[0].Tasks = []marathon.Task{killing(h1, "/one", "old"), taskOn(h2, "/one", "new")}
+			m.apps[0].Tasks = []marathon.Task{killing(h1, "old"), taskOn(h2, "/one", "new")}
 		})
 		x.agents[h2].set(func(a *fakeAgent) { a.slow = 200 * time.Millisecond })
 		x.Missed("oversize")
