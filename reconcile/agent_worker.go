@@ -120,33 +120,6 @@ func (w *agentWorker) execute(ctx context.Context, j job) (outcome, error) {
 	return done, errors.Join(failed...)
 }
 
-// putOff puts a job off that would deregister a task which is being killed, while other tasks
-// of its app are about to be registered (see plan.WaitsUntil). What has failed has waited.
-func (w *agentWorker) putOff(j job, want desired.Want) bool {
-	if want.Killing.IsZero() || j.failures > 0 {
-		return false
-	}
-	j.start.end() // nobody needs to wait for it any more
-	s := w.starts.last(j.app, want.Killing)
-	until := plan.WaitsUntil(want, s != nil, time.Now())
-	if until.IsZero() {
-		return false
-	}
-	if j.tally != nil {
-		j.tally.expect()
-	}
-	if !w.queue.putBack(j, time.Until(until)) { // retired
-		j.finish(outcome{})
-		return false
-	}
-	s.then(func() { w.queue.release(j.id()) })
-	w.tell(Notice{
-		Level: zerolog.DebugLevel, Message: "not deregistered yet: a task of its app is about to be registered",
-		Agent: w.name, App: j.app, Task: j.key, Cause: j.name,
-	})
-	return true
-}
-
 // requeueRest lets the other services of a task that shows up wait until all that waits now
 // has been looked at: the first ones of all tasks come before the second ones.
 func (w *agentWorker) requeueRest(j job) {

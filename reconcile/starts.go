@@ -3,6 +3,11 @@ package reconcile
 import (
 	"sync"
 	"time"
+
+	"github.com/rs/zerolog"
+
+	"consular/reconcile/desired"
+	"consular/reconcile/plan"
 )
 
 // starts are the tasks that are about to be registered, by app, whichever agents they are on.
@@ -83,4 +88,31 @@ func (s *start) then(tell func()) {
 	if ended {
 		tell()
 	}
+}
+
+// putOff puts a job off that would deregister a task which is being killed, while other tasks
+// of its app are about to be registered (see plan.WaitsUntil). What has failed has waited.
+func (w *agentWorker) putOff(j job, want desired.Want) bool {
+	if want.Killing.IsZero() || j.failures > 0 {
+		return false
+	}
+	j.start.end() // nobody needs to wait for it any more
+	s := w.starts.last(j.app, want.Killing)
+	until := plan.WaitsUntil(want, s != nil, time.Now())
+	if until.IsZero() {
+		return false
+	}
+	if j.tally != nil {
+		j.tally.expect()
+	}
+	if !w.queue.putBack(j, time.Until(until)) { // retired
+		j.finish(outcome{})
+		return false
+	}
+	s.then(func() { w.queue.release(j.id()) })
+	w.tell(Notice{
+		Level: zerolog.DebugLevel, Message: "not deregistered yet: a task of its app is about to be registered",
+		Agent: w.name, App: j.app, Task: j.key, Cause: j.name,
+	})
+	return true
 }
