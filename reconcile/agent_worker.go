@@ -23,6 +23,8 @@ type agentWorker struct {
 	host  string
 	agent Agent
 	fleet *fleet
+	// starts are all agents' tasks that are about to be registered.
+	starts *starts
 	// node is who the agent is; nil until it has answered.
 	node atomic.Pointer[node]
 	// takes is the longest that a listing took, in nanoseconds.
@@ -90,6 +92,9 @@ func (w *agentWorker) execute(ctx context.Context, j job) (outcome, error) {
 	here := n.of(j.key)
 	if len(here) == 0 && want.Verdict == desired.Absent && j.event() && !j.elsewhere && j.allowed.Allow(want.Grounds) {
 		return outcome{contact: wrote}, w.makeSure(ctx, n, j, want)
+	}
+	if len(here) > 0 && w.putOff(j, want) {
+		return done, nil
 	}
 	ours := w.ours
 	if j.state.Phase() == marathon.Ended {

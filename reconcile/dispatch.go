@@ -100,7 +100,11 @@ func (d *dispatch) assign(a assignment) {
 	case a.node != "":
 		d.catalog.queue.put(a.job)
 	default:
+		if a.starts {
+			a.start = d.begin(a.host, a.job)
+		}
 		if err := d.fleet.put(a.host, a.job); err != nil { // it had a worker when it was listed
+			a.start.end()
 			d.tally.done(outcome{Failed: 1})
 		}
 	}
@@ -112,8 +116,10 @@ type assignment struct {
 	job
 	host   string
 	ofKeys bool
-	// removes is how many services of the task are to go.
+	// removes is how many services of the task are to go, and starts is set when one is to be
+	// registered.
 	removes int
+	starts  bool
 }
 
 // target tells one assignment from another.
@@ -141,6 +147,7 @@ func assignments(changes []plan.Change, have map[string][]consul.Key) []assignme
 			at[a.target()] = i
 			all = append(all, a)
 		}
+		all[i].starts = all[i].starts || c.Op == plan.Register
 		if c.Op == plan.Deregister {
 			all[i].removes++
 		}

@@ -24,6 +24,7 @@
 //	fleet.go       the agents, one worker for each host; node.go: what is registered there
 //	queue.go       what waits for a worker; worker.go: its loop, and its backoff
 //	agent_worker.go, key_worker.go, catalog_worker.go   what a worker does with one job
+//	starts.go      what is about to be registered, and who waits for that
 //	gate.go        whether anything may be written; gated.go: Consul behind it
 //	takeover.go    what happens when nothing may, and when it may again
 //	state.go       what is known at one moment
@@ -212,8 +213,15 @@
 //
 // # Workers
 //
-// A worker does one job at a time; ended tasks go first. What comes of a job decides who
-// waits:
+// A worker does one job at a time; ended tasks go first. One exception: what is being killed
+// (TASK_KILLING) still serves, and stays registered while other tasks of its app that were heard of
+// earlier are about to be registered, a second at most from the kill on (plan.WaitsUntil).
+// Else the two agents would decide whether an app of one task is in Consul at every moment of
+// a rolling upgrade. The job is put off, and no worker waits: each of those registrations that ends,
+// be it in failure, has it looked at again (starts). What has ended waits for nothing, nor does anything
+// wait for an agent that is left alone. A resync's jobs keep to the same.
+//
+// What comes of a job decides who waits:
 //
 //   - Consul answers that it will not write this one thing (4xx), or that it could not (5xx):
 //     the job waits by itself, a minute, or longer each time, up to 30 s. Nothing else waits,

@@ -89,19 +89,32 @@ func (r *Reconciler) enqueueTasks(tasks []desired.TaskRef, why cause) {
 			}
 			continue
 		}
+		if why.state.Phase() == marathon.Running {
+			j.start = r.begin(t.Host, j)
+		}
 		err := consul.CheckHost(t.Host)
 		if err == nil {
 			err = r.fleet.put(t.Host, j)
 		}
 		if err != nil {
+			j.start.end()
 			r.leaveOut(plan.Unfit{App: t.App, Task: t.Task, Err: err.Error()})
 			continue
 		}
 		if main := r.fleet.workerIf(mainHost); main != nil {
-			j.elsewhere = true
+			j.elsewhere, j.start = true, nil
 			main.queue.put(j)
 		}
 	}
+}
+
+// begin notes that a job is to register its task, unless its agent is left alone: then nobody
+// waits for that.
+func (r *Reconciler) begin(host string, j job) *start {
+	if w := r.fleet.workerIf(host); w != nil && w.outage.Load() != nil {
+		return nil
+	}
+	return r.starts.begin(j.app, j.key, j.heard)
 }
 
 // allowed are, by task, the grounds on which services may go because an event or an

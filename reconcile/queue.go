@@ -50,6 +50,8 @@ type job struct {
 	term int64
 	// tally counts the job for a resync's summary; nil when no resync asked.
 	tally *tally
+	// start is its task's, while others wait for that to be registered; nil otherwise.
+	start *start
 
 	// failures counts how often in a row it could not be done, and pauses are those after
 	// each time.
@@ -101,12 +103,12 @@ func (c cause) event() bool { return c.state != "" }
 type queue struct {
 	mu   sync.Mutex
 	jobs map[string]queued
-	// urgent and later are the two lines, and failed has what waits by itself, the earliest
+	// urgent and later are the two lines, and waiting has what waits by itself, the earliest
 	// first. When a job moves to another, its old slot stays, and is skipped when it comes
 	// up: to search for it would take longer with each job.
-	urgent, later, failed []slot
-	last                  int // the newest slot's number
-	wake                  chan struct{}
+	urgent, later, waiting []slot
+	last                   int // the newest slot's number
+	wake                   chan struct{}
 	// retired is closed when the worker is not needed any more.
 	retired chan struct{}
 }
@@ -118,8 +120,8 @@ type queued struct {
 	number int
 }
 
-// slot is a job's place in line, unless it has moved to another. One of a job that has
-// failed comes up when it is due.
+// slot is a job's place in line, unless it has moved to another. One of a job that waits by
+// itself comes up when it is due.
 type slot struct {
 	id     string
 	number int
@@ -153,41 +155,40 @@ func (q *queue) isRetired() bool {
 // waiting by itself if the job is no news of it, and a resync that asks is told so. It
 // reports false, and does nothing, when the worker is retired.
 func (q *queue) put(j job) bool {
-	taken, tell, what := q.add(j)
-	if tell != nil {
-		tell.done(what)
-	}
+	taken, over, what := q.add(j)
+	over.finish(what)
 	return taken
 }
 
-// add is put, but for the resync that is to be told something.
-func (q *queue) add(j job) (taken bool, tell *tally, what outcome) {
+// add is put, but for those who are to be told something: over has nothing but them.
+func (q *queue) add(j job) (taken bool, over job, what outcome) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.isRetired() {
-		return false, nil, outcome{}
+		return false, job{}, outcome{}
 	}
 	before, waits := q.jobs[j.id()]
-	stays := before.line == &q.failed && !j.newsOf(before.job)
+	stays := before.line == &q.waiting && !j.newsOf(before.job)
 	switch {
 	case stays && before.failures > 0:
-		tell, what, j.tally = j.tally, outcome{Failed: 1}, nil
+		over, what = job{tally: j.tally, start: j.start}, outcome{Failed: 1}
+		j.tally, j.start = nil, nil
 	case j.tally != nil:
-		tell = before.tally // another resync has asked for the same
+		over.tally = before.tally // another resync has asked for the same
 	}
 	if waits {
 		j = merge(before.job, j)
 	}
 	if stays {
 		q.jobs[j.id()] = queued{j, before.line, before.number}
-		return true, tell, what
+		return true, over, what
 	}
 	q.lineUp(j)
 	nudge(q.wake)
-	return true, tell, what
+	return true, over, what
 }
 
-// putBack is put for a job that was taken out and has failed: it waits for so long, unless
+// putBack is put for a job that was taken out and was not done: it waits for so long, unless
 // there was news of it meanwhile.
 func (q *queue) putBack(j job, wait time.Duration) bool {
 	q.mu.Lock()
@@ -228,10 +229,20 @@ func (q *queue) lineUp(j job) {
 // postpone lets a job wait by itself.
 func (q *queue) postpone(j job, wait time.Duration) {
 	q.last++
-	q.jobs[j.id()] = queued{j, &q.failed, q.last}
+	q.jobs[j.id()] = queued{j, &q.waiting, q.last}
 	s := slot{j.id(), q.last, time.Now().Add(wait)}
-	at, _ := slices.BinarySearchFunc(q.failed, s, func(a, b slot) int { return a.due.Compare(b.due) })
-	q.failed = slices.Insert(q.failed, at, s)
+	at, _ := slices.BinarySearchFunc(q.waiting, s, func(a, b slot) int { return a.due.Compare(b.due) })
+	q.waiting = slices.Insert(q.waiting, at, s)
+}
+
+// release ends the wait of a job that was put off.
+func (q *queue) release(id string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if j, waits := q.jobs[id]; waits && j.line == &q.waiting && j.failures == 0 {
+		q.lineUp(j.job)
+		nudge(q.wake)
+	}
 }
 
 // settle is told when the domain answers again: what it did not answer waits by itself, for
@@ -252,8 +263,8 @@ func (q *queue) hurry() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
-	for i := range q.failed {
-		q.failed[i].due = now
+	for i := range q.waiting {
+		q.waiting[i].due = now
 	}
 	nudge(q.wake)
 }
@@ -261,7 +272,7 @@ func (q *queue) hurry() {
 // newsOf reports whether a job says more of its subject than that it is still to be done.
 func (j job) newsOf(before job) bool {
 	if j.event() {
-		return j.state.Phase() != before.state.Phase()
+		return j.state.Phase() != before.state.Phase() || before.state == marathon.TaskKilling && j.state != before.state
 	}
 	return j.name == appRead
 }
@@ -287,6 +298,7 @@ func merge(before, j job) job {
 	j.failures = max(j.failures, before.failures)
 	j.pauses = cmp.Or(j.pauses, before.pauses)
 	j.tally = cmp.Or(j.tally, before.tally)
+	j.start = cmp.Or(j.start, before.start)
 	ended := before.state.Phase() == marathon.Ended && j.state.Phase() != marathon.Ended
 	if ended || !j.event() && before.event() {
 		j.cause = before.cause
@@ -323,8 +335,8 @@ func (q *queue) next(ctx context.Context) (job, bool) {
 func (q *queue) take() (job, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for now := time.Now(); len(q.failed) > 0 && !now.Before(q.failed[0].due); {
-		if j, there := q.pop(&q.failed); there {
+	for now := time.Now(); len(q.waiting) > 0 && !now.Before(q.waiting[0].due); {
+		if j, there := q.pop(&q.waiting); there {
 			q.lineUp(j)
 		}
 	}
@@ -354,10 +366,10 @@ func (q *queue) pop(line *[]slot) (job, bool) {
 func (q *queue) due() time.Time {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.failed) == 0 {
+	if len(q.waiting) == 0 {
 		return time.Time{}
 	}
-	return q.failed[0].due
+	return q.waiting[0].due
 }
 
 // len returns how many things wait.
@@ -367,20 +379,20 @@ func (q *queue) len() int {
 	return len(q.jobs)
 }
 
-// fail tells the resyncs that asked that nothing of theirs will be done soon.
-// The jobs stay.
+// fail tells the resyncs that asked that nothing of theirs will be done soon, and lets
+// nobody wait for it any more. The jobs stay.
 func (q *queue) fail() {
 	q.mu.Lock()
-	var tallies []*tally
+	var over []job
 	for id, j := range q.jobs {
-		if j.tally != nil {
-			tallies = append(tallies, j.tally)
-			j.tally = nil
+		if j.tally != nil || j.start != nil {
+			over = append(over, j.job)
+			j.tally, j.start = nil, nil
 			q.jobs[id] = j
 		}
 	}
 	q.mu.Unlock()
-	for _, t := range tallies {
-		t.done(outcome{Failed: 1})
+	for _, j := range over {
+		j.finish(outcome{Failed: 1})
 	}
 }

@@ -74,6 +74,7 @@ type Reconciler struct {
 	consul   Consul
 	gate     *gate
 	fleet    *fleet
+	starts   *starts
 	keys     *keyWorker
 	catalog  *catalogWorker
 	schedule *schedule
@@ -139,7 +140,7 @@ func New(config Config, m Marathon, c Consul) *Reconciler {
 	g := newGate(config.Permit, config.tell)
 	r := &Reconciler{
 		config: config, marathon: m, consul: g.behind(c), gate: g,
-		schedule: newSchedule(), reads: newReadQueue(),
+		schedule: newSchedule(), reads: newReadQueue(), starts: newStarts(),
 		model:  desired.New(config.Translation),
 		logged: map[string]time.Time{}, guard: plan.NewGuard(config.Policy), beside: newBeside(), unreadResyncs: map[string]int{},
 	}
@@ -163,7 +164,7 @@ func (r *Reconciler) newAgentWorker(host string) (*agentWorker, error) {
 	}
 	return &agentWorker{
 		worker: r.newWorker(a.Address(), "agents"),
-		host:   host, agent: a, fleet: r.fleet,
+		host:   host, agent: a, fleet: r.fleet, starts: r.starts,
 		want: r.want, ours: r.ours, tagged: r.config.Translation.Tagged, stale: r.stale,
 		watch: r.consul.Watch, enqueueAll: r.enqueueAll, elsewhere: r.elsewhere, unreachable: r.unreachable,
 	}, nil

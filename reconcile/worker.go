@@ -206,7 +206,7 @@ func (w *worker) failed(b *breaker, j job, done outcome, err error) {
 func (w *worker) keep(j job, done outcome, wait time.Duration) {
 	done.Failed++
 	j.finish(done)
-	j.tally, j.keys, j.keysRead = nil, nil, false
+	j.tally, j.start, j.keys, j.keysRead = nil, nil, nil, false
 	if !w.queue.putBack(j, wait) { // retired meanwhile: a resync finds what is left
 		w.recovered()
 	}
@@ -309,8 +309,10 @@ func (w *worker) rest(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// finish tells the resync that asked for the job what came of it.
+// finish tells the resync that asked for the job what came of it, and those that wait for it
+// that they need not any more.
 func (j job) finish(o outcome) {
+	j.start.end()
 	if j.tally != nil {
 		j.tally.done(o)
 	}

@@ -221,6 +221,9 @@ func (m *Model) listTask(asked Ticket, t marathon.Task, at time.Time) {
 	if stone, ended := m.ended[t.ID]; ended {
 		if asked < stone.heard || t.State.Phase() != marathon.Running {
 			stone.listed = asked
+			if t.State.Phase() == marathon.Ended {
+				stone.killing = m.killing(t, at)
+			}
 			m.ended[t.ID] = stone
 			return
 		}
@@ -237,7 +240,7 @@ func (m *Model) listTask(asked Ticket, t marathon.Task, at time.Time) {
 		m.put(t)
 		m.setLost(m.tasks[t.ID])
 	case marathon.Ended:
-		m.ended[t.ID] = tombstone{heard: asked, at: at, listed: asked}
+		m.ended[t.ID] = tombstone{heard: asked, at: at, listed: asked, killing: m.killing(t, at)}
 	}
 }
 

@@ -214,7 +214,7 @@ func (m *Model) end(t marathon.Task, at time.Time, out *Effects) {
 			return
 		}
 	}
-	m.ended[t.ID] = tombstone{heard: m.now, at: at}
+	m.ended[t.ID] = tombstone{heard: m.now, at: at, killing: m.killing(t, at)}
 	t = m.located(t)
 	was := m.tasks[t.ID]
 	if was == nil {
@@ -226,6 +226,20 @@ func (m *Model) end(t marathon.Task, at time.Time, out *Effects) {
 	}
 	if a := m.app(t.AppID); a != nil && a.mixed {
 		m.claim(a, m.now, out)
+	}
+}
+
+// killing returns since when a task that is known to have ended, or is heard or read to have
+// now, is being killed, and zero if it has ended.
+func (m *Model) killing(t marathon.Task, at time.Time) time.Time {
+	stone, known := m.ended[t.ID]
+	switch {
+	case t.State != marathon.TaskKilling:
+		return time.Time{}
+	case known:
+		return stone.killing
+	default:
+		return at
 	}
 }
 

@@ -33,6 +33,10 @@ func TestTaskStates(t *testing.T) {
 				t.Errorf("announced %v, away %v", w.Grounds.Has(Announced), w.Grounds.Has(Lost))
 			}
 
+			if killing := !w.Killing.IsZero(); killing != (state == marathon.TaskKilling) {
+				t.Errorf("is being killed since %s", w.Killing)
+			}
+
 			d.ApplyEvent(changed(task), start)
 			if slices.Contains(ended, state) {
 				wantVerdict(t, d, "t1", "/a", Absent)
@@ -40,6 +44,36 @@ func TestTaskStates(t *testing.T) {
 				wantVerdict(t, d, "t1", "/a", Present)
 			}
 		})
+	}
+}
+
+// A task is being killed since that was first heard or read, and until anything says that it has
+// ended, in whatever order.
+func TestBeingKilledEnds(t *testing.T) {
+	task := newTask("t1", "/a")
+	killing, killed := in(marathon.TaskKilling, task), in(marathon.TaskKilled, task)
+	since := func(d *Model) time.Time { return wantVerdict(t, d, "t1", "/a", Absent).Killing }
+	for name, c := range map[string]struct {
+		hears []marathon.Task
+		want  time.Time
+	}{
+		"killed":         {[]marathon.Task{killing, killed}, time.Time{}},
+		"twice":          {[]marathon.Task{killing, killing}, start},
+		"the wrong way":  {[]marathon.Task{killed, killing}, time.Time{}},
+		"and once again": {[]marathon.Task{killing, killed, killing}, time.Time{}},
+	} {
+		heard, read := knowing(newApp("/a", task)), New(testTranslation())
+		for i, state := range c.hears {
+			at := start.Add(time.Duration(i) * time.Second)
+			heard.ApplyEvent(changed(state), at)
+			read.ApplySnapshot(read.BeginRead(), marathon.Snapshot{Apps: []marathon.App{newApp("/a", state)}}, at, Alone)
+		}
+		if got := since(heard); !got.Equal(c.want) {
+			t.Errorf("%s: heard to be killed since %s, want %s", name, got, c.want)
+		}
+		if got := since(read); !got.Equal(c.want) {
+			t.Errorf("%s: read to be killed since %s, want %s", name, got, c.want)
+		}
 	}
 }
 

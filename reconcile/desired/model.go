@@ -137,6 +137,8 @@ type tombstone struct {
 	at    time.Time
 	// listed is the newest read whose answer still has the task.
 	listed Ticket
+	// killing is since when all that is known is that it is being killed; zero when it has ended.
+	killing time.Time
 }
 
 type definition struct {

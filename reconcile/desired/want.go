@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"consular/consul"
 	"consular/marathon"
@@ -44,6 +45,9 @@ type Want struct {
 	Anew []string
 	// Grounds say, on Absent, why the services go.
 	Grounds Grounds
+	// Killing is, on Absent, since when the task is known to be being killed, by our clock: it may
+	// still serve. Zero when it has ended, or nothing of that is known.
+	Killing time.Time
 	// Unfit says why a task that runs is left out.
 	Unfit error
 }
@@ -127,8 +131,8 @@ func (m *Model) Want(task, app string) Want {
 // wantUnknown answers for a task that the model does not have.
 func (m *Model) wantUnknown(task, app string) Want {
 	w := Want{App: app, Task: task, Grounds: Missing}
-	if _, ended := m.ended[task]; ended {
-		w.Grounds = Ended
+	if stone, ended := m.ended[task]; ended {
+		w.Grounds, w.Killing = Ended, stone.killing
 		return w
 	}
 	a := m.apps[app]

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"consular/consul"
 	"consular/reconcile/desired"
@@ -68,6 +69,23 @@ func Decide(w desired.Want, here []consul.Service, ours func(consul.Service) boo
 		}
 	}
 	return decisions
+}
+
+// killWait is for how long a task that is being killed may stay registered. Most have three
+// seconds to end (Mesos' executor_shutdown_grace_period and Marathon's taskKillGracePeriod); what
+// reads from Consul, and what is in flight, needs the most of them.
+const killWait = time.Second
+
+// WaitsUntil returns until when the services of a task that is being killed may stay registered,
+// or zero if they are to go now. starting says that another task of its app, of which was heard
+// earlier, is about to be registered: the one serves until it is killed, and an app of one
+// task would have nobody for a moment if it went first. What has ended waits for nobody.
+func WaitsUntil(w desired.Want, starting bool, now time.Time) time.Time {
+	until := w.Killing.Add(killWait)
+	if w.Killing.IsZero() || !starting || !now.Before(until) {
+		return time.Time{}
+	}
+	return until
 }
 
 // decideWanted decides about a service that should be there, somewhere.
