@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -71,7 +70,7 @@ type stage struct {
 // that are sure at once, and that in the end not one is.
 func play(t *testing.T, h history, sureFor time.Duration) (wrong error) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
+	onOneThread(t, func(t *testing.T) {
 		s := &stage{consul: newStandIn(), T: t, lasts: sureFor, rights: map[string]*time.Timer{}}
 		for i := range h.copies {
 			s.copies, s.guards = append(s.copies, nil), append(s.guards, nil)

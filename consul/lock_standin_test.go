@@ -190,20 +190,10 @@ func (l *link) set(change func(*link)) {
 }
 
 var (
+	errKilled            = errors.New("the copy was killed")
 	errRefusedConnection = errors.New("connection refused")
 	errNoLeader          = api.StatusError{Code: 500, Body: "No cluster leader"}
 )
-
-// later does something after a while. At once is on a goroutine of its own: in a bubble of
-// synctest a timer that is due already runs on the goroutine that sets it, and two at the
-// same time crash the race detector (SIGSEGV in runtime.(*timer).modify, Go 1.26.8).
-func later(d time.Duration, do func()) {
-	if d <= 0 {
-		go do()
-		return
-	}
-	time.AfterFunc(d, do)
-}
 
 // ask carries a request there and its answer back. Once sent, it is applied whether
 // somebody waits for it still or not.
@@ -214,17 +204,19 @@ func (l *link) ask(ctx context.Context, what string, apply func() error) error {
 	l.state.Unlock()
 	answer := make(chan error, 1)
 	switch {
-	case dead || ctx.Err() != nil:
+	case dead:
+		return errKilled
+	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case w.refuse:
 		return errRefusedConnection
 	case w.forbid:
 		return api.StatusError{Code: 403, Body: "Permission denied"}
 	case !w.loseRequests:
-		later(w.there, func() {
+		time.AfterFunc(w.there, func() {
 			err := l.serve(what, apply)
 			if !w.loseAnswers {
-				later(w.back, func() { answer <- err })
+				time.AfterFunc(w.back, func() { answer <- err })
 			}
 		})
 	}

@@ -19,12 +19,7 @@ type slowAgent struct {
 }
 
 func (a slowAgent) think(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(a.takes):
-		return nil
-	}
+	return takes(ctx, a.takes)
 }
 
 func (a slowAgent) Self(ctx context.Context) (consul.Node, error) {

@@ -165,10 +165,8 @@ func (m *fakeMarathon) Apps(context.Context) (marathon.Snapshot, error) {
 }
 
 func (m *fakeMarathon) App(ctx context.Context, id string) (marathon.App, error) {
-	select {
-	case <-ctx.Done():
-		return marathon.App{}, ctx.Err()
-	case <-time.After(m.appTakes):
+	if err := takes(ctx, m.appTakes); err != nil {
+		return marathon.App{}, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -191,6 +189,21 @@ func (m *fakeMarathon) Info(context.Context) (marathon.Info, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return marathon.Info{FrameworkID: m.framework}, nil
+}
+
+// takes waits for as long as an answer takes, or for the end of ctx. No time sets no timer: in a
+// bubble of synctest one that is due runs on the goroutine that reads it, and two of them at
+// once crash the race detector (golang.org/issue/78156).
+func takes(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // reads returns when an app was asked for by itself.

@@ -20,12 +20,10 @@ type largeMarathon struct {
 
 func (m *largeMarathon) Apps(ctx context.Context) (marathon.Snapshot, error) {
 	s, err := m.fakeMarathon.Apps(ctx)
-	select {
-	case <-ctx.Done():
-		return s, ctx.Err()
-	case <-time.After(time.Duration(m.takes.Load())):
-		return s, err
+	if late := takes(ctx, time.Duration(m.takes.Load())); late != nil {
+		return s, late
 	}
+	return s, err
 }
 
 // connectLarge is connect with a Marathon whose snapshots take so long.

@@ -40,11 +40,7 @@ func (m *sluggish) Version(ctx context.Context, id, version string) (marathon.De
 func (m *sluggish) think(ctx context.Context, what string) error {
 	m.set(func(*fakeMarathon) { m.inFlight++; m.most = max(m.most, m.inFlight) })
 	defer m.set(func(*fakeMarathon) { m.inFlight-- })
-	select {
-	case <-ctx.Done():
-	case <-time.After(m.takes[what]):
-	}
-	return ctx.Err()
+	return takes(ctx, m.takes[what])
 }
 
 // requests returns how many are in flight, and how many were at most.
