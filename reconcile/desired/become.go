@@ -22,12 +22,13 @@ func (b *shapeBuilder) labels(d marathon.Definition) {
 	}
 	b.ofApp = b.become(d.Labels, "")
 	for i, port := range d.Ports {
-		if len(port.Labels) > 0 && b.ofPorts == nil {
+		if len(port.Labels) == 0 {
+			continue
+		}
+		if b.ofPorts == nil {
 			b.ofPorts = make([]labelSet, len(d.Ports))
 		}
-		if len(port.Labels) > 0 {
-			b.ofPorts[i] = b.become(port.Labels, "port "+clipped(portWord(d.Ports, i))+": ")
-		}
+		b.ofPorts[i] = b.become(port.Labels, "port "+clipped(portWord(d.Ports, i))+": ")
 	}
 }
 

@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -95,5 +96,42 @@ func TestIncumbentOfThreeGoes(t *testing.T) {
 	d.ApplyNotFound(d.BeginRead(), "/a/b/c", start)
 	if c := d.Clashes(); len(c) != 1 || len(c[0].Apps) != 2 || c[0].Incumbent != "" {
 		t.Errorf("clashes %+v, want two apps and no incumbent", c)
+	}
+}
+
+// Which clashes an app has a part in, and which apps have one in any: those are told with
+// the app, and looked for in Consul.
+func TestPartsInClashes(t *testing.T) {
+	m := told(
+		called("/shop", "consul.ports=all", "web"), called("/shop/web", ""),
+		called("/a/b", "consul.name=x"), called("/a-b", "consul.name=y"), called("/other", ""),
+	)
+	for app, want := range map[string]string{
+		"/shop": "[shop-web]", "/shop/web": "[shop-web]", "/a/b": "[a-b]", "/a-b": "[a-b]", "/other": "[]", "/unknown": "[]",
+	} {
+		names := []string{}
+		for _, c := range m.ClashesOf(app) {
+			names = append(names, c.Name)
+		}
+		if got := fmt.Sprint(names); got != want {
+			t.Errorf("%s has a part in %s, want %s", app, got, want)
+		}
+		if m.Contestants()[app] != (want != "[]") {
+			t.Errorf("%s: contestants %v", app, m.Contestants())
+		}
+	}
+}
+
+// Incumbents are looked for only where several want the name, and once.
+func TestIncumbentOfNoClash(t *testing.T) {
+	m := knowing(called("/a/b", ""))
+	m.PickIncumbents(map[Registered]bool{{"/a/b", "a-b"}: true}, true)
+	m.ApplyApp(m.BeginRead(), called("/a-b", ""), start)
+	if incumbent := incumbentOf(t, m); incumbent != "/a/b" {
+		t.Errorf("incumbent %q", incumbent)
+	}
+	m.PickIncumbents(map[Registered]bool{{"/a-b", "a-b"}: true}, true)
+	if incumbent := incumbentOf(t, m); incumbent != "/a/b" {
+		t.Errorf("and then %q", incumbent)
 	}
 }

@@ -178,7 +178,7 @@ func (m *Model) disclaim(a *appEntry, out *Effects) {
 // with a task whose definition is not known.
 func (m *Model) claims(a *appEntry) []string {
 	if a.shape == nil {
-		if a.claims != nil || a.asked > 0 && !a.missing.IsZero() {
+		if a.claims != nil {
 			return a.claims
 		}
 		return []string{a.name}

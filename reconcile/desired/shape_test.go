@@ -141,8 +141,9 @@ func TestConsularLabels(t *testing.T) {
 		"two of one name": {
 			labels: "consul.port.web.name=x\nconsul.port.admin.name=x", want: "t1 x 31000", problems: []string{"the service of port admin: has the name of another: x; left out"},
 		},
-		"tags":                 {labels: `consul.tags= a ,b\,c, d\\e ,, f\g`, want: `t1 shop 31000 [a b,c d\e f\g]`},
-		"tags, twice the same": {labels: "consul.tags=a,b,a", want: "t1 shop 31000 [a b]"},
+		"tags":                             {labels: `consul.tags= a ,b\,c, d\\e ,, f\g`, want: `t1 shop 31000 [a b,c d\e f\g]`},
+		"tags, a backslash before a comma": {labels: `consul.tags=a\\,b\,c`, want: `t1 shop 31000 [a\ b,c]`},
+		"tags, twice the same":             {labels: "consul.tags=a,b,a", want: "t1 shop 31000 [a b]"},
 		"tags that mark": {
 			labels: "consul.tags=a,consular-reg-id=x", want: first, problems: []string{"is how consular marks what is its own", "taken as if it were not there"},
 		},
@@ -272,6 +273,10 @@ func TestPortsInAllNetworks(t *testing.T) {
 		"the node's address, container network": {
 			definition: d(marathon.ContainerNetwork, fixed, onHost), shaping: Shaping{NodeAddress: true, AllPorts: true},
 			want: "t1 shop 80; t1:host shop-host 31000", addresses: "10.9.0.7 ",
+		},
+		"the node's address, the first port on the host": {
+			definition: d(marathon.ContainerNetwork, onHost, fixed), shaping: Shaping{NodeAddress: true, AllPorts: true},
+			want: "t1 shop 31000; t1:fixed shop-fixed 80", addresses: " 10.9.0.7",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

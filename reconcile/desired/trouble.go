@@ -33,7 +33,7 @@ func (m *Model) TroublesOf(app string) []Trouble {
 	}
 	var all []Trouble
 	add := func(d marathon.Definition, version string, sh *shape) {
-		if len(sh.problems) > 0 {
+		if sh.troubled() {
 			all = append(all, Trouble{App: app, Definition: cmp.Or(d.LastConfigChangeAt, version), Problems: sh.problems})
 		}
 	}
@@ -51,18 +51,20 @@ func (m *Model) TroublesOf(app string) []Trouble {
 
 // noteTrouble notes whether an app has a definition whose labels have problems.
 func (m *Model) noteTrouble(a *appEntry) {
-	delete(m.troubled, a.app.ID)
-	some := a.shape != nil && len(a.shape.problems) > 0
-	if a.shape != nil && len(m.definitions) > 0 && !some {
-		for task := range a.tasks {
-			sh, _ := m.shapeOf(m.tasks[task].task)
-			some = some || sh != nil && len(sh.problems) > 0
-		}
+	some := a.shape.troubled()
+	for task := range a.tasks {
+		sh, _ := m.shapeOf(m.tasks[task].task)
+		some = some || sh.troubled()
 	}
 	if some {
 		m.troubled[a.app.ID] = struct{}{}
+	} else {
+		delete(m.troubled, a.app.ID)
 	}
 }
+
+// troubled reports whether labels have problems, as far as a definition is known.
+func (sh *shape) troubled() bool { return sh != nil && len(sh.problems) > 0 }
 
 // Omitted returns how many declared ports of an app are no services, though no label of it
 // says so.

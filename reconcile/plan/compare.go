@@ -89,12 +89,12 @@ func newComparison(m *desired.Model, actual Actual, locked desired.Locked) *comp
 // atOnce is how many tasks or names are compared before others get at the model.
 const atOnce = 100
 
-// piecewise calls do for 0 to n-1, some of them at a time.
-func (p *comparison) piecewise(n int, do func(i int)) {
-	for from := 0; from < n; from += atOnce {
+// piecewise calls do for each of the tasks or names, some of them at a time.
+func (p *comparison) piecewise(all []string, do func(one string)) {
+	for piece := range slices.Chunk(all, atOnce) {
 		p.locked(func() {
-			for i := from; i < min(from+atOnce, n); i++ {
-				do(i)
+			for _, one := range piece {
+				do(one)
 			}
 		})
 	}
@@ -190,7 +190,7 @@ func (p *comparison) agent(a *Agent) {
 			tasks = append(tasks, task)
 		}
 	}
-	p.piecewise(len(tasks), func(i int) { p.task(a, tasks[i], here[tasks[i]]) })
+	p.piecewise(tasks, func(task string) { p.task(a, task, here[task]) })
 }
 
 // strandedTasks returns the tasks on hosts whose agents there is no way to.
@@ -300,7 +300,7 @@ func (p *comparison) unseen() {
 		var tasks []string
 		p.locked(func() { tasks = p.model.TasksOn(host) })
 		tasks = slices.DeleteFunc(tasks, func(task string) bool { return p.seen[task] })
-		p.piecewise(len(tasks), func(i int) { p.see(p.model.Want(tasks[i], "")) })
+		p.piecewise(tasks, func(task string) { p.see(p.model.Want(task, "")) })
 	}
 }
 

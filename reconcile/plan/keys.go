@@ -30,7 +30,7 @@ func (p *comparison) keys() {
 	names = append(names, slices.Sorted(maps.Keys(p.Have))...)
 	slices.Sort(names)
 	names = slices.Compact(names)
-	p.piecewise(len(names), func(i int) { p.name(names[i], p.model.WantKeys(names[i]), p.Have[names[i]]) })
+	p.piecewise(names, func(name string) { p.name(name, p.model.WantKeys(name), p.Have[name]) })
 }
 
 // traceKeys lets services that go name the app of the keys that go with them: it is to be

@@ -163,7 +163,7 @@ func (g *Guard) Filter(p *Plan, now time.Time, empty bool) {
 	if !g.policy.Purge {
 		p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool { return c.Grounds.Has(kept) })
 	}
-	j := judgement{plan: p, trips: g.trips(p), empty: empty && p.Services+p.Keys > 0, next: map[string]held{}}
+	j := judgement{plan: p, trips: g.trips(p), empty: empty, next: map[string]held{}}
 	seen := map[string]bool{}
 	changes := p.Changes[:0]
 	for _, c := range p.Changes {

@@ -46,6 +46,11 @@ func TestTableSaysWhatIsLeft(t *testing.T) {
 			[]string{"CHANGE", "unconfirmed", "/a", "t1", "its app could not be asked for", "0 to deregister", "1 held back"},
 			[]string{"in sync"},
 		},
+		"held and unconfirmed": {
+			Plan{Held: []Change{{Op: Deregister, Task: "t1"}}, HeldWhy: []string{"too many"}, Unconfirmed: []Change{{Op: Deregister, Task: "t2"}}},
+			[]string{"held back", "too many", "unconfirmed", "2 held back"},
+			[]string{"in sync"},
+		},
 		"a clash": {
 			Plan{Clashes: []desired.Clash{{Name: "a-b", Apps: []string{"/a/b", "/a-b"}}}},
 			[]string{"clash", "/a/b /a-b", "goes on: -"},
@@ -75,6 +80,29 @@ func TestTableSaysWhatIsLeft(t *testing.T) {
 			if strings.Contains(got, text) {
 				t.Errorf("%s: has %q:\n%s", name, text, got)
 			}
+		}
+	}
+}
+
+// Whatever is left to do or to decide, alone or beside something else, nothing is in sync
+// then.
+func TestInSyncIsThatNothingIsLeft(t *testing.T) {
+	if p := (Plan{Services: 3, Unread: []Unread{{What: "keys"}}, Unowned: 2}); !p.InSync() {
+		t.Error("nothing is left, and it is not in sync")
+	}
+	for name, left := range map[string]func(*Plan){
+		"a change":      func(p *Plan) { p.Changes = append(p.Changes, Change{}) },
+		"held back":     func(p *Plan) { p.Held = append(p.Held, Change{}) },
+		"not confirmed": func(p *Plan) { p.Unconfirmed = append(p.Unconfirmed, Change{}) },
+		"a conflict":    func(p *Plan) { p.Conflicts = append(p.Conflicts, Conflict{}) },
+		"a clash":       func(p *Plan) { p.Clashes = append(p.Clashes, desired.Clash{}) },
+	} {
+		var p Plan
+		if left(&p); p.InSync() {
+			t.Errorf("%s: in sync", name)
+		}
+		if p.Changes = append(p.Changes, Change{}); p.InSync() {
+			t.Errorf("%s beside a change: in sync", name)
 		}
 	}
 }
@@ -206,6 +234,59 @@ func TestFallbackAndHome(t *testing.T) {
 	}
 }
 
+// An address that is left to Consul's node is the host's own at home; on the main agent it
+// is written out, for its node is another one.
+func TestFallbackWritesTheHostsAddress(t *testing.T) {
+	tr := testTranslation()
+	tr.Shaping.NodeAddress = true
+	m := desired.New(tr)
+	m.ApplySnapshot(m.BeginRead(), marathon.Snapshot{Apps: []marathon.App{newApp("/a", newTask("t1", "/a"))}}, start, desired.Alone)
+	silent := agentOn("agent-1.test")
+	silent.Err, silent.Unreachable, silent.OnNode = errors.New("refused"), true, map[string]consul.Service{}
+	main := agentOn("main.test")
+	main.Main = true
+	for agent, test := range map[string]struct {
+		agents  []Agent
+		address string
+	}{
+		"agent-1.test:8500": {[]Agent{agentOn("agent-1.test"), main}, ""},
+		"main.test:8500":    {[]Agent{silent, main}, "agent-1.test"},
+	} {
+		p := Make(m, Actual{Agents: test.agents, NoKeys: true}, desired.Alone)
+		if len(p.Changes) != 1 || p.Changes[0].Agent != agent || p.Changes[0].Definition.Address != test.address {
+			t.Errorf("%s: %+v, want the address %q", agent, p.Changes, test.address)
+		}
+	}
+	// While home is not known, nothing is to be written anywhere.
+	there := serviceOf(newTask("t1", "/a"))
+	there.Address = ""
+	if p := Make(m, Actual{Agents: []Agent{agentOn("other.test", there)}, NoKeys: true}, desired.Alone); len(p.Changes) != 0 {
+		t.Errorf("home is not known: %+v", p.Changes)
+	}
+}
+
+// Of a task that is registered, a port that can not be reached yet is named; a service
+// whose name clashes is not, for the clash is.
+func TestServicesThatWaitAreNamed(t *testing.T) {
+	app := newApp("/a", newTask("t1", "/a"))
+	app.Definition.Ports = []marathon.Port{{OnHost: true}, {OnHost: true, Name: "admin"}, {OnHost: true, Name: "b"}}
+	app.Tasks[0].Ports = []int{31001, 0, 31003}
+	tr := testTranslation()
+	tr.Shaping.AllPorts = true
+	m := desired.New(tr)
+	m.ApplySnapshot(m.BeginRead(), marathon.Snapshot{Apps: []marathon.App{app, newApp("/a/b")}}, start, desired.Alone)
+	p := Make(m, Actual{Agents: []Agent{agentOn("agent-1.test")}, NoKeys: true}, desired.Alone)
+	if got := lines(p); got != "register agent-1.test:8500 t1: not registered" {
+		t.Errorf("does %s", got)
+	}
+	if len(p.Unfit) != 1 || p.Unfit[0].Task != "t1" || !strings.HasPrefix(p.Unfit[0].Err, "t1:admin has no address or port") {
+		t.Errorf("left out: %v", p.Unfit)
+	}
+	if len(p.Clashes) != 1 || p.Clashes[0].Name != "a-b" {
+		t.Errorf("clashes: %+v", p.Clashes)
+	}
+}
+
 // A dead node's services go from the catalog, but while Marathon has a task there it
 // lives, whatever Consul says.
 func TestServicesOfADeadNode(t *testing.T) {
@@ -259,12 +340,23 @@ func TestKeysAreTracedToTheAppOfTheirService(t *testing.T) {
 }
 
 // A task that runs and cannot be in Consul is said to be left out, once, wherever its
-// agent is.
+// agent is, and wherever something of it is registered.
 func TestUnfitTasksAreNamedOnce(t *testing.T) {
 	bad := newTask("t 1\n", "/a")
 	unread := agentOn("agent-1.test")
 	unread.Err = errors.New("no answer")
-	for name, agents := range map[string][]Agent{"listed": {agentOn("agent-1.test")}, "unread": {unread}, "not listed": nil} {
+	astray := func(host string) Agent {
+		s := serviceOf(newTask("t1", "/a"))
+		s.ID, s.Meta[consul.MetaTask] = bad.ID, bad.ID
+		return agentOn(host, s)
+	}
+	for name, agents := range map[string][]Agent{
+		"listed":                           {agentOn("agent-1.test")},
+		"unread":                           {unread},
+		"not listed":                       nil,
+		"registered":                       {astray("agent-1.test")},
+		"registered at home and elsewhere": {astray("agent-1.test"), astray("agent-2.test"), astray("agent-3.test")},
+	} {
 		p := Make(knowing(newApp("/a", bad)), Actual{Agents: agents}, desired.Alone)
 		if len(p.Unfit) != 1 || p.Unfit[0].Task != bad.ID {
 			t.Errorf("%s: %v", name, p.Unfit)
