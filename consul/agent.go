@@ -81,14 +81,16 @@ func (a *Agent) Services(ctx context.Context) ([]Service, error) {
 	return services, nil
 }
 
-// Register registers the service, or replaces the one of the same ID. It is in
-// the catalog when Register returns. Source: PUT /v1/agent/service/register,
+// Register registers the service with its checks, or replaces the one of the same
+// ID, whose other checks stay, and whose same checks keep their status. It is in the
+// catalog when Register returns. Source: PUT /v1/agent/service/register,
 // which needs service:write for its name.
 func (a *Agent) Register(ctx context.Context, s Service) error {
 	err := unfit(s.Check())
 	if err == nil {
 		err = a.client.Agent().ServiceRegisterOpts(&api.AgentServiceRegistration{
 			ID: s.ID, Name: s.Name, Address: s.Address, Port: s.Port, Tags: s.Tags, Meta: s.Meta,
+			Checks: registered(s.Checks),
 		}, api.ServiceRegisterOpts{}.WithContext(ctx))
 	}
 	if err != nil {
