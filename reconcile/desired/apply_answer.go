@@ -131,10 +131,12 @@ func (m *Model) ApplyDefinition(v Version, def marathon.Definition, gone bool) E
 	var out Effects
 	if a := m.apps[v.App]; a != nil {
 		for _, id := range sortedKeys(a.tasks) {
-			if t := m.tasks[id].task; t.Version == v.Version {
-				out.addTask(t)
+			if t := m.tasks[id]; t.task.Version == v.Version {
+				m.noteDefinition(a, t)
+				out.addTask(t.task)
 			}
 		}
+		m.watch(a)
 	}
 	return out
 }
@@ -170,6 +172,7 @@ func (m *Model) applyApp(asked Ticket, app marathon.App, at time.Time, out *Effe
 	if m.replay(m.journal.after(asked, app.ID)) {
 		out.ReadAgain = append(out.ReadAgain, app.ID)
 	}
+	m.noteHealth(a, old, was, at)
 	m.compare(a, was, out)
 	if old == nil || old.unreadable || !old.missing.IsZero() || !maps.Equal(old.app.Labels, app.Labels) {
 		out.Names = append(out.Names, ServiceName(app.ID))

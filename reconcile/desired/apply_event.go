@@ -35,11 +35,15 @@ func (e *Effects) addTask(t marathon.Task) {
 // The event table is in doc.go.
 func (m *Model) ApplyEvent(e marathon.Event, at time.Time) Effects {
 	m.now++
+	m.at = at
 	var out Effects
 	switch e := e.(type) {
 	case marathon.TaskChanged:
 		m.journal.add(taskEvent{at: m.now, task: e.Task})
 		m.applyTask(e.Task, at, &out)
+		m.noteStart(e)
+	case marathon.HealthStatusChanged, marathon.InstanceHealthChanged:
+		m.applyHealth(e, &out)
 	case marathon.DeploymentPlanned:
 		m.deployments.remember(e.Version, e.Apps, m.now)
 		m.noteNamed(e.Apps)
@@ -246,7 +250,11 @@ func (m *Model) runs(a *appEntry, t marathon.Task, out *Effects) {
 func (m *Model) put(t marathon.Task) {
 	before := m.tasks[t.ID]
 	m.forget(t.ID)
-	m.tasks[t.ID] = &taskEntry{task: t, again: before != nil && before.again}
+	entry := &taskEntry{task: t, again: before != nil && before.again}
+	m.tasks[t.ID] = entry
+	if before != nil {
+		m.setHealth(entry, before.health)
+	}
 	if m.onHost[t.Host] == nil {
 		m.onHost[t.Host] = map[string]struct{}{}
 	}
@@ -278,6 +286,7 @@ func (m *Model) drop(id string) {
 		m.lost--
 	}
 	delete(m.tasks, id)
+	m.forgetHealth(t)
 	delete(m.onHost[t.task.Host], id)
 	if len(m.onHost[t.task.Host]) == 0 {
 		delete(m.onHost, t.task.Host)

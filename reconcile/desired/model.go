@@ -52,6 +52,17 @@ type Model struct {
 
 	deployments deployments
 	journal     journal
+
+	// at is when something was last heard, by our clock, and ahead how far Marathon's is
+	// ahead of it.
+	at    time.Time
+	ahead time.Duration
+	// checkedTasks counts those of tasks that have checks, and instances has their IDs by
+	// those of their instances.
+	checkedTasks int
+	instances    map[string]string
+	// watched are the apps that are to be read for the health of their tasks.
+	watched map[string]*watch
 	// failed are the apps of deployments that failed since the last snapshot was
 	// asked for, and when that was heard. A change that names no app may take back
 	// what they did.
@@ -110,6 +121,8 @@ type taskEntry struct {
 	// again is set when an earlier task had the same ID. Events of that one may still
 	// come, and look like this one's.
 	again bool
+	// health is nil for a task without checks.
+	health *health
 }
 
 func (t *taskEntry) running() bool { return !t.lost && t.task.State.Phase() == marathon.Running }

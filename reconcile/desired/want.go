@@ -39,6 +39,8 @@ type Want struct {
 	Grounds Grounds
 	// Unfit says why a task that runs is left out.
 	Unfit error
+	// Health is what the checks on Services should say.
+	Health Health
 }
 
 // Service returns the one that should be there under an ID.
@@ -127,6 +129,7 @@ func (m *Model) wantRunning(w *Want, a *appEntry, t marathon.Task) {
 		}
 		w.Verdict, w.Services = Present, append(w.Services, s)
 	}
+	m.wantHealth(w, m.tasks[t.ID], def)
 }
 
 // WantKeys is what the model says about the keys of one service name.

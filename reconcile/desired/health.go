@@ -1,0 +1,255 @@
+package desired
+
+import (
+	"time"
+
+	"consular/consul"
+	"consular/marathon"
+)
+
+// What Marathon has found out about the health of tasks. A verdict stays until Marathon
+// gives another: one that has failed over has no results, and its saying nothing is no
+// verdict.
+
+// HealthMode says how the health of tasks comes to Consul.
+type HealthMode string
+
+const (
+	// HealthMirror has Marathon's verdict as the status of one check on each service.
+	HealthMirror HealthMode = "mirror"
+	// HealthChecks has Consul's agents make Marathon's checks.
+	HealthChecks HealthMode = "checks"
+	// HealthNone has no checks.
+	HealthNone HealthMode = "none"
+)
+
+// health is what is known of one task's health. Tasks that run a definition without
+// checks have none.
+type health struct {
+	// status is Marathon's last verdict, "" while there is none, and output what people
+	// read beside it.
+	status consul.Status
+	output string
+	// heard is the ticket of the event that gave it: no answer asked for before undoes it.
+	heard Ticket
+	// since is when the task was launched, by Marathon's clock, and at the latest where
+	// only a status told of it.
+	since time.Time
+	// staged is set when since is the task's own stagedAt.
+	staged bool
+	// old is set when an answer had no verdict although the task should have one by its age.
+	old bool
+	// inherited is set when its results are those of a task before it: then no event tells
+	// of its first success.
+	inherited bool
+	// ready is set when its readiness checks said so, unready while they have to and have
+	// not, and passed once it has been called fit for requests.
+	ready, unready, passed bool
+	// doubt is the ticket of an event that contradicts the verdict; 0 for none.
+	doubt Ticket
+	// results are those of an answer, while the definition that they are to be counted by
+	// is not known.
+	results []marathon.HealthCheckResult
+}
+
+// checked reports whether a definition gives its tasks checks in Consul.
+func checked(d marathon.Definition) bool { return len(d.HealthChecks)+len(d.ReadinessChecks) > 0 }
+
+// healthMode returns how the health of tasks that run a definition comes to Consul.
+func (tr Translation) healthMode(d marathon.Definition) HealthMode {
+	if !checked(d) || tr.Health == "" {
+		return HealthNone
+	}
+	return tr.Health
+}
+
+// healthDefinition returns the definition that a task runs; known is false while it is
+// not, and when Marathon has deleted it.
+func (m *Model) healthDefinition(a *appEntry, t *taskEntry) (d marathon.Definition, known bool) {
+	if a.app.Runs(t.task.Version) {
+		return a.app.Definition, true
+	}
+	old, known := m.definitions[Version{t.task.AppID, t.task.Version}]
+	return old.Definition, known && !old.gone
+}
+
+// setHealth gives a task what is known of its health, and counts it.
+func (m *Model) setHealth(t *taskEntry, h *health) {
+	if t.health != nil {
+		m.checkedTasks--
+	}
+	if t.health = h; h != nil {
+		m.checkedTasks++
+		m.nameInstance(t)
+	}
+}
+
+// noteHealth takes in what an answer says of the health of an app's tasks: old is what it
+// was before, nil for nothing, and was are the tasks that it had.
+func (m *Model) noteHealth(a, old *appEntry, was map[string]*taskEntry, at time.Time) {
+	m.at = at
+	if old != nil && a.app.Deployments == nil { // the answer does not tell
+		a.app.Deployments = old.app.Deployments
+	}
+	for id := range a.tasks {
+		t := m.tasks[id]
+		if before := was[id]; t.health == nil && before != nil && before.again == t.again {
+			m.setHealth(t, before.health)
+		}
+		results := t.task.HealthCheckResults
+		t.task.HealthCheckResults = nil
+		m.assess(a, t, results, a.asked)
+	}
+	for _, e := range m.journal.healthAfter(a.asked, a.app.ID) {
+		m.applyVerdict(e, &Effects{}) // the comparison names all tasks
+	}
+	m.watch(a)
+}
+
+// noteDefinition counts the results that waited for a definition.
+func (m *Model) noteDefinition(a *appEntry, t *taskEntry) {
+	var results []marathon.HealthCheckResult
+	if t.health != nil {
+		results = t.health.results
+	}
+	m.assess(a, t, results, a.asked)
+}
+
+// assess takes in what an answer says of the health of one task.
+func (m *Model) assess(a *appEntry, t *taskEntry, results []marathon.HealthCheckResult, asked Ticket) {
+	d, known := m.healthDefinition(a, t)
+	switch {
+	case known && m.tr.healthMode(d) == HealthNone:
+		m.setHealth(t, nil)
+		return
+	case !known && t.health == nil && (len(results) == 0 || m.tr.Health == "" || m.tr.Health == HealthNone):
+		return
+	case t.health == nil:
+		m.setHealth(t, &health{})
+	}
+	h := t.health
+	if !t.task.StagedAt.IsZero() {
+		h.since, h.staged = t.task.StagedAt, true
+	} else if h.since.IsZero() {
+		h.since = m.theirs()
+	}
+	if h.results = nil; !known {
+		h.results = results
+		return
+	}
+	if h.heard <= asked {
+		h.judge(d, results)
+	}
+	if h.doubt <= asked {
+		h.doubt = 0
+	}
+	h.old = m.theirs().Sub(h.since) >= startingAge(d)
+	h.readiness(a, t.task, d)
+}
+
+// judge makes a verdict of results, if they are enough for one.
+func (h *health) judge(d marathon.Definition, results []marathon.HealthCheckResult) {
+	alive := 0
+	h.inherited = false
+	for i, r := range results {
+		switch {
+		case r.LastSuccess.IsZero() && r.LastFailure.IsZero():
+		case !r.LastSuccess.After(h.since) && !r.LastFailure.After(h.since):
+			h.inherited = true
+		case r.Alive:
+			alive++
+		default:
+			h.status, h.output = consul.Critical, failureText(d, results, i)
+			return
+		}
+	}
+	if alive >= len(d.HealthChecks) {
+		h.status, h.output = consul.Passing, healthyText
+	}
+}
+
+// readiness takes in what a deployment's readiness checks say of a task. Only those tasks
+// are asked that have the version which the deployment brings, and only until they have
+// been fit for requests once.
+func (h *health) readiness(a *appEntry, t marathon.Task, d marathon.Definition) {
+	ready := map[string]bool{}
+	for _, r := range a.app.ReadinessCheckResults {
+		if r.TaskID == t.ID && r.Ready {
+			ready[r.Name] = true
+		}
+	}
+	all := true
+	for _, c := range d.ReadinessChecks {
+		all = all && ready[c.Name]
+	}
+	h.ready = h.ready || all
+	h.unready = !h.ready && !h.passed && len(a.app.Deployments) > 0 && t.Version == a.app.Version
+	h.passed = h.passed || h.status == consul.Passing && !h.unready
+}
+
+// startingAge is for how long a task may be without a verdict because it starts: its
+// longest grace period, and the time of one probe.
+func startingAge(d marathon.Definition) time.Duration {
+	var age time.Duration
+	for _, c := range d.HealthChecks {
+		age = max(age, c.GracePeriod+c.Interval+c.Timeout)
+	}
+	return age
+}
+
+// probeWindow is the time in which every check of a definition has been made once.
+func probeWindow(d marathon.Definition) time.Duration {
+	var window time.Duration
+	for _, c := range d.HealthChecks {
+		window = max(window, c.Interval+c.Timeout)
+	}
+	return window
+}
+
+// theirs is the time by Marathon's clock, when an event or an answer was last heard.
+func (m *Model) theirs() time.Time { return m.at.Add(m.ahead) }
+
+// SetAhead takes in how far Marathon's clock is ahead of ours.
+func (m *Model) SetAhead(ahead time.Duration) { m.ahead = ahead }
+
+// CheckedTasks returns how many tasks have checks.
+func (m *Model) CheckedTasks() int { return m.checkedTasks }
+
+// Unhealthy reports whether Marathon calls a task unhealthy.
+func (m *Model) Unhealthy(task string) bool {
+	t := m.tasks[task]
+	return t != nil && !t.lost && t.health != nil && t.health.status == consul.Critical
+}
+
+// HasChecks reports whether any definition that is known has checks of any kind: only then
+// there may be checks of ours in Consul.
+func (m *Model) HasChecks() bool {
+	for _, a := range m.apps {
+		if checked(a.app.Definition) {
+			return true
+		}
+	}
+	for _, d := range m.definitions {
+		if checked(d.Definition) {
+			return true
+		}
+	}
+	return false
+}
+
+// AsksReadiness reports whether an answer about an app, or about all of them for "", is to
+// tell what readiness checks say.
+func (m *Model) AsksReadiness(app string) bool {
+	if m.tr.Health == "" || m.tr.Health == HealthNone {
+		return false
+	}
+	if a := m.apps[app]; app != "" {
+		return a != nil && len(a.app.Definition.ReadinessChecks) > 0
+	}
+	for _, a := range m.apps {
+		if len(a.app.Definition.ReadinessChecks) > 0 && len(a.app.Deployments) > 0 {
+			return true
+		}
+	}
+	return false
+}
