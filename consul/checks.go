@@ -34,6 +34,9 @@ type Check struct {
 	// Output is the text beside the status. As listed it may be another than the one
 	// that was written: agents cut it, mark it, or throw it away.
 	Output string
+	// Wrote is the Output that we wrote last; "" where that is not known. A listing does
+	// not tell.
+	Wrote string
 	// Notes say what the check is. An agent tells no more of what it probes, so that
 	// they are what a definition is known by.
 	Notes string

@@ -120,6 +120,7 @@ func assignments(changes []plan.Change, have map[string][]consul.Key) []assignme
 			at[a.target()] = i
 			all = append(all, a)
 		}
+		all[i].recovers = all[i].recovers || c.Recovers
 		if c.Grounds != 0 { // what was merely missing may have ended meanwhile
 			all[i].allowed |= c.Grounds | desired.Announced
 		}

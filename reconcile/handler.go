@@ -56,6 +56,9 @@ func (r *Reconciler) Event(e marathon.Event) {
 		r.tellTask(task)
 	}
 	r.enqueue(effects, why)
+	if r.checked() {
+		nudge(r.reads.wake) // it may have given cause to read an app some time later
+	}
 }
 
 // enqueue gives workers what an event or an answer has changed, and asks for what has to
@@ -76,7 +79,7 @@ func (r *Reconciler) enqueue(effects desired.Effects, why cause) {
 
 func (r *Reconciler) enqueueTasks(tasks []desired.TaskRef, why cause) {
 	for _, t := range tasks {
-		j := job{key: t.Task, app: t.App, term: r.gate.term(), allowed: r.allowed(t), cause: why}
+		j := job{key: t.Task, app: t.App, term: r.gate.term(), recovers: t.Recovered, allowed: r.allowed(t), cause: why}
 		err := consul.CheckHost(t.Host)
 		if err == nil {
 			err = r.fleet.put(t.Host, j)
@@ -93,22 +96,28 @@ func (r *Reconciler) enqueueTasks(tasks []desired.TaskRef, why cause) {
 }
 
 // allowed are the grounds on which a task's services may go because an event or an
-// answer has named it: what announces its end, and, if the guard lets it, that it is lost or
-// not in its app's own answer.
+// answer has named it: what announces its end, and, if the guard lets it, that it is lost,
+// not in its app's own answer, or unhealthy: then they turn critical.
 func (r *Reconciler) allowed(t desired.TaskRef) desired.Grounds {
 	now := time.Now()
+	r.mu.Lock()
+	want := r.model.Want(t.Task, t.App)
+	grounds := want.Grounds & (desired.Lost | desired.Answered)
 	var why string
 	var first bool
-	r.mu.Lock()
-	grounds := r.model.Want(t.Task, t.App).Grounds & (desired.Lost | desired.Answered)
-	if grounds != 0 {
+	switch {
+	case grounds != 0:
 		why, first = r.guard.Allow(t.Task, grounds, r.model.Running(), now)
+	case want.Verdict == desired.Present:
+		grounds, why, first = r.allowedCritical(want, now)
 	}
 	r.mu.Unlock()
-	if why == "" {
+	switch {
+	case why == "":
 		return desired.Announced | grounds
-	}
-	if first {
+	case first && want.Verdict == desired.Present:
+		r.tellHeldCritical(t, why, now)
+	case first:
 		r.schedule.ask("held back", now.Add(min(r.config.PollInterval, r.syncInterval())))
 		level := zerolog.DebugLevel
 		if r.firstTime("lost tasks of " + now.Truncate(time.Minute).String()) {

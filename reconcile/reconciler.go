@@ -45,6 +45,9 @@ func (c Config) Check() error {
 	if err := consul.CheckRegistrationID(c.Translation.Owner.RegistrationID); err != nil {
 		return fmt.Errorf("--registration-id: %w", err)
 	}
+	if err := c.Translation.Health.Check(); err != nil {
+		return fmt.Errorf("--health: %w", err)
+	}
 	switch {
 	case c.Policy.Limit < 0 || c.Policy.Limit > 100:
 		return fmt.Errorf("--purge-limit %d%%: must be from 0%% to 100%%", c.Policy.Limit)
@@ -164,7 +167,7 @@ func (r *Reconciler) newAgentWorker(host string) (*agentWorker, error) {
 	return &agentWorker{
 		worker: r.newWorker(a.Address(), "agents"),
 		host:   host, agent: a, fleet: r.fleet,
-		want: r.want, ours: r.ours, tagged: r.config.Translation.Tagged, stale: r.stale,
+		want: r.want, ours: r.ours, tagged: r.config.Translation.Tagged, stale: r.stale, checked: r.checked,
 		watch: r.consul.Watch, enqueueAll: r.enqueueAll, elsewhere: r.elsewhere, unreachable: r.unreachable,
 	}, nil
 }

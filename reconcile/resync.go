@@ -209,7 +209,10 @@ func (r *Reconciler) judge(actual plan.Actual, empty bool) plan.Plan {
 		r.model.NoteAnother(n > 0, all)
 	})
 	p := plan.Make(r.model, actual, r.locked)
-	r.locked(func() { r.guard.Filter(&p, time.Now(), empty) })
+	r.locked(func() {
+		r.guard.KeepCritical(r.model.Unhealthy)
+		r.guard.Filter(&p, time.Now(), empty)
+	})
 	return p
 }
 
@@ -229,7 +232,7 @@ func (r *Reconciler) snapshot(ctx context.Context, wait bool) (empty bool, unrea
 	}
 	var s marathon.Snapshot
 	if err == nil {
-		s, err = r.marathon.Apps(ctx)
+		s, err = r.apps(ctx)
 	}
 	r.resyncLoop.Round()
 	if err != nil {
@@ -237,9 +240,13 @@ func (r *Reconciler) snapshot(ctx context.Context, wait bool) (empty bool, unrea
 		return false, nil, err
 	}
 	r.setToken(ctx)
-	r.locked(func() { r.model.SetFramework(info.FrameworkID) })
+	r.locked(func() {
+		r.model.SetFramework(info.FrameworkID)
+		r.noteClock()
+	})
 	effects := r.model.ApplySnapshot(asked, s, time.Now(), r.locked)
 	r.reads.served(postponed)
+	nudge(r.reads.wake) // there may be apps to watch now
 	r.heard()
 	r.outdated.Store(false)
 	r.tellSnapshot(s)

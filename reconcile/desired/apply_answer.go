@@ -65,6 +65,7 @@ func (m *Model) endSnapshot(asked Ticket, unreadable []marathon.Unreadable, list
 	m.dropUnlisted(asked, listed, at)
 	m.dropTombstones(asked, at)
 	m.dropDefinitions()
+	m.recountChecks()
 	m.readUnheard(asked, out)
 	m.recheckGone(asked, at)
 }
@@ -128,6 +129,7 @@ func (m *Model) release(name string, out *Effects) {
 // deleted it.
 func (m *Model) ApplyDefinition(v Version, def marathon.Definition, gone bool) Effects {
 	m.definitions[v] = definition{Definition: def, gone: gone}
+	m.noteChecks(def)
 	var out Effects
 	if a := m.apps[v.App]; a != nil {
 		for _, id := range sortedKeys(a.tasks) {
@@ -273,6 +275,7 @@ func (m *Model) compare(a *appEntry, was map[string]*taskEntry, out *Effects) {
 	for _, id := range sortedKeys(a.tasks) {
 		t := m.tasks[id].task
 		out.addTask(t)
+		out.noteHealth(m.tasks[id])
 		old, known := m.definitions[Version{t.AppID, t.Version}]
 		if known && !old.gone || asked[t.Version] || a.app.Runs(t.Version) {
 			continue

@@ -25,7 +25,11 @@ type Effects struct {
 }
 
 // TaskRef names one task, whose services are on one host.
-type TaskRef struct{ Task, App, Host string }
+type TaskRef struct {
+	Task, App, Host string
+	// Recovered is set when Marathon calls it healthy now, and did not before.
+	Recovered bool
+}
 
 func (e *Effects) addTask(t marathon.Task) {
 	e.Tasks = append(e.Tasks, TaskRef{Task: t.ID, App: t.AppID, Host: t.Host})

@@ -1,6 +1,8 @@
 package desired
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"consular/consul"
@@ -23,6 +25,23 @@ const (
 	HealthNone HealthMode = "none"
 )
 
+// Check reports why a mode is none; "" is HealthNone.
+func (mode HealthMode) Check() error {
+	switch mode {
+	case HealthMirror, HealthChecks, HealthNone, "":
+		return nil
+	}
+	return fmt.Errorf("%.40q: want mirror, checks or none", string(mode))
+}
+
+// EventTypes returns the types of events that a mode needs.
+func (mode HealthMode) EventTypes() []string {
+	if mode == HealthNone || mode == "" {
+		return marathon.EventTypes()
+	}
+	return slices.Concat(marathon.EventTypes(), marathon.HealthEventTypes())
+}
+
 // health is what is known of one task's health. Tasks that run a definition without
 // checks have none.
 type health struct {
@@ -37,6 +56,8 @@ type health struct {
 	since time.Time
 	// staged is set when since is the task's own stagedAt.
 	staged bool
+	// known is false until an answer or a status has told of the task.
+	known bool
 	// old is set when an answer had no verdict although the task should have one by its age.
 	old bool
 	// inherited is set when its results are those of a task before it: then no event tells
@@ -47,6 +68,9 @@ type health struct {
 	ready, unready, passed bool
 	// doubt is the ticket of an event that contradicts the verdict; 0 for none.
 	doubt Ticket
+	// turned is set when it has become critical since we know of it, and fresh while a
+	// new verdict has not been handed on.
+	turned, fresh bool
 	// results are those of an answer, while the definition that they are to be counted by
 	// is not known.
 	results []marathon.HealthCheckResult
@@ -88,6 +112,7 @@ func (m *Model) setHealth(t *taskEntry, h *health) {
 // was before, nil for nothing, and was are the tasks that it had.
 func (m *Model) noteHealth(a, old *appEntry, was map[string]*taskEntry, at time.Time) {
 	m.at = at
+	m.noteChecks(a.app.Definition)
 	if old != nil && a.app.Deployments == nil { // the answer does not tell
 		a.app.Deployments = old.app.Deployments
 	}
@@ -140,6 +165,7 @@ func (m *Model) assess(a *appEntry, t *taskEntry, results []marathon.HealthCheck
 	if h.heard <= asked {
 		h.judge(d, results)
 	}
+	h.known = true
 	if h.doubt <= asked {
 		h.doubt = 0
 	}
@@ -159,13 +185,22 @@ func (h *health) judge(d marathon.Definition, results []marathon.HealthCheckResu
 		case r.Alive:
 			alive++
 		default:
-			h.status, h.output = consul.Critical, failureText(d, results, i)
+			h.become(consul.Critical, failureText(d, results, i))
 			return
 		}
 	}
 	if alive >= len(d.HealthChecks) {
-		h.status, h.output = consul.Passing, healthyText
+		h.become(consul.Passing, healthyText)
 	}
+}
+
+// become takes in a verdict.
+func (h *health) become(status consul.Status, output string) {
+	if h.status != status {
+		h.fresh = true
+		h.turned = status == consul.Critical && h.known
+	}
+	h.status, h.output = status, output
 }
 
 // readiness takes in what a deployment's readiness checks say of a task. Only those tasks
@@ -221,20 +256,22 @@ func (m *Model) Unhealthy(task string) bool {
 	return t != nil && !t.lost && t.health != nil && t.health.status == consul.Critical
 }
 
-// HasChecks reports whether any definition that is known has checks of any kind: only then
-// there may be checks of ours in Consul.
-func (m *Model) HasChecks() bool {
+// HasChecks reports whether any definition that is known has checks of any kind, or had
+// some lately: only then there may be checks of ours in Consul.
+func (m *Model) HasChecks() bool { return m.hasChecks }
+
+// noteChecks takes in whether a definition has checks.
+func (m *Model) noteChecks(d marathon.Definition) { m.hasChecks = m.hasChecks || checked(d) }
+
+// recountChecks looks anew whether any definition has checks.
+func (m *Model) recountChecks() {
+	m.hasChecks = false
 	for _, a := range m.apps {
-		if checked(a.app.Definition) {
-			return true
-		}
+		m.noteChecks(a.app.Definition)
 	}
 	for _, d := range m.definitions {
-		if checked(d.Definition) {
-			return true
-		}
+		m.noteChecks(d.Definition)
 	}
-	return false
 }
 
 // AsksReadiness reports whether an answer about an app, or about all of them for "", is to

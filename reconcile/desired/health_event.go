@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -75,12 +76,15 @@ func (m *Model) applyVerdict(e verdictEvent, out *Effects) {
 		h.doubt = e.at
 		m.hint(e.app)
 	default:
-		h.status, h.output, h.heard, h.doubt = status, healthyText, e.at, 0
+		output := healthyText
 		if !e.alive {
-			h.output = failedText(e.time)
+			output = failedText(e.time)
 		}
+		h.become(status, output)
+		h.heard, h.doubt = e.at, 0
 		h.passed = h.passed || e.alive && !h.unready
 		out.addTask(t.task)
+		out.noteHealth(t)
 	}
 }
 
@@ -88,6 +92,14 @@ func (m *Model) applyVerdict(e verdictEvent, out *Effects) {
 func (h *health) confirm(e verdictEvent) {
 	if h.doubt = 0; !e.ofInstance {
 		h.heard = e.at
+	}
+}
+
+// noteHealth marks the task that was added last as one that has recovered, if it has.
+func (e *Effects) noteHealth(t *taskEntry) {
+	if h := t.health; h != nil && h.fresh {
+		h.fresh = false
+		e.Tasks[len(e.Tasks)-1].Recovered = h.status == consul.Passing
 	}
 }
 
@@ -133,12 +145,17 @@ func (m *Model) subject(e verdictEvent) *taskEntry {
 	return nil
 }
 
-// nameInstance remembers which task an instance has, by whose ID events speak of it.
+// nameInstance remembers which task an instance has, by whose ID events speak of it: the
+// newest, for an earlier one may be heard of later.
 func (m *Model) nameInstance(t *taskEntry) {
-	if id := marathon.InstanceID(t.task.ID); id != "" {
-		if m.instances == nil {
-			m.instances = map[string]string{}
-		}
+	id := marathon.InstanceID(t.task.ID)
+	if id == "" {
+		return
+	}
+	if m.instances == nil {
+		m.instances = map[string]string{}
+	}
+	if known := m.instances[id]; incarnation(known) <= incarnation(t.task.ID) {
 		m.instances[id] = t.task.ID
 	}
 }
@@ -158,13 +175,16 @@ func (m *Model) forgetHealth(t *taskEntry) {
 	}
 }
 
-// relaunched reports whether a task is not the first of its instance: then its results may
-// be those of the one before.
-func relaunched(task string) bool {
+// incarnation returns the number that a task has in its instance, as its ID ends; 1 where
+// it does not say. From the second on, results may be those of the task before.
+func incarnation(task string) int {
 	at := strings.LastIndexByte(task, '.')
-	if at < 0 || marathon.InstanceID(task[:at]) == "" && !strings.Contains(task, ".instance-") {
-		return false
+	if at < 0 || marathon.InstanceID(task) == "" {
+		return 1
 	}
-	n := task[at+1:]
-	return n != "" && n != "1" && strings.Trim(n, "0123456789") == ""
+	n, err := strconv.Atoi(task[at+1:])
+	if err != nil {
+		return 1
+	}
+	return n
 }

@@ -54,6 +54,9 @@ func (m *Model) due(app string, at time.Time) *watch {
 	if w.due.IsZero() || at.Before(w.due) {
 		w.due = at
 	}
+	if m.nextDue.IsZero() || at.Before(m.nextDue) {
+		m.nextDue = at
+	}
 	return w
 }
 
@@ -102,7 +105,7 @@ func (m *Model) nextRead(a *appEntry, t *taskEntry) time.Time {
 
 // unannounced reports whether the first verdict on a task may come without an event, or
 // should have come.
-func (h *health) unannounced(t *taskEntry) bool { return h.old || h.inherited || relaunched(t.task.ID) }
+func (h *health) unannounced(t *taskEntry) bool { return h.old || h.inherited || incarnation(t.task.ID) > 1 }
 
 // left is for how long a task may still be starting.
 func (m *Model) left(h *health, d marathon.Definition) time.Duration {
@@ -119,6 +122,9 @@ func (m *Model) pauseOf(app string) time.Duration {
 // HealthReads returns the apps that are to be read now for the health of their tasks, and
 // when the next one is: zero for never. What it returns counts as asked for.
 func (m *Model) HealthReads(now time.Time) (apps []string, next time.Time) {
+	if m.nextDue.IsZero() || now.Before(m.nextDue) {
+		return nil, m.nextDue
+	}
 	m.at = latest(m.at, now)
 	for app, w := range m.watched {
 		if !w.due.IsZero() && !now.Before(w.due) {
@@ -128,6 +134,7 @@ func (m *Model) HealthReads(now time.Time) (apps []string, next time.Time) {
 			next = w.due
 		}
 	}
+	m.nextDue = next
 	slices.Sort(apps)
 	return apps, next
 }

@@ -20,6 +20,8 @@ type Health struct {
 	// Starting is set while a task without a verdict may be starting, Unready while a
 	// deployment waits for its readiness checks.
 	Starting, Unready bool
+	// Turned is set when it has become critical since we know of the task.
+	Turned bool
 	// Window is the time in which each of the task's checks is made once.
 	Window time.Duration
 	// Mirrored says why the task's checks are not made by Consul's agents although they
@@ -56,6 +58,33 @@ func (h Health) Says(have []consul.Check) (status consul.Status, output string) 
 	}
 }
 
+// Checked reports whether a task's services are to have checks.
+func (w *Want) Checked() bool {
+	return w.Verdict == Present && w.Health.Mode != "" && w.Health.Mode != HealthNone
+}
+
+// Sick reports whether Marathon calls the task unhealthy, and no rule for tasks that start
+// goes before that.
+func (h Health) Sick() bool {
+	return h.Mode != "" && h.Mode != HealthNone && h.Status == consul.Critical
+}
+
+// Initial returns what a check begins with that its agent makes: what our checks on the
+// service say already, or else what we would say.
+func (h Health) Initial(have []consul.Check) consul.Status {
+	status, _ := sum(have)
+	if status == "" {
+		status, _ = h.Says(nil)
+	}
+	return status
+}
+
+// Sum returns the worst status of checks; "" for none.
+func Sum(checks []consul.Check) consul.Status {
+	status, _ := sum(checks)
+	return status
+}
+
 // sum returns the worst status of checks, and its text; "" for no checks.
 func sum(checks []consul.Check) (status consul.Status, output string) {
 	rank := map[consul.Status]int{consul.Passing: 1, consul.Warning: 2, consul.Critical: 3}
@@ -74,7 +103,7 @@ func (m *Model) wantHealth(w *Want, t *taskEntry, d marathon.Definition) {
 		w.Health.Mode = HealthNone
 		return
 	}
-	w.Health.Status, w.Health.Output = h.status, h.output
+	w.Health.Status, w.Health.Output, w.Health.Turned = h.status, h.output, h.turned
 	w.Health.Starting, w.Health.Unready, w.Health.Window = h.status == "" && !h.old, h.unready, probeWindow(d)
 	checks, err := probes(t.task, d)
 	if w.Health.Mode == HealthMirror || err != nil {

@@ -60,9 +60,12 @@ type Model struct {
 	// checkedTasks counts those of tasks that have checks, and instances has their IDs by
 	// those of their instances.
 	checkedTasks int
+	hasChecks    bool
 	instances    map[string]string
 	// watched are the apps that are to be read for the health of their tasks.
 	watched map[string]*watch
+	// nextDue is when the first of them is due at the earliest; zero for never.
+	nextDue time.Time
 	// failed are the apps of deployments that failed since the last snapshot was
 	// asked for, and when that was heard. A change that names no app may take back
 	// what they did.

@@ -36,7 +36,7 @@ func Make(m *desired.Model, actual Actual, locked desired.Locked) Plan {
 	p.unseen()
 	p.keys()
 	p.traceKeys()
-	locked(func() { p.Clashes, p.another = m.Clashes(), m.Another() })
+	locked(func() { p.Clashes, p.another, p.checked = m.Clashes(), m.Another(), m.CheckedTasks() })
 	p.sort()
 	return *p.Plan
 }
@@ -224,7 +224,8 @@ func (p *comparison) task(a *Agent, task string, here []consul.Service) {
 			Op: d.Op, Agent: a.Address, App: w.App, Task: task, ID: d.Service.ID, Service: d.Service.Name, Why: d.Why,
 			Grounds: d.Grounds, Anew: d.Anew,
 		}
-		if d.Op != Deregister {
+		c.Recovers, c.Window = d.Recovers(), w.Health.Window
+		if d.Op == Register || d.Op == Update {
 			c.Definition, c.Fallback = d.Service, home != p.agents[w.Host]
 		}
 		if a.Failed {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"time"
 
 	"consular/consul"
 	"consular/reconcile/desired"
@@ -55,14 +56,19 @@ type Op string
 // The operations, in the order in which a worker does them: what is new is there
 // before what it replaces is gone.
 const (
-	Register   Op = "register"
-	Update     Op = "update"
-	Set        Op = "set"
-	Deregister Op = "deregister"
-	Delete     Op = "delete"
+	Register        Op = "register"
+	Update          Op = "update"
+	RegisterCheck   Op = "register-check"
+	UpdateCheck     Op = "update-check"
+	Set             Op = "set"
+	Deregister      Op = "deregister"
+	DeregisterCheck Op = "deregister-check"
+	Delete          Op = "delete"
 )
 
-var opOrder = map[Op]int{Register: 0, Update: 1, Set: 2, Deregister: 3, Delete: 4}
+var opOrder = map[Op]int{
+	Register: 0, Update: 1, RegisterCheck: 2, UpdateCheck: 3, Set: 4, Deregister: 5, DeregisterCheck: 6, Delete: 7,
+}
 
 // Change is one write that would remove drift.
 type Change struct {
@@ -87,8 +93,11 @@ type Change struct {
 	Anew bool `json:"-"`
 	// Fallback is set for what is registered on the main agent instead of its own.
 	Fallback bool `json:"-"`
-	// Grounds say why something may be removed; none for a write.
+	// Grounds say why something may be removed, or turn critical; none for a write.
 	Grounds desired.Grounds `json:"-"`
+	// Recovers is set when a check becomes passing. Window is that of desired.Health.
+	Recovers bool          `json:"-"`
+	Window   time.Duration `json:"-"`
 	// Definition is what is registered of a service, and Write what is written of a key.
 	Definition consul.Service   `json:"-"`
 	Write      consul.KeyChange `json:"-"`
@@ -158,6 +167,8 @@ type Plan struct {
 
 	// adopts is set when every key below the prefix that nobody owns is taken as ours.
 	adopts bool
+	// checked counts the tasks that have checks.
+	checked int
 	// another is what is known of another Marathon with our registration ID.
 	another desired.Another
 	// catalogUnread is set when nobody could look for such services elsewhere.

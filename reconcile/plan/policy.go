@@ -48,6 +48,7 @@ type Guard struct {
 	// order has those of recent, the oldest first, and tasks counts the tasks among them.
 	order []string
 	tasks int
+	turns turns
 }
 
 // held is one task, or one key, whose removal is held back.
@@ -66,7 +67,7 @@ type removed struct {
 
 // NewGuard returns a guard that has not judged anything.
 func NewGuard(policy Policy) *Guard {
-	return &Guard{policy: policy, held: map[string]held{}, recent: map[string]removed{}}
+	return &Guard{policy: policy, held: map[string]held{}, recent: map[string]removed{}, turns: turns{until: map[string]time.Time{}, held: map[string]held{}}}
 }
 
 // Allow judges the removal of one task's services, which no plan asks for: an event
@@ -132,12 +133,19 @@ func (g *Guard) Filter(p *Plan, now time.Time, empty bool) {
 	}
 	j := judgement{plan: p, trips: g.trips(p), empty: empty && p.Services+p.Keys > 0, next: map[string]held{}}
 	changes := p.Changes[:0]
+	looked := map[string]bool{}
 	for _, c := range p.Changes {
 		if c.Grounds == 0 {
 			changes = append(changes, c)
 			continue
 		}
-		switch why := g.hold(&j, c, now); {
+		why := ""
+		if c.turns() {
+			why = g.judgeTurn(c, p.checked, now, looked)
+		} else {
+			why = g.hold(&j, c, now)
+		}
+		switch {
 		case why != "":
 			p.Held = append(p.Held, c)
 			p.HeldWhy = append(p.HeldWhy, why)

@@ -79,7 +79,8 @@ func Read(c *cli.Context, notice transport.Notice) (Settings, error) {
 	s.Consul = consul.Config{MaxAnswer: maxAnswer, Prefix: prefix, Format: consul.Format(c.String("kv-format"))}
 	s.Reconcile = reconcile.Config{
 		Translation: desired.Translation{
-			Owner: consul.Owner{RegistrationID: c.String("registration-id")}, Prefix: prefix,
+			Health: desired.HealthMode(c.String("health")),
+			Owner:  consul.Owner{RegistrationID: c.String("registration-id")}, Prefix: prefix,
 		},
 		Fallback:     enabled(c, "fallback"),
 		Policy:       plan.Policy{Purge: enabled(c, "purge"), Limit: limit, Confirm: span("purge-confirm")},
