@@ -69,6 +69,14 @@ func (r *Reconciler) tellPlan(p *plan.Plan) {
 	for _, u := range p.Unfit {
 		r.leaveOut(u)
 	}
+	for _, app := range slices.Sorted(maps.Keys(p.Mirrored)) {
+		if why := p.Mirrored[app]; r.firstTime("mirrored " + app + why) {
+			r.config.tell(Notice{
+				Level: zerolog.WarnLevel, Message: "its checks cannot be made by Consul's agents: Marathon's verdict is mirrored instead",
+				App: app, Why: why,
+			})
+		}
+	}
 	r.tellUnread(p)
 	r.tellHeld(p)
 	for _, key := range p.UnownedKeys {

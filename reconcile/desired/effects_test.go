@@ -15,7 +15,7 @@ func TestAnswerNamesWhatItMayHaveChanged(t *testing.T) {
 	elsewhere.Host = "agent-2.test"
 	m := knowing(newApp("/a", newTask("t1", "/a"), elsewhere))
 	e := m.ApplyApp(m.BeginRead(), newApp("/a", newTask("t3", "/a"), newTask("t1", "/a")), start)
-	want := "[{t2 /a agent-2.test} {t1 /a agent-1.test} {t3 /a agent-1.test}]"
+	want := "[{t2 /a agent-2.test false} {t1 /a agent-1.test false} {t3 /a agent-1.test false}]"
 	if got := fmt.Sprint(e.Tasks); got != want || len(e.Names) > 0 || len(e.ReadAgain) > 0 {
 		t.Errorf("names %s, want %s; %v, %v", got, want, e.Names, e.ReadAgain)
 	}
@@ -30,7 +30,7 @@ func TestAnswerNamesWhatItMayHaveChanged(t *testing.T) {
 	if e = m.ApplyApp(m.BeginRead(), relabelled, start); !slices.Equal(e.Names, []string{"a"}) {
 		t.Errorf("names %v when labels change", e.Names)
 	}
-	if e = m.ApplyNotFound(m.BeginRead(), "/a", start); fmt.Sprint(e.Tasks) != "[{t1 /a agent-1.test}]" || !slices.Equal(e.Names, []string{"a"}) {
+	if e = m.ApplyNotFound(m.BeginRead(), "/a", start); fmt.Sprint(e.Tasks) != "[{t1 /a agent-1.test false}]" || !slices.Equal(e.Names, []string{"a"}) {
 		t.Errorf("a 404 names %v, %v", e.Tasks, e.Names)
 	}
 	if len(m.Hosts()) > 0 || len(m.Names()) > 0 {

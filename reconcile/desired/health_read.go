@@ -105,7 +105,9 @@ func (m *Model) nextRead(a *appEntry, t *taskEntry) time.Time {
 
 // unannounced reports whether the first verdict on a task may come without an event, or
 // should have come.
-func (h *health) unannounced(t *taskEntry) bool { return h.old || h.inherited || incarnation(t.task.ID) > 1 }
+func (h *health) unannounced(t *taskEntry) bool {
+	return h.old || h.inherited || incarnation(t.task.ID) > 1
+}
 
 // left is for how long a task may still be starting.
 func (m *Model) left(h *health, d marathon.Definition) time.Duration {

@@ -266,6 +266,12 @@ func (p *comparison) ours(s consul.Service) bool {
 // see notes that a task was compared at home, and why it has no service there.
 func (p *comparison) see(w desired.Want) {
 	p.seen[w.Task] = true
+	if err := w.Health.Mirrored; err != nil {
+		if p.Mirrored == nil {
+			p.Mirrored = map[string]string{}
+		}
+		p.Mirrored[w.App] = err.Error()
+	}
 	if w.Unfit != nil {
 		p.Unfit = append(p.Unfit, Unfit{App: w.App, Task: w.Task, Err: w.Unfit.Error()})
 	}

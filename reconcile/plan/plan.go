@@ -167,6 +167,9 @@ type Plan struct {
 
 	// adopts is set when every key below the prefix that nobody owns is taken as ours.
 	adopts bool
+	// Mirrored says by app why its checks are not made by Consul's agents although they
+	// should be: then Marathon's verdict is mirrored.
+	Mirrored map[string]string `json:"-"`
 	// checked counts the tasks that have checks.
 	checked int
 	// another is what is known of another Marathon with our registration ID.
