@@ -18,6 +18,12 @@ import (
 
 // Agent is one Consul agent, as consul.Agent is.
 type Agent interface {
+	Registry
+	Checker
+}
+
+// Registry is an agent's services.
+type Registry interface {
 	Address() string
 	// Self and Services need agent:read and service:read.
 	Self(ctx context.Context) (consul.Node, error)
@@ -26,7 +32,6 @@ type Agent interface {
 	// there is no error.
 	Register(ctx context.Context, s consul.Service) error
 	Deregister(ctx context.Context, id string) error
-	Checker
 }
 
 // Checker is an agent's checks of ours, as consul.Agent has them.

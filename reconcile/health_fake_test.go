@@ -13,9 +13,9 @@ import (
 
 // What a consular writes of health, in a bubble of time.
 
-// checkedApp is an app with one check of 10 s and tasks that have been healthy since.
-func checkedApp(host, id string, tasks ...string) marathon.App {
-	app := appOn(host, id, tasks...)
+// checkedApp is /web with one check of 10 s and tasks on h1 that have been healthy since.
+func checkedApp(tasks ...string) marathon.App {
+	app := appOn(h1, "/web", tasks...)
 	app.Definition.HealthChecks = []marathon.HealthCheck{{
 		Protocol: marathon.HealthHTTP, Path: "/health", GracePeriod: 10 * time.Second, Interval: 10 * time.Second, Timeout: 5 * time.Second,
 	}}
@@ -48,17 +48,17 @@ func (a *fakeAgent) checksWritten() (writes, lists int) {
 	return len(a.checkWrites), a.checkLists
 }
 
-func (x *fakeCluster) saysOf(host, service, want string) {
+func (x *fakeCluster) saysOf(service, want string) {
 	x.Helper()
-	if have := x.agents[host].says(service); have != want {
+	if have := x.agents[h1].says(service); have != want {
 		x.Errorf("the check of %s says %q, want %q", service, have, want)
 	}
 }
 
 // turns has the stream tell of one check of a task.
-func (x *fakeCluster) turns(app, task string, alive bool) {
+func (x *fakeCluster) turns(task string, alive bool) {
 	x.Event(marathon.HealthStatusChanged{
-		Meta: marathon.Meta{Type: "health_status_changed_event", Time: time.Now()}, AppID: app, TaskID: task, Version: "v1", Alive: alive,
+		Meta: marathon.Meta{Type: "health_status_changed_event", Time: time.Now()}, AppID: "/web", TaskID: task, Version: "v1", Alive: alive,
 	})
 	time.Sleep(100 * time.Millisecond)
 }
@@ -66,17 +66,17 @@ func (x *fakeCluster) turns(app, task string, alive bool) {
 func TestOneWriteAFlip(t *testing.T) {
 	inFakeCluster(t, func(x *fakeCluster) {
 		mirror(x)
-		x.marathon.apps = []marathon.App{checkedApp(h1, "/web", "t1", "t2"), appOn(h1, "/plain", "p1")}
+		x.marathon.apps = []marathon.App{checkedApp("t1", "t2"), appOn(h1, "/plain", "p1")}
 		x.connect()
-		x.saysOf(h1, "t1", "passing")
-		x.saysOf(h1, "p1", "")
+		x.saysOf("t1", "passing")
+		x.saysOf("p1", "")
 		before, _ := x.agents[h1].checksWritten()
-		x.turns("/web", "t1", false)
-		x.saysOf(h1, "t1", "critical")
-		x.saysOf(h1, "t2", "passing")
-		x.turns("/web", "t1", false)
-		x.turns("/web", "t1", true)
-		x.saysOf(h1, "t1", "passing")
+		x.turns("t1", false)
+		x.saysOf("t1", "critical")
+		x.saysOf("t2", "passing")
+		x.turns("t1", false)
+		x.turns("t1", true)
+		x.saysOf("t1", "passing")
 		if after, _ := x.agents[h1].checksWritten(); after-before != 2 {
 			t.Errorf("%d writes for two flips", after-before)
 		}
@@ -105,11 +105,11 @@ func TestASteadyResyncWritesNoCheck(t *testing.T) {
 	inFakeCluster(t, func(x *fakeCluster) {
 		mirror(x)
 		x.config.SyncInterval = time.Minute
-		app := checkedApp(h1, "/web", "t1", "t2")
+		app := checkedApp("t1", "t2")
 		app.Tasks[1].HealthCheckResults[0] = marathon.HealthCheckResult{LastFailure: time.Now(), LastFailureCause: "refused"}
 		x.marathon.apps = []marathon.App{app}
 		x.connect()
-		x.saysOf(h1, "t2", "critical")
+		x.saysOf("t2", "critical")
 		before, lists := x.agents[h1].checksWritten()
 		time.Sleep(10 * time.Minute)
 		after, listed := x.agents[h1].checksWritten()
@@ -124,13 +124,13 @@ func TestASteadyResyncWritesNoCheck(t *testing.T) {
 func TestStartingIsCriticalAndSilenceIsNot(t *testing.T) {
 	inFakeCluster(t, func(x *fakeCluster) {
 		mirror(x)
-		x.marathon.apps = []marathon.App{checkedApp(h1, "/web", "t1")}
+		x.marathon.apps = []marathon.App{checkedApp("t1")}
 		x.connect()
 		x.Event(marathon.TaskChanged{Meta: marathon.Meta{Type: "status_update_event", Time: time.Now()}, Task: taskOn(h1, "/web", "t2")})
 		time.Sleep(time.Second)
-		x.saysOf(h1, "t2", "critical")
-		x.turns("/web", "t2", true)
-		x.saysOf(h1, "t2", "passing")
+		x.saysOf("t2", "critical")
+		x.turns("t2", true)
+		x.saysOf("t2", "passing")
 		x.marathon.set(func(m *fakeMarathon) {
 			m.apps[0].Tasks = append(m.apps[0].Tasks, taskOn(h1, "/web", "t2"))
 			for i := range m.apps[0].Tasks {
@@ -140,8 +140,8 @@ func TestStartingIsCriticalAndSilenceIsNot(t *testing.T) {
 		x.Disconnected("failover")
 		x.Connected()
 		time.Sleep(time.Minute)
-		x.saysOf(h1, "t1", "passing")
-		x.saysOf(h1, "t2", "passing")
+		x.saysOf("t1", "passing")
+		x.saysOf("t2", "passing")
 	}, h1)
 }
 
@@ -150,19 +150,19 @@ func TestStartingIsCriticalAndSilenceIsNot(t *testing.T) {
 func TestARelaunchedTaskIsReadFor(t *testing.T) {
 	inFakeCluster(t, func(x *fakeCluster) {
 		mirror(x)
-		app := checkedApp(h1, "/web", "web.instance-00000000-0000-0000-0000-000000000001._app.2")
+		app := checkedApp("web.instance-00000000-0000-0000-0000-000000000001._app.2")
 		task := &app.Tasks[0]
 		task.StagedAt = time.Now()
 		task.HealthCheckResults[0].LastSuccess = time.Now().Add(-time.Second)
 		x.marathon.apps = []marathon.App{app}
 		x.connect()
-		x.saysOf(h1, task.ID, "critical")
+		x.saysOf(task.ID, "critical")
 		x.marathon.set(func(m *fakeMarathon) {
 			m.apps[0].Tasks = slices.Clone(m.apps[0].Tasks)
 			m.apps[0].Tasks[0].HealthCheckResults = []marathon.HealthCheckResult{{Alive: true, LastSuccess: time.Now()}}
 		})
 		time.Sleep(11 * time.Second)
-		x.saysOf(h1, task.ID, "passing")
+		x.saysOf(task.ID, "passing")
 		n := len(x.marathon.reads("/web"))
 		time.Sleep(time.Hour)
 		if more := len(x.marathon.reads("/web")); n == 0 || more > n {
@@ -181,7 +181,7 @@ func TestTooManyTurnCritical(t *testing.T) {
 		for i := range 100 {
 			tasks = append(tasks, "t"+string(rune('a'+i/26))+string(rune('a'+i%26)))
 		}
-		x.marathon.apps = []marathon.App{checkedApp(h1, "/web", tasks...)}
+		x.marathon.apps = []marathon.App{checkedApp(tasks...)}
 		x.connect()
 		critical := func() (n int) {
 			for _, task := range tasks {
@@ -192,7 +192,7 @@ func TestTooManyTurnCritical(t *testing.T) {
 			return n
 		}
 		for i, task := range tasks[:80] {
-			x.turns("/web", task, false)
+			x.turns(task, false)
 			x.marathon.set(func(m *fakeMarathon) {
 				m.apps[0].Tasks = slices.Clone(m.apps[0].Tasks)
 				m.apps[0].Tasks[i].HealthCheckResults = []marathon.HealthCheckResult{{LastFailure: time.Now()}}
@@ -205,8 +205,8 @@ func TestTooManyTurnCritical(t *testing.T) {
 		if n := x.log.count("too many services turn critical"); n == 0 || n > 2 {
 			t.Errorf("it says so %d times", n)
 		}
-		x.turns("/web", tasks[0], true)
-		x.saysOf(h1, tasks[0], "passing")
+		x.turns(tasks[0], true)
+		x.saysOf(tasks[0], "passing")
 		time.Sleep(5 * time.Minute) // --purge-confirm
 		if n := critical(); n != 79 && n != 80 {
 			t.Errorf("%d are critical when time has confirmed it, want 80", n)
@@ -222,7 +222,7 @@ func TestAModeChanges(t *testing.T) {
 		{desired.HealthChecks, desired.HealthNone, desired.HealthChecks},
 	} {
 		inFakeCluster(t, func(x *fakeCluster) {
-			app := checkedApp(h1, "/web", "t1")
+			app := checkedApp("t1")
 			app.Definition.Ports = []marathon.Port{{OnHost: true}}
 			app.Tasks[0].Ports = []int{31001}
 			x.marathon.apps = []marathon.App{app}

@@ -3,9 +3,6 @@ package desired
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -41,7 +38,7 @@ func probe(c marathon.HealthCheck, endpoints []marathon.PortEndpoint) (consul.Ch
 		return consul.Check{}, err
 	}
 	check := consul.Check{Interval: max(c.Interval, time.Second), Timeout: max(c.Timeout, time.Second), Failures: c.MaxConsecutiveFailures}
-	address := net.JoinHostPort(at.Address, strconv.Itoa(at.Port))
+	address := fmt.Sprintf("%s:%d", bracketed(at.Address), at.Port)
 	switch c.Protocol {
 	case marathon.HealthHTTP, marathon.HealthMesosHTTP:
 		check.HTTP = probeURL("http", address, c.Path)
@@ -82,6 +79,13 @@ func probed(c marathon.HealthCheck, endpoints []marathon.PortEndpoint) (marathon
 // probeURL makes a URL of a path as Marathon takes it: with a query, and perhaps without
 // its slash.
 func probeURL(scheme, address, path string) string {
-	u := url.URL{Scheme: scheme, Host: address}
-	return u.String() + "/" + strings.TrimPrefix(path, "/")
+	return scheme + "://" + address + "/" + strings.TrimPrefix(path, "/")
+}
+
+// bracketed is a host as it stands before a port.
+func bracketed(host string) string {
+	if strings.Contains(host, ":") {
+		return "[" + host + "]"
+	}
+	return host
 }
