@@ -29,6 +29,7 @@ import (
 	"consular/reconcile/demo"
 	"consular/reconcile/heartbeat"
 	"consular/reconcile/settings"
+	"consular/reconcile/settings/manual"
 	"consular/stream"
 )
 
@@ -134,6 +135,7 @@ func application(stdout, stderr io.Writer) *cli.App {
 			),
 		},
 	}
+	manual.AddTo(app)
 	for _, c := range app.Commands {
 		c.OnUsageError, c.HideHelpCommand = settings.UsageError, true
 	}
@@ -237,7 +239,7 @@ func printPlan(ctx context.Context, p program, format string) error {
 	if format == "json" {
 		err = plan.WriteJSON(p.App.Writer)
 	} else {
-		err = plan.WriteTable(p.App.Writer, settings.IsTerminal(p.App.Writer))
+		err = plan.WriteTable(p.App.Writer, settings.Coloured(p.App.Writer))
 	}
 	switch {
 	case err != nil:
@@ -257,9 +259,7 @@ func eventsCommand(ctx context.Context, p program) error {
 	}
 	out := p.App.Writer
 	if format == "text" {
-		lines := settings.Console(out, settings.IsTerminal(out))
-		lines.PartsExclude = []string{zerolog.LevelFieldName}
-		out = lines
+		out = settings.Uncut(out)
 	}
 	p.Stream.Log = p.log
 	subscriber, err := stream.New(p.Stream, stream.NewPrinter(out))

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -628,6 +629,126 @@ func TestMarathonAppOfTheExample(t *testing.T) {
 	}
 }
 
+// README's examples of shaped services, as they stand there and in testdata: with the
+// options that README says, Consul has what the example is for.
+func TestExamplesOfShapedServices(t *testing.T) {
+	readme := read(t, "README.md")
+	for file, test := range map[string]struct {
+		options string
+		// want are services: "name port-index tags Meta".
+		want []string
+	}{
+		"traefik.json": {"--tag-labels traefik.*", []string{
+			"shop-web 0 [traefik.enable=true traefik.http.routers.shop.entrypoints=websecure traefik.http.routers.shop.rule=Host(`shop.example.com`) || Host(`www.shop.example.com`)] map[]",
+		}},
+		"fabio.json": {"", []string{
+			"shop-api 0 [urlprefix-shop.example.com/api strip=/api urlprefix-api.example.com/ redirect=301,https://shop.example.com/api$path] map[]",
+		}},
+		"metrics.json": {"", []string{
+			"shop-checkout 0 [] map[]", "shop-checkout-metrics 1 [prometheus] map[path:/internal/metrics]",
+		}},
+	} {
+		t.Run(file, func(t *testing.T) {
+			definition := read(t, "testdata/services/"+file)
+			indented := "    " + strings.ReplaceAll(strings.TrimSuffix(definition, "\n"), "\n", "\n    ") + "\n"
+			command := "    consular … " + strings.ReplaceAll(test.options, "traefik.*", "'traefik.*' ") + "run\n"
+			if _, after, found := strings.Cut(readme, indented); !found || !strings.HasPrefix(after, "\n"+command) {
+				t.Errorf("README has not\n%s\n%s", indented, command)
+			}
+			w := newWorld(t)
+			answer, err := http.Post(w.master+"/v2/apps", "application/json", strings.NewReader(definition))
+			w.must(err)
+			answer.Body.Close()
+			if code, out, log := once(t, w.options(append(strings.Fields(test.options), "sync")...)...); code != 0 || answer.StatusCode != http.StatusCreated {
+				t.Fatalf("Marathon answers %s, exit code %d\n%s%s", answer.Status, code, out, log)
+			}
+			if have := w.shaped(); !slices.Equal(have, test.want) {
+				t.Errorf("Consul has\n\t%s\nwant\n\t%s", strings.Join(have, "\n\t"), strings.Join(test.want, "\n\t"))
+			}
+		})
+	}
+}
+
+// shaped lists what kinds of services there are that are ours: name, index of the port, and
+// the tags and Meta that are not consular's own.
+func (w *world) shaped() []string {
+	w.Helper()
+	ports := map[string][]int{}
+	for _, task := range w.marathon.Tasks("") {
+		ports[task.ID] = task.Ports
+	}
+	kinds := map[string]bool{}
+	for _, agent := range w.agents {
+		client, err := api.NewClient(&api.Config{Address: agent.Address(), Transport: &http.Transport{DisableKeepAlives: true}})
+		w.must(err)
+		services, err := client.Agent().Services()
+		w.must(err)
+		for _, s := range services {
+			if !slices.Contains(s.Tags, "consular-reg-id="+w.id) {
+				continue
+			}
+			index := slices.Index(ports[s.Meta["marathon-task-id"]], s.Port)
+			tags := slices.DeleteFunc(s.Tags, func(tag string) bool { return strings.HasPrefix(tag, "consular-") })
+			maps.DeleteFunc(s.Meta, func(key, _ string) bool { return strings.HasPrefix(key, "marathon-") })
+			kinds[fmt.Sprint(s.Service, " ", index, " ", tags, " ", s.Meta)] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(kinds))
+}
+
+// Moving from marathon-consul: its services are known by their tags and untouched, and ours
+// are there beside them, by the same names.
+func TestMovingFromMarathonConsul(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.marathon.Create(simulator.App{
+		ID: "/shop/web", Instances: 2, Labels: map[string]string{"consul": "", "public": "tag"},
+		Ports: []simulator.Port{{Name: "http"}, {Name: "admin"}},
+	}))
+	theirs := 0
+	for _, task := range w.marathon.Tasks("/shop/web") {
+		for _, agent := range w.agents {
+			if agent.Host != task.Host {
+				continue
+			}
+			client, err := api.NewClient(&api.Config{Address: agent.Address(), Transport: &http.Transport{DisableKeepAlives: true}})
+			w.must(err)
+			id := fmt.Sprintf("%s_shop.web_%d", task.ID, task.Ports[0])
+			w.must(client.Agent().ServiceRegister(&api.AgentServiceRegistration{
+				ID: id, Name: "shop.web", Address: task.Host, Port: task.Ports[0], Tags: []string{"marathon", "public", "marathon-task:" + task.ID},
+			}))
+			t.Cleanup(func() { _ = client.Agent().ServiceDeregister(id) })
+			theirs++
+		}
+	}
+	options := []string{"--labels", "allegro", "--service-address", "node", "--no-kv"}
+	if readme := read(t, "README.md"); strings.Count(readme, strings.Join(options, " ")) < 4 {
+		t.Errorf("README does not say %q in every command", options)
+	}
+	if code, out, _ := once(t, w.options(append(options, "plan")...)...); code != 2 || !strings.Contains(out, "2 to register, 0 to update, 0 to deregister") {
+		t.Errorf("plan: exit code %d\n%s", code, out)
+	}
+	if code, out, log := once(t, w.options(append(options, "sync")...)...); code != 0 {
+		t.Errorf("sync: exit code %d\n%s%s", code, out, log)
+	}
+	if have, want := w.shaped(), []string{"shop.web 0 [public] map[]"}; !slices.Equal(have, want) {
+		t.Errorf("ours are %q, want %q", have, want)
+	}
+	for _, agent := range w.agents {
+		client, err := api.NewClient(&api.Config{Address: agent.Address(), Transport: &http.Transport{DisableKeepAlives: true}})
+		w.must(err)
+		services, err := client.Agent().Services()
+		w.must(err)
+		for _, s := range services {
+			if slices.ContainsFunc(s.Tags, func(tag string) bool { return strings.HasPrefix(tag, "marathon-task:") }) {
+				theirs--
+			}
+		}
+	}
+	if theirs != 0 {
+		t.Errorf("%d of theirs are gone", theirs)
+	}
+}
+
 func TestAnswersTooLarge(t *testing.T) {
 	w := newWorld(t).shop()
 	if code, out, log := once(t, w.options("--max-answer", "100", "plan")...); code != 1 || !strings.Contains(out+log, "--max-answer") {
@@ -666,6 +787,29 @@ func TestHelpAndVersion(t *testing.T) {
 		if code != 0 || log != "" {
 			t.Errorf("%s: exit code %d, %s", args, code, log)
 		}
+	}
+}
+
+// Packages ship what is printed here; what the help hides is in none of it.
+func TestGenerate(t *testing.T) {
+	for kind, want := range map[string][]string{
+		"man":  {".SH NAME", ".SH SIGNALS", `\fB--purge-confirm\fP \fIvalue\fP: `, "sync", "--adopt-from"},
+		"fish": {"-l purge-confirm -r", "-n '__fish_consular_no_subcommand' -l logfile -r", "-a 'sync'", "-f -l adopt-from"},
+		"bash": {"complete ", "--generate-bash-completion"},
+		"zsh":  {"#compdef consular", "--generate-bash-completion"},
+	} {
+		code, out, log := once(t, "generate", kind)
+		for _, text := range want {
+			if !strings.Contains(out, text) {
+				t.Errorf("%s does not mention %q:\n%s", kind, text, out)
+			}
+		}
+		if code != 0 || log != "" || strings.Contains(out, "generate ") || strings.Contains(out, "-scheme") || strings.Contains(out, "-l scheme") || strings.Contains(out, "no-debug") {
+			t.Errorf("%s: exit code %d, %s, or what is hidden is told:\n%s", kind, code, log, out)
+		}
+	}
+	if _, help, _ := once(t, "--help"); strings.Contains(help, "generate") {
+		t.Error("the help mentions generate")
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // What Consul 1.13 to 1.22 refuse or, worse, accept and cannot undo.
 const (
 	maxServiceID = 1024 // ours: Consul knows none, but the ID becomes part of a URL
-	maxMetaPairs = 64
+	MaxMeta      = 64
 	maxMetaKey   = 128
 	maxMetaValue = 512 // bytes
 	maxKey       = 64 << 10
@@ -30,17 +30,36 @@ func (s Service) Check() error {
 	if err := checkServiceID(s.ID); err != nil {
 		return err
 	}
-	if err := checkSegment(s.Name); err != nil {
-		return fmt.Errorf("service name %.200q: %w", s.Name, err)
+	if err := CheckServiceName(s.Name); err != nil {
+		return err
 	}
-	if err := CheckHost(s.Address); err != nil {
-		return fmt.Errorf("service address: %w", err)
+	if s.Address != "" {
+		if err := CheckHost(s.Address); err != nil {
+			return fmt.Errorf("service address: %w", err)
+		}
 	}
 	if s.Port < 0 || s.Port > 65535 {
 		return fmt.Errorf("service port %d: want 0 to 65535", s.Port)
 	}
 	return checkMeta(s.Meta)
 }
+
+// CheckServiceName reports why a service cannot have this name. Consul takes any but an
+// empty one; DNS finds letters, digits and dashes only.
+func CheckServiceName(name string) error {
+	switch {
+	case name == "":
+		return errors.New("service name: empty")
+	case !utf8.ValidString(name):
+		return fmt.Errorf("service name %.200q: not UTF-8", name)
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return fmt.Errorf("service name %.200q: contains control characters", name)
+	}
+	return nil
+}
+
+// CheckMeta reports why a pair cannot be in a service's Meta.
+func CheckMeta(key, value string) error { return checkPair(key, value) }
 
 // CheckHost reports why host is not what a task's host must be: a host name or
 // a bare IP address (IPv6 without brackets or zone), and nothing else, for it
@@ -111,8 +130,8 @@ func checkIP(ip netip.Addr) error {
 }
 
 func checkMeta(meta map[string]string) error {
-	if len(meta) > maxMetaPairs {
-		return fmt.Errorf("service meta: %d pairs, Consul takes %d", len(meta), maxMetaPairs)
+	if len(meta) > MaxMeta {
+		return fmt.Errorf("service meta: %d pairs, Consul takes %d", len(meta), MaxMeta)
 	}
 	// Whatever the map's order, the first bad key is named.
 	var first string

@@ -12,8 +12,14 @@ func TestCheckServiceNamesTheField(t *testing.T) {
 		ID: "group_web.instance-1._app.1", Name: "group-web", Address: "10.0.0.1", Port: 65535,
 		Meta: map[string]string{"marathon-app-id": strings.Repeat("ü", 256)},
 	}
-	if err := good.Check(); err != nil {
-		t.Fatal(err)
+	for _, s := range []Service{
+		good,
+		with(good, func(s *Service) { s.Address = "" }), // where its node is
+		with(good, func(s *Service) { s.Name = "not in/DNS ü" }),
+	} {
+		if err := s.Check(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	tooMany := map[string]string{}
 	for i := range 65 {
@@ -25,10 +31,10 @@ func TestCheckServiceNamesTheField(t *testing.T) {
 			func(s *Service) { s.ID = "a/b" }, func(s *Service) { s.ID = "a\n" }, func(s *Service) { s.ID = strings.Repeat("x", 1025) },
 		},
 		"service name": {
-			func(s *Service) { s.Name = "" }, func(s *Service) { s.Name = "a/b" }, func(s *Service) { s.Name = "a\tb" },
+			func(s *Service) { s.Name = "" }, func(s *Service) { s.Name = "a\xffb" }, func(s *Service) { s.Name = "a\tb" },
 		},
 		"service address": {
-			func(s *Service) { s.Address = "" }, func(s *Service) { s.Address = "0.0.0.0" }, func(s *Service) { s.Address = "10.0.0.1:80" },
+			func(s *Service) { s.Address = "0.0.0.0" }, func(s *Service) { s.Address = "10.0.0.1:80" },
 		},
 		"service port": {func(s *Service) { s.Port = -1 }, func(s *Service) { s.Port = 65536 }},
 		"service meta": {

@@ -228,6 +228,9 @@ func (l *Lock) tell(change LockChange) {
 
 // sleep waits; false when ctx ends before.
 func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -39,6 +39,11 @@ func (o Owner) Tags(app string) []string {
 	return []string{tagRegistrationID + o.RegistrationID, tagAppID + app}
 }
 
+// MarksOwner reports whether a tag says whose a service is.
+func MarksOwner(tag string) bool {
+	return strings.HasPrefix(tag, tagRegistrationID) || strings.HasPrefix(tag, tagAppID)
+}
+
 // AppOf returns the Marathon app ID that a service's tags name, and whether the
 // service is ours. The app is "" when somebody removed its tag.
 func (o Owner) AppOf(tags []string) (app string, ours bool) {

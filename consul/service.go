@@ -3,8 +3,9 @@ package consul
 // Service is one service instance on one agent.
 // Source: GET /v1/agent/services, PUT /v1/agent/service/register.
 type Service struct {
-	ID      string
-	Name    string
+	ID   string
+	Name string
+	// Address is where it is reached; "" is where its node is.
 	Address string
 	// Port is 0 for a service without one.
 	Port int

@@ -114,46 +114,62 @@ func tooLarge(err error) error {
 	return err
 }
 
-// readJSON reads exactly one JSON value.
-func readJSON(r io.Reader, value any) error {
-	data, err := io.ReadAll(r)
-	if err != nil {
-		return err
+// notUsable says where an error happened, and calls a cut answer by its name.
+func notUsable(json *scanner, err error) error {
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
 	}
-	if err := json.Unmarshal(data, value); err != nil {
-		return fmt.Errorf("answer is not usable: %w", plain(err))
-	}
-	return nil
+	return fmt.Errorf("answer is not usable after %d bytes: %w", json.offset(), err)
 }
 
 // readApp reads the answer to GET /v2/apps/{id}.
 func readApp(r io.Reader, id string) (App, error) {
-	var answer struct {
-		App *appJSON `json:"app"`
+	apps := newAppsReader(newScanner(r))
+	var a *appJSON
+	var wrong error
+	err := apps.json.object(func(name []byte) (err error) {
+		if string(name) != "app" {
+			return apps.json.value()
+		}
+		a, wrong, err = apps.read()
+		return err
+	})
+	if err == nil {
+		err = apps.json.end()
 	}
-	if err := readJSON(r, &answer); err != nil {
-		return App{}, err
+	if err == nil && a == nil {
+		err = errors.New(`field "app" is missing`)
 	}
-	if answer.App == nil {
-		return App{}, errors.New(`answer is not usable: field "app" is missing`)
+	if err != nil {
+		return App{}, notUsable(apps.json, err)
 	}
-	if err := sameApp(answer.App.ID, id); err != nil {
-		return App{}, err
-	}
-	return answer.App.app(texts{})
+	return asked(a, wrong, id, func() (App, error) { return a.app(apps.one) })
 }
 
 // readVersion reads the answer to GET /v2/apps/{id}/versions/{version}, which
 // is an app that is not wrapped in anything.
 func readVersion(r io.Reader, id string) (Definition, error) {
-	var answer appJSON
-	if err := readJSON(r, &answer); err != nil {
-		return Definition{}, err
+	apps := newAppsReader(newScanner(r))
+	a, wrong, err := apps.read()
+	if err == nil {
+		err = apps.json.end()
 	}
-	if err := sameApp(answer.ID, id); err != nil {
-		return Definition{}, err
+	if err != nil {
+		return Definition{}, notUsable(apps.json, err)
 	}
-	return answer.definition(texts{})
+	return asked(a, wrong, id, func() (Definition, error) { return a.definition(apps.one) })
+}
+
+// asked returns what is read of an app if it is understood and is the one that was asked for.
+func asked[T any](a *appJSON, wrong error, id string, read func() (T, error)) (T, error) {
+	var zero T
+	if wrong != nil {
+		return zero, fmt.Errorf("answer is not usable: %w", wrong)
+	}
+	if err := sameApp(a.ID, id); err != nil {
+		return zero, err
+	}
+	return read()
 }
 
 func sameApp(got, asked string) error {
@@ -173,8 +189,16 @@ func readInfo(r io.Reader) (Info, error) {
 		Version     string `json:"version"`
 		FrameworkID string `json:"frameworkId"`
 	}
-	if err := readJSON(r, &answer); err != nil {
-		return Info{}, err
+	whole := newScanner(r)
+	data, err := whole.raw()
+	if err == nil {
+		err = whole.end()
+	}
+	if err == nil {
+		err = plain(json.Unmarshal(data, &answer))
+	}
+	if err != nil {
+		return Info{}, notUsable(whole, err)
 	}
 	if answer.Version == "" {
 		return Info{}, errors.New(`answer is not usable: field "version" is missing`)

@@ -126,6 +126,10 @@ type Port struct {
 	// Container is the port within the container (containerPort, or a discovery
 	// port's number); 0 is the same as the allocated host port.
 	Container int
+	// Network is the place among the app's container networks of the one that the port is
+	// bound to (networkNames), and Networks is how many these are. Both are 0 for a port that
+	// is on the first.
+	Network, Networks int
 	// OnHost reports whether a host port is allocated: always on host and bridge
 	// networks, on container networks only where hostPort is given.
 	OnHost bool

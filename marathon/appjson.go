@@ -3,18 +3,20 @@ package marathon
 import (
 	"cmp"
 	"fmt"
-	"slices"
 )
 
 // appJSON is an app in every form that Marathon 0.7 to 1.11 writes: what a
 // version does not know is absent or null. Slices tell absent (nil) from [].
 type appJSON struct {
-	ID          string            `json:"id"`
-	Version     string            `json:"version"`
-	VersionInfo versionInfoJSON   `json:"versionInfo"`
-	Instances   *int              `json:"instances"`
-	Labels      map[string]string `json:"labels"`
-	Tasks       []taskJSON        `json:"tasks"`
+	ID          string          `json:"id"`
+	Version     string          `json:"version"`
+	VersionInfo versionInfoJSON `json:"versionInfo"`
+	Instances   *int            `json:"instances"`
+	// Labels and Tasks, of which there may be any number, are read one by one by an
+	// appsReader. TaskProblems are what is left out of the tasks.
+	Labels       map[string]string `json:"-"`
+	Tasks        []Task            `json:"-"`
+	TaskProblems []string          `json:"-"`
 
 	Container containerJSON `json:"container"`
 	// Networks is Marathon's from 1.5 on, IPAddress and Container.Docker.Network before.
@@ -67,24 +69,19 @@ func (a *appJSON) app(one texts) (App, error) {
 		Instances:          a.instances(),
 		Labels:             definition.Labels,
 		Definition:         definition,
-		Tasks:              slices.Grow([]Task(nil), len(a.Tasks)),
+		Tasks:              a.Tasks,
+		Problems:           a.TaskProblems,
 	}
 	if a.Tasks == nil {
 		// Every answer that we ask for has it. To take its absence for "no tasks"
 		// would be to take all of them for gone.
 		return App{}, missing("tasks")
 	}
-	for _, t := range a.Tasks {
-		task, err := t.task(a.ID, one)
-		if err != nil {
-			return App{}, err
-		}
-		var wrong error
-		task.HealthCheckResults, wrong = healthCheckResults(t.HealthCheckResults, one)
-		if wrong != nil {
-			app.leaveOut(wrong, "task %s", task.ID)
-		}
-		app.Tasks = append(app.Tasks, task)
+	for i := range app.Tasks {
+		app.Tasks[i].AppID = a.ID
+	}
+	if untold := definition.untold(app.Tasks, app.Runs); untold != nil {
+		app.Definition.Problems = append(app.Definition.Problems, untold.Error())
 	}
 	a.deploying(&app)
 	return app, nil
@@ -128,8 +125,8 @@ func (a *appJSON) instances() int {
 	return *a.Instances
 }
 
-// task returns what t means as one of the app that lists it.
-func (t *taskJSON) task(appID string, one texts) (Task, error) {
+// task returns what t means. Its app is told by the app that lists it.
+func (t *taskJSON) task(one texts) (Task, error) {
 	if t.ID == "" {
 		return Task{}, missing("tasks.id")
 	}
@@ -140,7 +137,6 @@ func (t *taskJSON) task(appID string, one texts) (Task, error) {
 		ID:        t.ID,
 		StagedAt:  t.StagedAt.Time,
 		StartedAt: t.StartedAt.Time,
-		AppID:     appID,
 		Host:      one.text(t.Host),
 		State:     State(one.text(string(cmp.Or(t.State, t.impliedState())))),
 		Addresses: one.list(addressesOf(t.IPAddresses)),

@@ -215,9 +215,9 @@ func TestClientErrors(t *testing.T) {
 			w.WriteHeader(http.StatusTemporaryRedirect)
 		}, app, "read app /a: MASTER: answered 307 Temporary Redirect to https://login/, which is not followed"},
 		{"cut off", answers(200, "application/json", `{"apps":[{"id":"/a"}`), apps, "read all apps: MASTER: answer is not usable after 20 bytes: unexpected EOF"},
-		{"not an app", answers(200, "application/json", `{"tasks":[]}`), app, `read app /a: MASTER: answer is not usable: field "app" is missing`},
+		{"not an app", answers(200, "application/json", `{"tasks":[]}`), app, `read app /a: MASTER: answer is not usable after 12 bytes: field "app" is missing`},
 		{"another app", answers(200, "application/json", `{"app":{"id":"/b"}}`), app, `read app /a: MASTER: answer is about app "/b"`},
-		{"unreadable app", answers(200, "application/json", `{"app":{"id":"/a","tasks":{}}}`), app, "read app /a: MASTER: answer is not usable: field app.tasks: unexpected object"},
+		{"unreadable app", answers(200, "application/json", `{"app":{"id":"/a","tasks":{}}}`), app, "read app /a: MASTER: answer is not usable: field tasks: unexpected object"},
 		{"another version", answers(200, "application/json", `{"versions":[]}`), version, `read version v of app /a: MASTER: answer is about app ""`},
 		{"too large", answers(200, "application/json", `{"apps":[`+strings.Repeat(" ", 2<<20)+`]}`), apps, "read all apps: MASTER: answer is larger than 1048576 bytes: --max-answer"},
 		{"too large an app", answers(200, "application/json", `{"app":`+strings.Repeat(" ", 2<<20)), app, "read app /a: MASTER: answer is larger than 1048576 bytes: --max-answer"},

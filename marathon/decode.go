@@ -1,6 +1,7 @@
 package marathon
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -136,50 +137,73 @@ func decodeTaskChanged(data []byte) (Event, error) {
 // before 1.7) also has the whole cluster twice, as "original" and "target";
 // having no field for them makes the decoder skip them without an allocation.
 type planJSON struct {
-	Version string `json:"version"`
-	Steps   []struct {
-		Actions []struct {
-			Action string `json:"action"`
-			// Type is what Action was called before 1.1.2.
-			Type string `json:"type"`
-			// App is absent when the action is about a pod, and Pod otherwise.
-			App string `json:"app"`
-			Pod string `json:"pod"`
-		} `json:"actions"`
-	} `json:"steps"`
+	Version string    `json:"version"`
+	Steps   stepsJSON `json:"steps"`
 }
 
-// pods returns the IDs of the pods in the plan, sorted and without duplicates.
-func (p planJSON) pods() []string {
-	var all []string
-	for _, step := range p.Steps {
-		for _, action := range step.Actions {
-			if action.Pod != "" {
-				all = append(all, action.Pod)
-			}
-		}
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
+// stepsJSON is what the actions of all steps are about. They are read one by one: an
+// empty one is three bytes in an event, and thirty times that as a struct.
+type stepsJSON struct{ apps, stopped, pods []string }
+
+// actionJSON is one action of a step.
+type actionJSON struct {
+	Action string `json:"action"`
+	// Type is what Action was called before 1.1.2.
+	Type string `json:"type"`
+	// App is absent when the action is about a pod, and Pod otherwise.
+	App string `json:"app"`
+	Pod string `json:"pod"`
 }
 
-// apps returns the IDs of the apps in the plan and of those that it stops for
-// good, each sorted and without duplicates.
-func (p planJSON) apps() (all, stopped []string) {
-	for _, step := range p.Steps {
-		for _, action := range step.Actions {
-			if action.App == "" {
-				continue
-			}
-			all = append(all, action.App)
-			if action.Action == "StopApplication" || action.Type == "StopApplication" {
-				stopped = append(stopped, action.App)
-			}
-		}
+// UnmarshalJSON reads the steps.
+func (s *stepsJSON) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		return nil
 	}
-	slices.Sort(all)
-	slices.Sort(stopped)
-	return slices.Compact(all), slices.Compact(stopped)
+	steps := newScanner(bytes.NewReader(data))
+	action := newPick[actionJSON](steps)
+	err := steps.array(func() error {
+		return steps.object(func(name []byte) error {
+			if string(name) != "actions" {
+				return steps.value()
+			}
+			return steps.array(func() error {
+				action.begin()
+				if err := steps.object(action.member); err != nil {
+					return err
+				}
+				return s.add(action)
+			})
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("field plan.steps: %w", err)
+	}
+	return nil
+}
+
+func (s *stepsJSON) add(read *pick) error {
+	var action actionJSON
+	if err := read.decode(&action); err != nil {
+		return err
+	}
+	if action.Pod != "" {
+		s.pods = append(s.pods, action.Pod)
+	}
+	if action.App == "" {
+		return nil
+	}
+	s.apps = append(s.apps, action.App)
+	if action.Action == "StopApplication" || action.Type == "StopApplication" {
+		s.stopped = append(s.stopped, action.App)
+	}
+	return nil
+}
+
+// unique returns IDs sorted and without duplicates.
+func unique(ids []string) []string {
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 func decodeDeploymentPlanned(data []byte) (Event, error) {
@@ -187,9 +211,9 @@ func decodeDeploymentPlanned(data []byte) (Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, stopped := plan.apps()
 	return DeploymentPlanned{
-		Meta: meta(deploymentInfo, timestamp), Version: plan.Version, Apps: all, Pods: plan.pods(), Stopped: stopped,
+		Meta: meta(deploymentInfo, timestamp), Version: plan.Version,
+		Apps: unique(plan.Steps.apps), Pods: unique(plan.Steps.pods), Stopped: unique(plan.Steps.stopped),
 	}, nil
 }
 
@@ -198,10 +222,9 @@ func decodeDeploymentEnded(name string, data []byte) (Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, stopped := plan.apps()
 	return DeploymentEnded{
-		Meta: meta(name, timestamp), Version: plan.Version, Apps: all, Pods: plan.pods(), Stopped: stopped,
-		Failed: name == deploymentFailed,
+		Meta: meta(name, timestamp), Version: plan.Version, Failed: name == deploymentFailed,
+		Apps: unique(plan.Steps.apps), Pods: unique(plan.Steps.pods), Stopped: unique(plan.Steps.stopped),
 	}, nil
 }
 

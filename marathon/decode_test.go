@@ -188,7 +188,7 @@ func TestDecodeErrorsNameTypeAndField(t *testing.T) {
 		{"status_update_event", `{"ipAddresses":[{"ipAddress":{}}]}`, "decode status_update_event: field ipAddresses.ipAddress: unexpected object"},
 		{"status_update_event", `{"taskId":`, "decode status_update_event: unexpected end of JSON input"},
 		{"status_update_event", `"text"`, "decode status_update_event: unexpected string"},
-		{"deployment_info", `{"plan":{"steps":[[]]}}`, "decode deployment_info: field plan.steps: unexpected array"},
+		{"deployment_info", `{"plan":{"steps":[[]]}}`, "decode deployment_info: field plan.steps: unexpected array where { should be"},
 		{"group_change_success", `{}`, "decode group_change_success: field version: missing or empty"},
 		{"app_terminated_event", `null`, "decode app_terminated_event: field appId: missing or empty"},
 		{"health_status_changed_event", `{"appId":"/a","version":"v","alive":true}`, "decode health_status_changed_event: field instanceId: missing or empty"},

@@ -2,6 +2,8 @@ package marathon
 
 import (
 	"cmp"
+	"errors"
+	"slices"
 	"strings"
 )
 
@@ -21,10 +23,13 @@ type portMappingJSON struct {
 	ContainerPort int                         `json:"containerPort"`
 	// HostPort nil means none on a container network and 0 (any) on a bridge.
 	HostPort *int `json:"hostPort"`
+	// NetworkNames are absent for a port that is on all networks.
+	NetworkNames optional[[]string] `json:"networkNames"`
 }
 
 type networkJSON struct {
-	Mode string `json:"mode"`
+	Mode string           `json:"mode"`
+	Name optional[string] `json:"name"`
 }
 
 // ipAddressJSON is ip-per-task, before 1.5.
@@ -71,7 +76,7 @@ func (a *appJSON) definition(one texts) (Definition, error) {
 		// A bridge of Marathon before 1.5 without mappings allocates what ports asks for.
 		r.hostPorts(a)
 	default:
-		r.mappedPorts(mappings)
+		r.mappedPorts(mappings, a.Networks)
 	}
 	for _, p := range r.Ports {
 		if err := checkPort("containerPort", p.Container); err != nil {
@@ -104,10 +109,20 @@ func (r *definitionReader) discoveryPorts(address *ipAddressJSON) {
 	}
 }
 
-func (r *definitionReader) mappedPorts(mappings []portMappingJSON) {
-	for _, m := range mappings {
-		onHost := r.Network == BridgeNetwork || m.HostPort != nil
-		r.declare(Port{Name: m.Name, Container: m.ContainerPort, OnHost: onHost}, m.Protocol, m.Labels)
+func (r *definitionReader) mappedPorts(mappings []portMappingJSON, networks []networkJSON) {
+	for i, m := range mappings {
+		p := Port{Name: m.Name, Container: m.ContainerPort, OnHost: r.Network == BridgeNetwork || m.HostPort != nil}
+		r.leaveOut(m.NetworkNames.wrong, "port %d: field networkNames", i)
+		if names := m.NetworkNames.understood(); len(names) > 0 && len(networks) > 1 {
+			at := slices.IndexFunc(networks, func(n networkJSON) bool { return slices.Contains(names, n.Name.understood()) })
+			switch {
+			case at > 0:
+				p.Network, p.Networks = at, len(networks)
+			case at < 0:
+				r.leaveOut(errors.New("no such network"), "port %d: field networkNames", i)
+			}
+		}
+		r.declare(p, m.Protocol, m.Labels)
 	}
 }
 

@@ -54,11 +54,11 @@ func recordedPorts() map[string][]declared {
 		"/ports/bridge-mesos":     mapped(true, "127.0.0.1:31839", "127.0.0.1:31840", "127.0.0.1:31701", "127.0.0.1:31841", "127.0.0.1:31842"),
 		"/ports/container-docker": mapped(false, "127.0.0.2:32450", "127.9.64.3:81", "127.0.0.2:31702", "127.0.0.2:32451", "127.9.64.3:90"),
 		"/ports/container-mesos":  mapped(false, "127.0.0.2:31757", "127.9.64.4:81", "127.0.0.2:31703", "127.0.0.2:31758", "127.9.64.4:90"),
-		// Which address is which network's is not told of apps: Marathon takes the first.
+		// Which address is which network's is told by their order alone.
 		"/ports/container-two-networks": {
 			{Port{Name: "http", Protocol: "tcp", Container: 80}, "127.9.64.5:80"},
-			{Port{Name: "admin", Protocol: "tcp", Container: 81, OnHost: true}, "127.0.0.2:31817"},
-			{Port{Name: "other", Protocol: "tcp", Container: 82}, "127.9.64.5:82"},
+			{Port{Name: "admin", Protocol: "tcp", Container: 81, Network: 1, Networks: 2, OnHost: true}, "127.0.0.2:31817"},
+			{Port{Name: "other", Protocol: "tcp", Container: 82, Network: 1, Networks: 2}, "127.9.64.6:82"},
 			{Port{Name: "fourth", Protocol: "tcp", Container: 83, OnHost: true}, "127.0.0.2:31818"},
 		},
 	}

@@ -1,5 +1,11 @@
 package marathon
 
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
 // Endpoint is where a task can be reached.
 type Endpoint struct {
 	// Address is a host name or an IP address, as Marathon has it.
@@ -90,8 +96,40 @@ func (p Port) endpoint(t Task, n int) PortEndpoint {
 	case len(t.Addresses) == 0:
 		return PortEndpoint{}
 	default:
-		return PortEndpoint{Endpoint{Address: t.Addresses[0], Port: p.Container}, Reachable}
+		address, _ := p.address(t)
+		return PortEndpoint{Endpoint{Address: address, Port: p.Container}, Reachable}
 	}
+}
+
+// address returns which of a task's addresses is that of p. Nothing names the network of
+// an address; but where there are as many as networks, all of one family, they are taken
+// to be in the order of these. told is false where there are not, and it is the first.
+func (p Port) address(t Task) (address string, told bool) {
+	if p.Network == 0 {
+		return t.Addresses[0], true
+	}
+	isV6 := func(address string) bool { return strings.Contains(address, ":") }
+	mixed := slices.ContainsFunc(t.Addresses, func(a string) bool { return isV6(a) != isV6(t.Addresses[0]) })
+	if mixed || len(t.Addresses) != p.Networks {
+		return t.Addresses[0], false
+	}
+	return t.Addresses[p.Network], true
+}
+
+// untold says of which port's network the tasks that run d do not tell the address, nil
+// if there is none.
+func (d Definition) untold(tasks []Task, runs func(version string) bool) error {
+	for i, p := range d.Ports {
+		for _, t := range tasks {
+			if p.OnHost || len(t.Addresses) == 0 || !runs(t.Version) {
+				continue
+			}
+			if _, told := p.address(t); !told {
+				return fmt.Errorf("port %d: which of the %d addresses of a task is that of its network is not told, for there are %d networks: the first is taken", i, len(t.Addresses), p.Networks)
+			}
+		}
+	}
+	return nil
 }
 
 func (d Definition) portless(t Task) PortEndpoint {

@@ -1,6 +1,7 @@
 package marathon
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -166,4 +167,46 @@ func TestEndpointsAgree(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Which address is that of a port's network follows from the order of the networks, where
+// there are as many of one as of the other; where not, the first is taken, and that is said.
+func TestPortsOfTheSecondNetwork(t *testing.T) {
+	const app = `{"apps":[{"id":"/a","version":"v","networks":[{"mode":"container","name":"one"},{"mode":"container","name":"two"}],
+		"container":{"portMappings":[{"containerPort":80},{"containerPort":81,"networkNames":["two"]},{"containerPort":82,"networkNames":["two","one"]},
+			{"containerPort":83,"networkNames":["two"],"hostPort":0},{"containerPort":84,"networkNames":%s}]},
+		"tasks":[{"id":"a.1","host":"h","version":%q,"ports":[31000],"ipAddresses":[%s]}]}]}`
+	for name, test := range map[string]struct{ names, version, addresses, want, problem string }{
+		"two":               {`[]`, "v", "9.0.0.1 9.1.0.1", "9.0.0.1:80 9.1.0.1:81 9.0.0.1:82 h:31000 9.0.0.1:84", ""},
+		"one, so far":       {`null`, "v", "9.0.0.1", "9.0.0.1:80 9.0.0.1:81 9.0.0.1:82 h:31000 9.0.0.1:84", "port 1: which of the 1 addresses of a task is that of its network is not told, for there are 2 networks: the first is taken"},
+		"two of each":       {`null`, "v", "9.0.0.1 fd00::1 9.1.0.1 fd01::1", "9.0.0.1:80 9.0.0.1:81 9.0.0.1:82 h:31000 9.0.0.1:84", "port 1: which of the 4"},
+		"two of one":        {`null`, "v", "9.0.0.1 fd00::1", "9.0.0.1:80 9.0.0.1:81 9.0.0.1:82 h:31000 9.0.0.1:84", "port 1: which of the 2"},
+		"IPv6":              {`["two"]`, "v", "fd00::1 fd01::1", "fd00::1:80 fd01::1:81 fd00::1:82 h:31000 fd01::1:84", ""},
+		"none":              {`["two"]`, "v", "", "not yet not yet not yet h:31000 not yet", ""},
+		"no such network":   {`["three"]`, "v", "9.0.0.1 9.1.0.1", "9.0.0.1:80 9.1.0.1:81 9.0.0.1:82 h:31000 9.0.0.1:84", "port 4: field networkNames: no such network"},
+		"no names":          {`7`, "v", "9.0.0.1 9.1.0.1", "9.0.0.1:80 9.1.0.1:81 9.0.0.1:82 h:31000 9.0.0.1:84", "port 4: field networkNames: unexpected number"},
+		"another version's": {`null`, "w", "9.0.0.1", "9.0.0.1:80 9.0.0.1:81 9.0.0.1:82 h:31000 9.0.0.1:84", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var addresses []string
+			for a := range strings.FieldsSeq(test.addresses) {
+				addresses = append(addresses, fmt.Sprintf(`{"ipAddress":%q}`, a))
+			}
+			snapshot, err := ReadSnapshot(strings.NewReader(fmt.Sprintf(app, test.names, test.version, strings.Join(addresses, ","))))
+			if err != nil || len(snapshot.Apps) != 1 {
+				t.Fatalf("%+v, %v", snapshot, err)
+			}
+			a := snapshot.Apps[0]
+			var got []string
+			for _, e := range a.Definition.Endpoints(a.Tasks[0]) {
+				got = append(got, shown(e))
+			}
+			if strings.Join(got, " ") != test.want {
+				t.Errorf("reached at %q, want %q", got, test.want)
+			}
+			if problems := strings.Join(a.Definition.Problems, "; "); !strings.HasPrefix(problems, test.problem) || test.problem == "" && problems != "" {
+				t.Errorf("problems %q, want %q", problems, test.problem)
+			}
+		})
+	}
 }

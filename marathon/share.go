@@ -27,9 +27,16 @@ func (d Definition) Share(other Definition) Definition {
 	return d
 }
 
+// Alike reports whether tasks of d and other are the same services: reached in the same way,
+// with the same labels, and with the same problems.
+func (d Definition) Alike(other Definition) bool {
+	return d.Network == other.Network && maps.Equal(d.Labels, other.Labels) && slices.EqualFunc(d.Ports, other.Ports, Port.equal) &&
+		slices.Equal(d.Problems, other.Problems)
+}
+
 func (p Port) equal(other Port) bool {
 	return p.Name == other.Name && p.Protocol == other.Protocol && p.Container == other.Container &&
-		p.OnHost == other.OnHost && maps.Equal(p.Labels, other.Labels)
+		p.OnHost == other.OnHost && p.Network == other.Network && p.Networks == other.Networks && maps.Equal(p.Labels, other.Labels)
 }
 
 // sharedLabels returns other if that is equal to labels, or else a copy of labels

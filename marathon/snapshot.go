@@ -1,7 +1,6 @@
 package marathon
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,74 +27,49 @@ type Unreadable struct {
 // "apps", has null there, or goes on after its end is not a cluster with fewer
 // apps. An app that is whole but not understood is Unreadable.
 func ReadSnapshot(r io.Reader) (Snapshot, error) {
-	s := snapshotReader{json: json.NewDecoder(r), listed: map[string]int{}, one: texts{}}
+	json := newScanner(r)
+	s := snapshotReader{appsReader: newAppsReader(json), listed: map[string]int{}}
 	if err := s.answer(); err != nil {
-		return Snapshot{}, s.describe(err)
+		return Snapshot{}, notUsable(json, err)
 	}
 	return s.snapshot(), nil
 }
 
 // snapshotReader reads one answer.
 type snapshotReader struct {
-	json       *json.Decoder
+	*appsReader
 	apps       []App
 	unreadable []Unreadable
 	// listed counts how often each ID occurs.
 	listed map[string]int
-	one    texts
 }
 
 func (s *snapshotReader) answer() error {
-	if err := s.expect('{'); err != nil {
-		return err
-	}
 	found := false
-	for s.json.More() {
-		key, err := s.json.Token()
-		if err != nil {
-			return err
-		}
-		if key != "apps" {
-			if err := s.json.Decode(new(json.RawMessage)); err != nil {
-				return err
-			}
-			continue
+	err := s.json.object(func(name []byte) error {
+		if string(name) != "apps" {
+			return s.json.value()
 		}
 		if found {
 			return errors.New(`field "apps" is there twice`)
 		}
 		found = true
-		if err := s.list(); err != nil {
-			return err
-		}
+		return s.json.array(s.next)
+	})
+	if err == nil && !found {
+		err = errors.New(`field "apps" is missing`)
 	}
-	if err := s.expect('}'); err != nil {
+	if err != nil {
 		return err
 	}
-	if !found {
-		return errors.New(`field "apps" is missing`)
-	}
-	return s.end()
+	return s.json.end()
 }
 
-func (s *snapshotReader) list() error {
-	if err := s.expect('['); err != nil {
-		return err
-	}
-	for s.json.More() {
-		if err := s.app(); err != nil {
-			return err
-		}
-	}
-	return s.expect(']')
-}
-
-// app reads one app. Its error is one of the whole answer; an app that is
-// merely not understood is none.
-func (s *snapshotReader) app() error {
-	var a appJSON
-	err := s.json.Decode(&a)
-	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); err != nil && !ok {
+// next reads one app. Its error is one of the whole answer; an app that is merely
+// not understood is none.
+func (s *snapshotReader) next() error {
+	a, wrong, err := s.read()
+	if err != nil {
 		return err
 	}
 	id := a.ID
@@ -104,15 +78,16 @@ func (s *snapshotReader) app() error {
 	}
 	s.listed[id]++
 	var app App
-	if err == nil {
-		app, err = a.app(s.one)
+	if wrong == nil {
+		app, wrong = a.app(s.one)
 	}
-	if err != nil {
-		s.unreadable = append(s.unreadable, Unreadable{ID: id, Err: plain(err)})
-		return nil
+	if wrong != nil {
+		s.unreadable = append(s.unreadable, Unreadable{ID: id, Err: wrong})
+		return s.keep(appCost + len(id))
 	}
 	s.apps = append(s.apps, app)
-	return nil
+	d := app.Definition
+	return s.keep(appCost + len(id) + portCost*len(d.Ports) + checkCost*(len(d.HealthChecks)+len(d.ReadinessChecks)))
 }
 
 // snapshot returns what was read. Nobody can say which of two apps with one ID
@@ -128,49 +103,4 @@ func (s *snapshotReader) snapshot() Snapshot {
 		result.Apps = append(result.Apps, app)
 	}
 	return result
-}
-
-func (s *snapshotReader) expect(want json.Delim) error {
-	token, err := s.json.Token()
-	if err != nil {
-		return err
-	}
-	if token != want {
-		return fmt.Errorf("unexpected %s where %s should be", kindOf(token), want)
-	}
-	return nil
-}
-
-// end makes sure that the answer is over.
-func (s *snapshotReader) end() error {
-	switch token, err := s.json.Token(); {
-	case errors.Is(err, io.EOF):
-		return nil
-	case err != nil:
-		return err
-	default:
-		return fmt.Errorf("unexpected %s after its end", kindOf(token))
-	}
-}
-
-// describe says where an error happened, and calls a cut answer by its name.
-func (s *snapshotReader) describe(err error) error {
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	return fmt.Errorf("answer is not usable after %d bytes: %w", s.json.InputOffset(), plain(err))
-}
-
-// kindOf names a token without repeating a long text.
-func kindOf(token json.Token) string {
-	switch t := token.(type) {
-	case json.Delim:
-		return t.String()
-	case nil:
-		return "null"
-	case string:
-		return "text"
-	default:
-		return fmt.Sprint(t)
-	}
 }

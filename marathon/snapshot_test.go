@@ -2,6 +2,7 @@ package marathon
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -20,11 +21,11 @@ func readFixture(t testing.TB, path string) []App {
 		}
 		return snapshot.Apps
 	}
-	var answer struct{ App *appJSON }
-	if err := readJSON(bytes.NewReader(data), &answer); err != nil || answer.App == nil {
+	var answer struct{ App *struct{ ID string } }
+	if err := json.Unmarshal(data, &answer); err != nil || answer.App == nil {
 		t.Fatalf("%s holds neither apps nor an app: %v", path, err)
 	}
-	app, err := answer.App.app(texts{})
+	app, err := readApp(bytes.NewReader(data), answer.App.ID)
 	if err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
@@ -177,12 +178,12 @@ func TestReadSnapshotIsAllOrAnError(t *testing.T) {
 		`{}`:                        `field "apps" is missing`,
 		`{"tasks":[]}`:              `field "apps" is missing`,
 		`{"apps":null}`:             "unexpected null where [ should be",
-		`{"apps":{}}`:               "unexpected { where [ should be",
-		`{"apps":"none"}`:           "unexpected text where [ should be",
-		`[]`:                        "unexpected [ where { should be",
+		`{"apps":{}}`:               "unexpected object where [ should be",
+		`{"apps":"none"}`:           "unexpected string where [ should be",
+		`[]`:                        "unexpected array where { should be",
 		`null`:                      "unexpected null where { should be",
 		`<html>`:                    "invalid character '<' looking for beginning of value",
-		`{"apps":[]}{"apps":[]}`:    "unexpected { after its end",
+		`{"apps":[]}{"apps":[]}`:    "unexpected object after its end",
 		`{"apps":[]} garbage`:       "invalid character 'g'",
 		`{"apps":[],"apps":[]}`:     `field "apps" is there twice`,
 		`{"apps":[{"id":"/a",}]}`:   "invalid character '}'",

@@ -32,6 +32,9 @@ func TestRefusedServiceIsTriedOnceAMinute(t *testing.T) {
 		if lists, writes := agent.asked("b.1"); writes < 9 || writes > 12 || lists > 12 {
 			x.Errorf("in ten minutes, %d writes of what is refused and %d listings, want one a minute", writes, lists)
 		}
+		if n := x.marathon.count(); n > 1 {
+			x.Errorf("%d snapshots, and no cause for any but the first", n)
+		}
 		agent.set(func(a *fakeAgent) { a.refuses = nil })
 		time.Sleep(61 * time.Second)
 		x.wants(h1, "a.1", "a.2", "b.1", "c.1")

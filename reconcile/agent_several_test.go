@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/consul/api"
@@ -126,5 +127,96 @@ func TestThreeServicesOfATaskAreOneJob(t *testing.T) {
 				t.Errorf("wrote %v, want %v", agent.log, test.log)
 			}
 		})
+	}
+}
+
+// While others wait, tasks that show up get their first services before any gets its
+// second; what a resync has asked for is over when all of it is done.
+func TestFirstServicesOfAllTasksComeFirst(t *testing.T) {
+	tr := desired.Translation{Owner: consul.Owner{RegistrationID: "consular"}}
+	service := func(task, id string) consul.Service {
+		return consul.Service{ID: id, Name: "web", Tags: tr.Owner.Tags("/web"), Meta: map[string]string{consul.MetaTask: task}}
+	}
+	for name, test := range map[string]struct {
+		tasks    []string
+		refuses  []string
+		log      []string
+		finished outcome
+	}{
+		"three tasks": {
+			tasks:    []string{"a", "b", "c"},
+			log:      []string{"a", "b", "c", "a:x", "a:y", "b:x", "b:y", "c:x", "c:y"},
+			finished: outcome{Registered: 9},
+		},
+		"one alone": {tasks: []string{"a"}, log: []string{"a", "a:x", "a:y"}, finished: outcome{Registered: 3}},
+		"one is refused": {
+			tasks: []string{"a", "b"}, refuses: []string{"a"},
+			log: []string{"a", "a:x", "a:y", "b", "b:x", "b:y"}, finished: outcome{Registered: 5, Failed: 1},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			agent := &severalAgent{services: map[string]consul.Service{}, refuses: test.refuses}
+			r := New(Config{Translation: tr, Policy: plan.Policy{Purge: true, Limit: 50}}, nil, Consul{Agent: func(string) (Agent, error) { return agent, nil }})
+			r.live.Store(true)
+			w, err := r.fleet.worker("h1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.want = func(task, _ string) desired.Want {
+				return desired.Want{
+					Verdict: desired.Present, App: "/web", Task: task, Host: "h1",
+					Services: []consul.Service{service(task, task), service(task, task+":x"), service(task, task+":y")},
+				}
+			}
+			finished := false
+			asked := newTally(func(sum outcome) {
+				finished = true
+				sum.contact = unasked
+				if sum != test.finished {
+					t.Errorf("finished with %+v, want %+v", sum, test.finished)
+				}
+			})
+			for _, task := range test.tasks {
+				asked.expect()
+				w.queue.put(job{key: task, app: "/web", tally: asked, cause: cause{name: "resync"}})
+			}
+			asked.done(outcome{})
+			b := breaker{pauses: newBackoff(maxBackoff), jobs: map[string]bool{}}
+			for j, ok := w.queue.take(); ok; j, ok = w.queue.take() {
+				if finished {
+					t.Error("finished while jobs of it wait")
+				}
+				done, err := w.execute(t.Context(), j)
+				w.judge(&b, j, done, err)
+			}
+			var log []string
+			for _, line := range agent.log {
+				log = append(log, strings.TrimPrefix(line, "register "))
+			}
+			if !finished || !slices.Equal(log, test.log) {
+				t.Errorf("finished %t; registered %v, want %v", finished, log, test.log)
+			}
+		})
+	}
+}
+
+// The end of a task is sent for all the services that it had, though we know of none.
+func TestEndIsSentForAllServices(t *testing.T) {
+	agent := &severalAgent{services: map[string]consul.Service{}}
+	r := New(Config{Policy: plan.Policy{Purge: true, Limit: 50}}, nil, Consul{Agent: func(string) (Agent, error) { return agent, nil }})
+	w, err := r.fleet.worker("h1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.want = func(task, app string) desired.Want { return desired.Want{App: app, Task: task, Grounds: desired.Ended} }
+	ended := job{key: "t1", app: "/web", ids: []string{"t1", "t1:admin"}, allowed: desired.Announced, cause: cause{state: marathon.TaskKilled}}
+	if _, err := w.execute(t.Context(), ended); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"deregister t1", "deregister t1:admin"}; !slices.Equal(agent.log, want) {
+		t.Errorf("wrote %v, want %v", agent.log, want)
+	}
+	if merged := merge(ended, job{key: "t1", app: "/web"}); !slices.Equal(merged.ids, ended.ids) {
+		t.Errorf("forgets the services: %v", merged.ids)
 	}
 }

@@ -25,10 +25,8 @@ type agentWorker struct {
 	fleet *fleet
 	// node is who the agent is; nil until it has answered.
 	node atomic.Pointer[node]
-	// takes is the longest that a listing took, and late, while the worker does one for which
-	// a resync has not waited any longer, how long that has waited, else 0; both in
-	// nanoseconds.
-	takes, late atomic.Int64
+	// takes is the longest that a listing took, in nanoseconds.
+	takes atomic.Int64
 
 	want func(task, app string) desired.Want
 	// ours reports whether we own a service, and tagged whether it carries our registration
@@ -106,8 +104,15 @@ func (w *agentWorker) execute(ctx context.Context, j job) (outcome, error) {
 	if j.state.Phase() == marathon.Ended {
 		ours = w.tagged // the end of a task is that of its services, whoever registered them for it
 	}
+	if !w.onNode(want.Host, n) {
+		want = want.OffNode()
+	}
 	var failed []error
 	for _, d := range plan.Decide(want, here, ours, w.standing(ctx, n, j, want)) {
+		if d.Op == plan.Register && done.Registered > 0 && len(failed) == 0 && !j.rest && w.queue.len() > 0 {
+			w.requeueRest(j)
+			break
+		}
 		err := w.carryOut(ctx, n, j, want, d, &done)
 		switch {
 		case errors.Is(err, errRefused), errors.Is(err, errUnable):
@@ -117,6 +122,18 @@ func (w *agentWorker) execute(ctx context.Context, j job) (outcome, error) {
 		}
 	}
 	return done, errors.Join(failed...)
+}
+
+// requeueRest lets the other services of a task that shows up wait until all that waits now
+// has been looked at: the first ones of all tasks come before the second ones.
+func (w *agentWorker) requeueRest(j job) {
+	j.rest, j.failures, j.pauses = true, 0, nil
+	if j.tally != nil {
+		j.tally.expect()
+	}
+	if !w.queue.put(j) { // retired: a resync finds what is missing
+		j.finish(outcome{})
+	}
 }
 
 // standing tells how our agent stands to a task's services: one is at home here, or
@@ -139,7 +156,7 @@ func (w *agentWorker) standing(ctx context.Context, n *node, j job, want desired
 func (w *agentWorker) carryOut(ctx context.Context, n *node, j job, want desired.Want, d plan.Decision, done *outcome) error {
 	switch {
 	case d.Conflict:
-		w.tell(Notice{Level: zerolog.DebugLevel, Message: "left alone: not ours", Agent: w.name, Task: j.key, Service: d.Service.Name})
+		w.tell(Notice{Level: zerolog.DebugLevel, Message: "left alone: not ours", Agent: w.name, Task: j.key, Service: d.Service.Name, ID: d.Service.ID})
 		return nil
 	case d.Op == plan.Deregister && d.HomeFirst:
 		done.homeFirst++
@@ -167,7 +184,7 @@ func (w *agentWorker) carryOut(ctx context.Context, n *node, j job, want desired
 	done.contact = wrote
 	done.count(d.Op)
 	notice := w.wrote(j, want.App, start)
-	notice.Op, notice.Service = d.Op, d.Service.Name
+	notice.Op, notice.Service, notice.ID, notice.PortName = d.Op, d.Service.Name, d.Service.ID, want.PortName(d.Service.ID)
 	switch d.Op {
 	case plan.Deregister:
 		n.remove(j.key, d.Service.ID)
@@ -215,13 +232,19 @@ func (w *agentWorker) write(ctx context.Context, d plan.Decision) error {
 // makeSure deregisters a task of which, as far as we remember, nothing is here: an
 // event always sends it, for our memory of the agent may be wrong.
 func (w *agentWorker) makeSure(ctx context.Context, n *node, j job, want desired.Want) error {
-	start := time.Now()
-	if err := w.agent.Deregister(ctx, j.key); err != nil {
-		return w.failedWrite(n, j.key, err)
+	ids := j.ids
+	if ids == nil {
+		ids = []string{j.key}
 	}
-	notice := w.wrote(j, want.App, start)
-	notice.Level, notice.Message = zerolog.DebugLevel, "deregistered again, to be sure"
-	w.tell(notice)
+	for _, id := range ids {
+		start := time.Now()
+		if err := w.agent.Deregister(ctx, id); err != nil {
+			return w.failedWrite(n, j.key, err)
+		}
+		notice := w.wrote(j, want.App, start)
+		notice.Level, notice.Message, notice.ID = zerolog.DebugLevel, "deregistered again, to be sure", id
+		w.tell(notice)
+	}
 	return nil
 }
 
@@ -238,7 +261,12 @@ func (w *agentWorker) wrote(j job, app string, start time.Time) Notice {
 // home, which it is for our own host even when nobody names that any more, or as the
 // fallback.
 func (w *agentWorker) belongs(host string, n *node, j job) bool {
-	return host == w.host || w.fleet.nodeOf(host) == n || j.fallback && w.noWayTo(host)
+	return w.onNode(host, n) || j.fallback && w.noWayTo(host)
+}
+
+// onNode reports whether a host's tasks run on the node of our agent.
+func (w *agentWorker) onNode(host string, n *node) bool {
+	return host == w.host || w.fleet.nodeOf(host) == n
 }
 
 // noWayTo reports whether a host's agent does not answer at all now.

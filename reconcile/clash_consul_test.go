@@ -30,7 +30,7 @@ func (s *env) quarantining(app simulator.App) snapshot {
 	want := s.desired()
 	maps.DeleteFunc(want.services, func(_ string, x consul.Service) bool { return x.Meta[consul.MetaApp] == app.ID })
 	for label := range app.Labels {
-		delete(want.keys, s.prefix+"/"+desired.ServiceName(app.ID)+"/"+label)
+		delete(want.keys, s.prefix+"/"+desired.Shaping{}.ServiceName(app.ID)+"/"+label)
 	}
 	return want
 }

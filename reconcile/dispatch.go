@@ -50,7 +50,7 @@ func (d *dispatch) give(p *plan.Plan) {
 // goes is decided anew when the answer is there, on the grounds that it gives.
 func (d *dispatch) confirm(ctx context.Context, p *plan.Plan) {
 	for app, changes := range p.ToConfirm() {
-		d.tally.expect(1)
+		d.tally.expect()
 		asked := d.beside.ask(ctx, "app "+app, func() {
 			done := outcome{}
 			if err := d.readApp(ctx, app, d.enqueueAnswer); err != nil {
@@ -58,10 +58,7 @@ func (d *dispatch) confirm(ctx context.Context, p *plan.Plan) {
 				d.tellUnconfirmed(err)
 				d.lookAgain()
 			} else {
-				for _, a := range assignments(changes, nil) {
-					a.allowed |= desired.Answered
-					d.assign(a)
-				}
+				d.giveConfirmed(assignments(changes, nil))
 			}
 			d.tally.done(done)
 		})
@@ -71,9 +68,28 @@ func (d *dispatch) confirm(ctx context.Context, p *plan.Plan) {
 	}
 }
 
+// giveConfirmed gives the jobs of an app that has been asked. An answer that a later
+// snapshot has outdated confirms nothing, and one that took long is judged by what has gone
+// meanwhile.
+func (d *dispatch) giveConfirmed(all []assignment) {
+	var tasks []desired.TaskRef
+	for _, a := range all {
+		if !a.ofKeys {
+			tasks = append(tasks, desired.TaskRef{Task: a.key, App: a.app, Host: a.host, Services: a.removes})
+		}
+	}
+	allowed := d.allowed(tasks)
+	for _, a := range all {
+		if a.allowed = allowed[a.key]; a.ofKeys {
+			a.allowed = d.allowedOfKeys()
+		}
+		d.assign(a)
+	}
+}
+
 // assign gives one job to its worker, and tells the tally to wait for it.
 func (d *dispatch) assign(a assignment) {
-	d.tally.expect(1)
+	d.tally.expect()
 	a.tally, a.term = d.tally, d.term
 	switch {
 	case a.ofKeys:
@@ -93,6 +109,8 @@ type assignment struct {
 	job
 	host   string
 	ofKeys bool
+	// removes is how many services of the task are to go.
+	removes int
 }
 
 // target tells one assignment from another.
@@ -121,6 +139,9 @@ func assignments(changes []plan.Change, have map[string][]consul.Key) []assignme
 			all = append(all, a)
 		}
 		all[i].recovers = all[i].recovers || c.Recovers
+		if c.Op == plan.Deregister {
+			all[i].removes++
+		}
 		if c.Grounds != 0 { // what was merely missing may have ended meanwhile
 			all[i].allowed |= c.Grounds | desired.Announced
 		}

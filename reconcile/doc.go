@@ -215,12 +215,11 @@
 // A worker does one job at a time; ended tasks go first. What comes of a job decides who
 // waits:
 //
-//   - Consul answers that it will not write this one thing (4xx): the job is dropped, and a
-//     resync tries again after a minute.
-//   - Consul answers that it could not (5xx): the job waits by itself, longer each time, up
-//     to 30 s. Nothing else waits, and resyncs go on listing the agent and count the job as
-//     failed. Only news of the task ends its wait. When the service is registered at last, and
-//     the last resync left something for that, another one is made.
+//   - Consul answers that it will not write this one thing (4xx), or that it could not (5xx):
+//     the job waits by itself, a minute, or longer each time, up to 30 s. Nothing else waits,
+//     and resyncs go on listing the agent and count the job as failed. Only news of the task
+//     ends its wait. When it is done at last, and the last resync left something for that,
+//     another one is made.
 //   - The domain does not answer (no connection, no answer in time, a listing that fails, 429,
 //     503, no leader): it is left alone for a jittered, doubling pause of at most 30 s. Jobs
 //     pile up, and the next one is tried first, for the one that had no answer may be the

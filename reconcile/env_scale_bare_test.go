@@ -35,8 +35,8 @@ func newBare(c *devconsul.Cluster) *bare {
 	return &bare{cluster: c, http: &http.Client{Transport: &http.Transport{MaxConnsPerHost: 8, MaxIdleConnsPerHost: 8}}}
 }
 
-// coldStart makes the writes of a cold start: one registration for each task,
-// one transaction for each app's labels.
+// coldStart makes the writes of a cold start: one registration for each port of each
+// task, one transaction for each app's labels.
 func (b *bare) coldStart(t *testing.T, m *simulated) time.Duration {
 	t.Helper()
 	apps, byHost := m.Apps(), map[string][]simulator.Task{}
@@ -46,7 +46,14 @@ func (b *bare) coldStart(t *testing.T, m *simulated) time.Duration {
 	begin := time.Now()
 	var all errgroup.Group
 	for host, tasks := range byHost {
-		share(&all, *scaleWidth, tasks, func(task simulator.Task) error { return b.register(host, task) })
+		share(&all, *scaleWidth, tasks, func(task simulator.Task) error {
+			for port := range task.Ports {
+				if err := b.registerPort(host, task, port); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	}
 	share(&all, keysAtOnce, apps, b.label)
 	if err := all.Wait(); err != nil {
@@ -79,10 +86,17 @@ func share[T any](all *errgroup.Group, atOnce int, list []T, do func(T) error) {
 	}
 }
 
-// register writes what consular writes for a task.
-func (b *bare) register(host string, task simulator.Task) error {
+// register writes what consular writes for a task of one service.
+func (b *bare) register(host string, task simulator.Task) error { return b.registerPort(host, task, 0) }
+
+// registerPort writes what consular writes for one service of a task.
+func (b *bare) registerPort(host string, task simulator.Task, port int) error {
+	id, name := task.ID, strings.ReplaceAll(task.AppID[1:], "/", "-")
+	if port > 0 {
+		id, name = fmt.Sprint(id, ":p", port), fmt.Sprint(name, "-p", port)
+	}
 	return b.send(http.MethodPut, "http://"+host+":8500/v1/agent/service/register", map[string]any{
-		"ID": task.ID, "Name": strings.ReplaceAll(task.AppID[1:], "/", "-"), "Address": host, "Port": task.Ports[0],
+		"ID": id, "Name": name, "Address": host, "Port": task.Ports[port],
 		"Tags": []string{"consular-reg-id=bare", "consular-app-id=" + task.AppID},
 		"Meta": map[string]string{
 			"marathon-app-id": task.AppID, "marathon-task-id": task.ID, "marathon-version": task.Version,

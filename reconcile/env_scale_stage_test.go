@@ -59,8 +59,9 @@ type simulated struct {
 }
 
 // newMarathon starts the Marathon that a cluster's hosts belong to, with all apps
-// running. It ends with the test.
-func newMarathon(t *testing.T, c *devconsul.Cluster) *simulated {
+// running, which have so many ports; several of them are services by a label. It ends
+// with the test.
+func newMarathon(t *testing.T, c *devconsul.Cluster, ports int) *simulated {
 	t.Helper()
 	s := &simulated{}
 	for _, agent := range c.Clients() {
@@ -71,6 +72,12 @@ func newMarathon(t *testing.T, c *devconsul.Cluster) *simulated {
 		app := simulator.App{ID: fmt.Sprintf("/scale/app-%d", i), Instances: tasksPerApp, Labels: map[string]string{}}
 		for l := range labelsOfApp {
 			app.Labels[fmt.Sprintf("label-%d", l)] = fmt.Sprintf("value %d of app %d", l, i)
+		}
+		if ports > 1 {
+			app.Labels["consul.ports"] = "all"
+			for n := range ports {
+				app.Ports = append(app.Ports, simulator.Port{Name: fmt.Sprint("p", n)})
+			}
 		}
 		if err := s.Create(app); err != nil {
 			t.Fatal(err)

@@ -186,9 +186,16 @@ func (l crowdLabels) List(context.Context) ([]consul.Key, error) {
 	return append([]consul.Key{}, l.keys...), nil
 }
 
-func (l crowdLabels) Service(context.Context, string) ([]consul.Key, error) {
+func (l crowdLabels) Service(_ context.Context, name string) (keys []consul.Key, err error) {
 	l.count(&l.reads)
-	return nil, nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, k := range l.keys {
+		if k.Service == name {
+			keys = append(keys, k)
+		}
+	}
+	return keys, nil
 }
 
 func (l crowdLabels) Apply(_ context.Context, _ string, changes []consul.KeyChange) error {

@@ -238,3 +238,106 @@ func TestSlowAnswersDelayNobodyElse(t *testing.T) {
 		}
 	}, h1)
 }
+
+// An app's own answer that has a task is no confirmation because a later snapshot, which
+// is short, has outdated it.
+func TestOutdatedAnswerConfirmsNothing(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1"), appOn(h1, "/b", "b.1")}
+		x.connect()
+		x.marathon.set(func(m *fakeMarathon) { m.omits, m.appTakes = []string{"/b"}, 20*time.Second })
+		x.Missed("oversize")
+		time.Sleep(3 * time.Second)
+		x.TryAgain() // any reason for a second resync while the question is open
+		time.Sleep(22 * time.Second)
+		x.wants(h1, "a.1", "b.1")
+	}, h1)
+}
+
+// What is held back stays so while its agent is silent at one resync.
+func TestHoldOutlastsASilentAgent(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		x.marathon.apps = []marathon.App{hundred(h1)}
+		x.connect()
+		lose := func(from, to int) {
+			for i := from; i < to; i++ {
+				lost := taskOn(h1, "/a", fmt.Sprintf("a.%02d", i))
+				lost.State = marathon.TaskUnreachable
+				x.tells(lost)
+			}
+		}
+		x.marathon.loses(90)
+		lose(0, 90)
+		time.Sleep(5 * time.Second)
+		n := len(x.agents[h1].tasks())
+		x.agents[h1].set(func(a *fakeAgent) { a.gone = true })
+		time.Sleep(75 * time.Second) // less than Confirm
+		x.agents[h1].set(func(a *fakeAgent) { a.gone = false })
+		lose(50, 90) // Marathon tells it twice
+		time.Sleep(45 * time.Second)
+		if have := len(x.agents[h1].tasks()); have != n {
+			x.Errorf("%d services are left of the %d that were held back, after 2 of 5 minutes", have, n)
+		}
+	}, h1)
+}
+
+// At a start, too, the app whose services Consul has keeps its name when the first
+// snapshot omits it.
+func TestShortSnapshotAtStartHandsNoNameOver(t *testing.T) {
+	for name, slow := range map[string]time.Duration{"all listed at once": 0, "one agent takes long": 2 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			inFakeCluster(t, func(x *fakeCluster) {
+				x.agents[h1].services["old.1"] = consul.Service{
+					ID: "old.1", Name: "a-b", Address: h1, Tags: clusterOwner.Tags("/a/b"),
+					Meta: map[string]string{consul.MetaApp: "/a/b", consul.MetaTask: "old.1", consul.MetaVersion: "v1", consul.MetaFramework: "ours"},
+				}
+				x.hasKeys("a-b")
+				newer := appOn(h1, "/a-b", "new.1")
+				newer.Labels = map[string]string{"role": "newcomer"}
+				x.marathon.apps = []marathon.App{appOn(h1, "/a/b", "old.1"), newer, appOn(h2, "/z", "z.1")}
+				x.marathon.omits = []string{"/a/b"}
+				x.marathon.appTakes, x.config.Patience = 5*time.Second, 10*time.Second
+				x.agents[h2].slow = slow
+				x.connect()
+				for range 20 {
+					time.Sleep(time.Second)
+					x.wants(h1, "old.1")
+					if v := x.kv.value("a-b", "role"); v != "web" {
+						t.Fatalf("the incumbent's label is %q", v)
+					}
+				}
+			}, h1, h2)
+		})
+	}
+}
+
+// Removals whose apps take long to answer are judged by what has gone meanwhile.
+func TestSlowConfirmationsAreCounted(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		m := appOn(h1, "/m")
+		for i := range 40 {
+			m.Tasks = append(m.Tasks, taskOn(h1, "/m", fmt.Sprintf("m.%02d", i)))
+		}
+		a := hundred(h1)
+		a.Tasks = a.Tasks[:60]
+		x.marathon.apps = []marathon.App{m, a}
+		x.connect()
+		x.marathon.set(func(f *fakeMarathon) {
+			f.appTakes, f.omits, f.apps = 90*time.Second, []string{"/m"}, []marathon.App{appOn(h1, "/m"), a}
+			f.apps[0].Instances = 40
+		})
+		x.Missed("oversize")
+		time.Sleep(80 * time.Second)
+		for i := range 29 {
+			lost := taskOn(h1, "/a", fmt.Sprintf("a.%02d", i))
+			lost.State = marathon.TaskUnreachable
+			x.tells(lost)
+		}
+		for range 60 {
+			time.Sleep(time.Second)
+			if n := len(x.agents[h1].tasks()); n < 50 {
+				x.Fatalf("%d of 100 left", n)
+			}
+		}
+	}, h1)
+}

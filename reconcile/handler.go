@@ -1,6 +1,8 @@
 package reconcile
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -66,8 +68,10 @@ func (r *Reconciler) Event(e marathon.Event) {
 func (r *Reconciler) enqueue(effects desired.Effects, why cause) {
 	if r.gate.takesJobs() {
 		r.enqueueTasks(effects.Tasks, why)
-		for _, name := range effects.Names {
-			r.keys.queue.put(job{key: name, term: r.gate.term(), allowed: r.allowedOfKeys(), cause: why})
+		if !r.config.Translation.Shaping.NoKV {
+			for _, name := range effects.Names {
+				r.keys.queue.put(job{key: name, term: r.gate.term(), allowed: r.allowedOfKeys(), cause: why})
+			}
 		}
 	}
 	r.reads.ask(effects)
@@ -78,8 +82,16 @@ func (r *Reconciler) enqueue(effects desired.Effects, why cause) {
 }
 
 func (r *Reconciler) enqueueTasks(tasks []desired.TaskRef, why cause) {
+	allowed := r.allowed(tasks)
 	for _, t := range tasks {
-		j := job{key: t.Task, app: t.App, term: r.gate.term(), recovers: t.Recovered, allowed: r.allowed(t), cause: why}
+		j := job{key: t.Task, app: t.App, ids: t.IDs, term: r.gate.term(), recovers: t.Recovered, allowed: allowed[t.Task], cause: why}
+		if t.Quiet {
+			if w := r.fleet.workerIf(t.Host); w != nil {
+				j.elsewhere = true
+				w.queue.put(j)
+			}
+			continue
+		}
 		err := consul.CheckHost(t.Host)
 		if err == nil {
 			err = r.fleet.put(t.Host, j)
@@ -95,40 +107,56 @@ func (r *Reconciler) enqueueTasks(tasks []desired.TaskRef, why cause) {
 	}
 }
 
-// allowed are the grounds on which a task's services may go because an event or an
-// answer has named it: what announces its end, and, if the guard lets it, that it is lost,
-// not in its app's own answer, or unhealthy: then they turn critical.
-func (r *Reconciler) allowed(t desired.TaskRef) desired.Grounds {
+// allowed are, by task, the grounds on which services may go because an event or an
+// answer has named their tasks: what announces an end, and, if the guard lets them, that
+// they are lost or not in their app's own answer, or unhealthy: then they turn critical.
+func (r *Reconciler) allowed(tasks []desired.TaskRef) map[string]desired.Grounds {
+	allowed := make(map[string]desired.Grounds, len(tasks))
+	var losses []plan.Loss
+	var turned []heldTurn
 	now := time.Now()
 	r.mu.Lock()
-	want := r.model.Want(t.Task, t.App)
-	grounds := want.Grounds & (desired.Lost | desired.Answered)
-	var why string
-	var first bool
-	switch {
-	case grounds != 0:
-		why, first = r.guard.Allow(t.Task, grounds, r.model.Running(), now)
-	case want.Verdict == desired.Present:
-		grounds, why, first = r.allowedCritical(want, now)
+	for _, t := range tasks {
+		allowed[t.Task] = desired.Announced
+		want := r.model.Want(t.Task, t.App)
+		if grounds := want.Grounds & (desired.Lost | desired.Answered); grounds != 0 {
+			losses = append(losses, plan.Loss{Task: t.Task, Services: t.Services, Grounds: grounds})
+		}
+		if want.Verdict == desired.Present {
+			turned = r.allowCritical(want, allowed, turned, now)
+		}
+	}
+	var heldBack map[string]string
+	first := false
+	if len(losses) > 0 {
+		heldBack, first = r.guard.Allow(losses, r.model.Services(), now)
 	}
 	r.mu.Unlock()
-	switch {
-	case why == "":
-		return desired.Announced | grounds
-	case first && want.Verdict == desired.Present:
-		r.tellHeldCritical(t, why, now)
-	case first:
+	r.tellHeldTurns(turned, now)
+	for _, l := range losses {
+		if heldBack[l.Task] == "" {
+			allowed[l.Task] |= l.Grounds
+		}
+	}
+	if first {
 		r.schedule.ask("held back", now.Add(min(r.config.PollInterval, r.syncInterval())))
+		r.tellLosses(heldBack, now)
+	}
+	return allowed
+}
+
+// tellLosses says which tasks' services are held back: one in a minute as an error.
+func (r *Reconciler) tellLosses(heldBack map[string]string, now time.Time) {
+	for _, task := range slices.Sorted(maps.Keys(heldBack)) {
 		level := zerolog.DebugLevel
 		if r.firstTime("lost tasks of " + now.Truncate(time.Minute).String()) {
 			level = zerolog.ErrorLevel
 		}
 		r.config.tell(Notice{
 			Level: level, Message: "held back: too many tasks lost within a minute, their services stay for now",
-			App: t.App, Task: t.Task, Why: why,
+			Task: task, Why: heldBack[task],
 		})
 	}
-	return desired.Announced
 }
 
 // allowedOfKeys are the grounds on which an event or an answer may remove keys: none

@@ -8,6 +8,7 @@ import (
 
 	"consular/marathon"
 	"consular/reconcile/desired"
+	"consular/reconcile/plan"
 )
 
 // readiness is a Marathon that tells of readiness checks and of its clock, as
@@ -77,28 +78,43 @@ func earliest(a, b time.Time) time.Time {
 	return a
 }
 
-// allowedCritical returns the grounds on which a task's services turn critical because an
-// event or an answer has named it, and why they do not for now. r.mu is held.
-func (r *Reconciler) allowedCritical(want desired.Want, now time.Time) (g desired.Grounds, why string, first bool) {
-	switch {
-	case !want.Health.Sick():
+// heldTurn is a task whose checks stay as they are for now although it is unhealthy.
+type heldTurn struct{ app, task, why string }
+
+// allowCritical lets a task's checks turn critical because an event or an answer has named
+// it, if the guard does, and returns those that newly stay as they are. r.mu is held.
+func (r *Reconciler) allowCritical(want desired.Want, allowed map[string]desired.Grounds, heldBack []heldTurn, now time.Time) []heldTurn {
+	if !want.Health.Sick() {
 		r.guard.Recovered(want.Task)
-	case want.Health.Turned: // what was so when we began, a plan compares with Consul
-		why, first = r.guard.AllowCritical(want.Task, want.Health.Window, r.model.CheckedTasks(), now)
-		return desired.Unhealthy, why, first
+		return heldBack
 	}
-	return 0, "", false
+	if !want.Health.Turned { // what was so when we began, a plan compares with Consul
+		return heldBack
+	}
+	turn := plan.Turn{Task: want.Task, Services: len(want.Services), Window: want.Health.Window}
+	why, first := r.guard.AllowCritical(turn, r.model.CheckedServices(), now)
+	if why == "" {
+		allowed[want.Task] |= desired.Unhealthy
+	}
+	if first {
+		heldBack = append(heldBack, heldTurn{want.App, want.Task, why})
+	}
+	return heldBack
 }
 
-// tellHeldCritical says that a task's check stays passing for now.
-func (r *Reconciler) tellHeldCritical(t desired.TaskRef, why string, now time.Time) {
-	r.schedule.ask("held back", now.Add(min(r.config.PollInterval, r.syncInterval())))
-	level := zerolog.DebugLevel
-	if r.firstTime("turned critical " + now.Truncate(time.Minute).String()) {
-		level = zerolog.ErrorLevel
+// tellHeldTurns says whose checks stay passing for now: one in a minute as an error.
+func (r *Reconciler) tellHeldTurns(heldBack []heldTurn, now time.Time) {
+	if len(heldBack) > 0 {
+		r.schedule.ask("held back", now.Add(min(r.config.PollInterval, r.syncInterval())))
 	}
-	r.config.tell(Notice{
-		Level: level, Message: "held back: too many services turn critical at once, they stay passing for now",
-		App: t.App, Task: t.Task, Why: why,
-	})
+	for _, h := range heldBack {
+		level := zerolog.DebugLevel
+		if r.firstTime("turned critical " + now.Truncate(time.Minute).String()) {
+			level = zerolog.ErrorLevel
+		}
+		r.config.tell(Notice{
+			Level: level, Message: "held back: too many services turn critical at once, they stay passing for now",
+			App: h.app, Task: h.task, Why: h.why,
+		})
+	}
 }

@@ -69,6 +69,7 @@ type consumer struct {
 func (s *env) consume(app, service string) *consumer {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &consumer{env: s, service: service, app: app, healthy: map[string]bool{}, fewest: 1 << 30, stop: cancel}
+	c.note()
 	c.ended.Go(func() {
 		for ctx.Err() == nil {
 			c.look()
@@ -83,14 +84,19 @@ func (c *consumer) end() {
 	c.ended.Wait()
 }
 
-// look reads Consul first: what passes there, Marathon has called healthy before.
-func (c *consumer) look() {
-	passing := c.passing(c.service)
+// note remembers what Marathon calls healthy now.
+func (c *consumer) note() {
 	for _, task := range c.marathon.Tasks(c.app) {
 		if task.Healthy {
 			c.healthy[task.ID] = true
 		}
 	}
+}
+
+// look reads Consul first: what passes there, Marathon has called healthy before.
+func (c *consumer) look() {
+	passing := c.passing(c.service)
+	c.note()
 	for id := range passing {
 		if !c.healthy[id] {
 			c.early = append(c.early, id)

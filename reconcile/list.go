@@ -60,7 +60,7 @@ func (p *partialActual) allKeys(keys []consul.Key, err error) {
 	late := p.late
 	p.mu.Unlock()
 	if late && err == nil {
-		p.early(plan.MakeOfKeys(p.model, keys, p.locked))
+		p.earlyOnKeys(keys)
 	}
 }
 
@@ -75,13 +75,30 @@ func (p *partialActual) graceOver() {
 		p.earlyOn(a)
 	}
 	if keys != nil {
-		p.early(plan.MakeOfKeys(p.model, keys, p.locked))
+		p.earlyOnKeys(keys)
 	}
 }
 
+// earlyOn has written what an agent needs. An app that has services there and that the
+// snapshot omits keeps its name.
 func (p *partialActual) earlyOn(a plan.Agent) {
-	if a.Err == nil {
-		p.early(plan.MakeOf(p.model, a, p.locked))
+	if a.Err != nil {
+		return
+	}
+	p.locked(func() {
+		holders := plan.Holders(p.model.Translation(), plan.Actual{Agents: []plan.Agent{a}})
+		p.model.NoteMissing(slices.Sorted(maps.Keys(holders)), time.Now())
+	})
+	p.early(plan.MakeOf(p.model, a, p.locked))
+}
+
+// earlyOnKeys has keys written, but for the first time: then it is not known yet which app
+// had a name before.
+func (p *partialActual) earlyOnKeys(keys []consul.Key) {
+	first := false
+	p.locked(func() { first = p.model.Another() == desired.AnotherUnknown })
+	if !first {
+		p.early(plan.MakeOfKeys(p.model, keys, p.locked))
 	}
 }
 
@@ -110,11 +127,15 @@ func (r *Reconciler) list(ctx context.Context, early func(plan.Plan)) plan.Actua
 // listAll lists all agents and all keys, at the same time. Where agents do not
 // answer, and at times to find what Marathon does not name, it asks the catalog.
 func (r *Reconciler) listAll(ctx context.Context, soFar *partialActual) plan.Actual {
+	noKeys := r.config.Translation.Shaping.NoKV
 	var keys sync.WaitGroup
-	keys.Go(func() { soFar.allKeys(r.keys.listAll(ctx, r.config.Patience)) })
+	if !noKeys {
+		keys.Go(func() { soFar.allKeys(r.keys.listAll(ctx, r.config.Patience)) })
+	}
 	r.fleet.listAgents(ctx, r.hosts(), soFar.agent)
 	keys.Wait()
 	actual := soFar.actual()
+	actual.NoKeys = noKeys
 	everywhere := r.resyncNumber == 0 || r.purgesKeys(actual.Keys)
 	if everywhere || slices.ContainsFunc(actual.Agents, func(a plan.Agent) bool { return a.Err != nil }) {
 		actual.Agents, actual.CatalogErr = r.askCatalog(ctx, actual.Agents, everywhere)

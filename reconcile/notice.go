@@ -19,10 +19,10 @@ type Notice struct {
 	Message string
 
 	// App, Task and Service are what it is about, and Agent which of Consul's failure
-	// domains: an agent's address, "kv" or "catalog". Node is a dead agent's node, Port the
-	// service's. Key and Deleted are the labels that were set and deleted, What is
+	// domains: an agent's address, "kv" or "catalog". ID is the service's, and PortName what
+	// the port that it is of is called. Node is a dead agent's node, Port the service's. Key and Deleted are the labels that were set and deleted, What is
 	// what could not be read, GoesOn the app that keeps a name.
-	App, Task, Service, Agent, Node, What, GoesOn string
+	App, Task, Service, ID, PortName, Agent, Node, What, GoesOn string
 	// Version is the app's. Framework is Marathon's own, and Others those of the Foreign
 	// services that carry our registration ID.
 	Version, Framework, Others string
@@ -67,6 +67,14 @@ type Write struct {
 	SinceEvent time.Duration
 }
 
+// otherID is the service's ID where it is not the task's.
+func (n Notice) otherID() string {
+	if n.ID == n.Task {
+		return ""
+	}
+	return n.ID
+}
+
 // log writes a notice as one line.
 func (n Notice) log(log zerolog.Logger) {
 	if n.Level < log.GetLevel() {
@@ -98,6 +106,8 @@ func (n Notice) texts(line *zerolog.Event) {
 		{"app", n.App},
 		{"task", n.Task},
 		{"service", n.Service},
+		{"id", n.otherID()},
+		{"port_name", n.PortName},
 		{"version", n.Version},
 		{"framework", n.Framework},
 		{"others", n.Others},

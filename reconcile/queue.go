@@ -22,10 +22,12 @@ type job struct {
 	// whether the domain answers, by listing it.
 	key string
 	app string
-	// node is the dead one's in the catalog, for the worker there, and ids are the
-	// task's services on it.
+	// node is the dead one's in the catalog, for the worker there. ids are the task's services
+	// on it; on an agent those that the task had, nil for the one that has its own ID.
 	node string
 	ids  []string
+	// rest jobs register what others let wait, of a task whose first service is registered.
+	rest bool
 	// fallback jobs may register on the main agent what belongs to an agent that
 	// there is no way to.
 	fallback bool
@@ -247,6 +249,17 @@ func (q *queue) settle() {
 	}
 }
 
+// hurry ends the wait of all that waits by itself.
+func (q *queue) hurry() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	for i := range q.failed {
+		q.failed[i].due = now
+	}
+	nudge(q.wake)
+}
+
 // newsOf reports whether a job says more of its subject than that it is still to be done.
 func (j job) newsOf(before job) bool {
 	if j.event() {
@@ -258,11 +271,18 @@ func (j job) newsOf(before job) bool {
 // merge makes one job of two: the newer cause, but that the task has ended
 // stands, and the grounds of both.
 func merge(before, j job) job {
+	if j.tally == nil && j.name != listedAnew { // the guard has judged anew what rests on a look alone
+		before.allowed &^= desired.Lost | desired.Answered
+	}
 	j.allowed |= before.allowed
 	j.anew = union(j.anew, before.anew)
 	j.fallback = j.fallback || before.fallback
 	j.recovers = j.recovers || before.recovers
 	j.elsewhere = j.elsewhere && before.elsewhere
+	j.rest = j.rest && before.rest
+	if j.ids == nil {
+		j.ids = before.ids
+	}
 	if !before.keysRead {
 		j.keys, j.keysRead = nil, false // an event may undo what was written after the listing
 	}

@@ -46,7 +46,7 @@ func TestRetiredWorkerFinishesItsTally(t *testing.T) {
 				go func() { w.work(t.Context(), execute); close(ended) }()
 				synctest.Wait()
 				c.act(w, func(key string) {
-					b.expect(1)
+					b.expect()
 					if !w.queue.put(job{key: key, tally: b}) {
 						b.done(outcome{Failed: 1})
 					}

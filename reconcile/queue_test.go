@@ -151,3 +151,27 @@ func TestFailedJobIsOlderThanWhatWaits(t *testing.T) {
 		t.Errorf("the job is because of %s", j.state)
 	}
 }
+
+// What the guard holds back now does not go on the grounds of an older job that waits.
+func TestOlderGrantEndsWithANewerRefusal(t *testing.T) {
+	q := newQueue()
+	q.put(job{key: "t", allowed: desired.Announced | desired.Lost, cause: cause{state: marathon.TaskUnreachable}})
+	q.put(job{key: "t", allowed: desired.Announced, cause: cause{state: marathon.TaskRunning}})     // it came back
+	q.put(job{key: "t", allowed: desired.Announced, cause: cause{state: marathon.TaskUnreachable}}) // held back
+	if j, _ := q.take(); j.allowed.Allow(desired.Lost) {
+		t.Error("the guard holds the task back, and its job may remove it all the same")
+	}
+}
+
+// A resync hears of a job that waits by itself when its worker is retired.
+func TestTallyEndsWhenAWorkerIsRetired(t *testing.T) {
+	finished := make(chan outcome, 1)
+	w := &worker{queue: newQueue(), recovered: func() {}, tell: func(Notice) {}}
+	w.queue.put(job{key: "t", tally: newTally(func(o outcome) { finished <- o })}) // while the same job is in flight, and fails
+	w.queue.putBack(job{key: "t", failures: 1}, time.Hour)
+	w.queue.retire()
+	w.work(t.Context(), func(context.Context, job) (outcome, error) { return outcome{}, nil })
+	if o := <-finished; o.Failed != 1 {
+		t.Errorf("the resync hears %+v", o)
+	}
+}

@@ -106,15 +106,18 @@ func (r *Reconciler) readApp(ctx context.Context, id string, then func(desired.E
 		r.noteClock()
 		effects = r.model.ApplyApp(asked, app, now)
 	}
-	clash, clashes := r.model.ClashOf(desired.ServiceName(id))
+	clashes, troubles := r.model.ClashesOf(id), r.model.TroublesOf(id)
 	r.mu.Unlock()
 	if err != nil {
 		return err
 	}
 	r.heard()
 	r.tellPorts(app)
-	if clashes {
-		r.tellClash(clash)
+	for _, c := range clashes {
+		r.tellClash(c)
+	}
+	for _, t := range troubles {
+		r.tellTrouble(t)
 	}
 	then(effects)
 	return nil

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -42,12 +43,32 @@ func (r *Reconciler) forgetLogged(now time.Time) {
 	r.lastResync = now
 }
 
-// tellPorts says once per app version that an app has several ports.
+// tellPorts says once per app version that ports of an app are no services, though no
+// label says so.
 func (r *Reconciler) tellPorts(app marathon.App) {
-	if n := len(app.Definition.Ports); n > 1 && r.firstTime("ports of "+app.ID+" "+app.Version) {
+	n := len(app.Definition.Ports)
+	if n < 2 {
+		return
+	}
+	var omitted int
+	r.locked(func() { omitted = r.model.Omitted(app.ID) })
+	if omitted > 0 && r.firstTime("ports of "+app.ID+" "+cmp.Or(app.LastConfigChangeAt, app.Version)) {
 		r.config.tell(Notice{
-			Level: zerolog.InfoLevel, Message: "the app has several ports: its services have the first one that it declares",
+			Level: zerolog.InfoLevel, Message: "the app has several ports, and not all are services: --ports, or a label, makes services of more",
 			App: app.ID, Ports: n,
+		})
+	}
+}
+
+// tellTrouble says once for each definition of an app what is wrong with its labels.
+func (r *Reconciler) tellTrouble(t desired.Trouble) {
+	if !r.firstTime("labels of " + t.App + " " + t.Definition) {
+		return
+	}
+	for _, problem := range t.Problems {
+		r.config.tell(Notice{
+			Level: zerolog.WarnLevel, Message: plan.Unfit{App: t.App, Definition: t.Definition, Err: problem}.String(),
+			App: t.App, Version: t.Definition,
 		})
 	}
 }
@@ -56,18 +77,25 @@ func (r *Reconciler) tellPorts(app marathon.App) {
 func (r *Reconciler) tellPlan(p *plan.Plan) {
 	defer r.forgetLogged(time.Now())
 	for _, c := range p.Conflicts {
-		if r.firstTime("conflict " + c.Agent + c.Task + c.Key + c.Why) {
+		if r.firstTime("conflict " + c.Agent + c.ID + c.Key + c.Why) {
 			r.config.tell(Notice{
 				Level: zerolog.WarnLevel, Message: "conflict, left alone: " + c.Why,
-				Agent: c.Agent, Task: c.Task, Service: c.Service, Key: single(c.Key),
+				Agent: c.Agent, Task: c.Task, Service: c.Service, ID: c.ID, PortName: c.Port, Key: single(c.Key),
 			})
 		}
 	}
 	for _, c := range p.Clashes {
 		r.tellClash(c)
 	}
+	var troubles []desired.Trouble
+	r.locked(func() { troubles = r.model.Troubles() })
+	for _, t := range troubles {
+		r.tellTrouble(t)
+	}
 	for _, u := range p.Unfit {
-		r.leaveOut(u)
+		if u.Definition == "" {
+			r.leaveOut(u)
+		}
 	}
 	for _, app := range slices.Sorted(maps.Keys(p.Mirrored)) {
 		if why := p.Mirrored[app]; r.firstTime("mirrored " + app + why) {
@@ -107,7 +135,7 @@ func single(text string) []string {
 func (r *Reconciler) leaveOut(u plan.Unfit) {
 	if r.firstTime(u.String()) {
 		r.config.tell(Notice{
-			Level: zerolog.WarnLevel, Message: "left out: " + u.String(),
+			Level: zerolog.WarnLevel, Message: u.String(),
 			App: u.App, Task: u.Task, Err: errors.New(u.Err),
 		})
 	}
@@ -117,10 +145,21 @@ func (r *Reconciler) leaveOut(u plan.Unfit) {
 func (r *Reconciler) tellClash(c desired.Clash) {
 	if r.firstTime(fmt.Sprint("clash ", c)) {
 		r.config.tell(Notice{
-			Level: zerolog.ErrorLevel, Message: "name clash: the others are quarantined",
-			Service: c.Name, App: strings.Join(c.Apps, ", "), GoesOn: c.Incumbent,
+			Level: zerolog.ErrorLevel, Message: clashMessage(c),
+			Service: c.Name, App: strings.Join(c.Apps, ", "), GoesOn: c.Incumbent, Why: plan.ClashWhy(c),
 		})
 	}
+}
+
+// clashMessage says what waits because of a clash.
+func clashMessage(c desired.Clash) string {
+	switch {
+	case c.KeysOnly:
+		return "name clash: the keys of the others wait"
+	case len(c.Ports) > 0:
+		return "name clash: the service of that name of the others waits"
+	}
+	return "name clash: the others are quarantined"
 }
 
 // tellUnread says which parts of Consul could not be read, and what that means:
@@ -216,12 +255,8 @@ func (r *Reconciler) tellSnapshot(s marathon.Snapshot) {
 	}
 }
 
-// refusedAgain is how long after a refusal it is tried again: permissions change.
-const refusedAgain = time.Minute
-
-// refused tells of a write that Consul will not do; a resync tries again.
+// refused tells of a write that Consul will not do.
 func (r *Reconciler) refused(w *worker, j job, err error) {
-	r.schedule.ask("refused", time.Now().Add(refusedAgain))
 	n := w.about(j)
 	n.Level, n.Message, n.Err = zerolog.DebugLevel, "write refused", err
 	if r.firstTime(err.Error()) {

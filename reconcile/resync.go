@@ -176,7 +176,7 @@ func (r *Reconciler) compare(ctx context.Context, wait bool, begun func(), early
 	actual = r.list(ctx, early)
 	r.resyncLoop.Round()
 	actual.Unread = unread
-	if actual.KeysErr == nil {
+	if actual.KeysErr == nil { // none are named where none are read
 		named := map[string]bool{}
 		for _, k := range actual.Keys {
 			named[k.Service] = true
@@ -204,8 +204,15 @@ func (r *Reconciler) judge(actual plan.Actual, empty bool) plan.Plan {
 	r.locked(func() { tr = r.model.Translation() })
 	holders := plan.Holders(tr, actual)
 	n, _, all := plan.Foreign(tr, actual)
+	var contestants map[string]bool
 	r.locked(func() {
-		r.model.PickIncumbents(holders)
+		// What a snapshot omits and Consul has keeps its name, also of another app.
+		r.model.NoteMissing(slices.Sorted(maps.Keys(holders)), time.Now())
+		contestants = r.model.Contestants()
+	})
+	registered, seen := plan.Names(tr, actual, contestants)
+	r.locked(func() {
+		r.model.PickIncumbents(registered, seen)
 		r.model.NoteAnother(n > 0, all)
 	})
 	p := plan.Make(r.model, actual, r.locked)

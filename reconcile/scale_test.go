@@ -28,10 +28,12 @@ const (
 	scaleAgents = 5
 	tasksPerApp = 10
 	labelsOfApp = 5
-	burstTasks  = 1000
-	eventCount  = 200
-	idleFor     = 20 * time.Second
-	idleRate    = 50 // events a second
+	// severalPorts is how many services a task has in the scene of that name.
+	severalPorts = 3
+	burstTasks   = 1000
+	eventCount   = 200
+	idleFor      = 20 * time.Second
+	idleRate     = 50 // events a second
 )
 
 // figures are what one scene of one run came to.
@@ -49,8 +51,11 @@ type figures struct {
 
 // scenes are what is measured, in the order of the table.
 var scenes = []string{
-	"cold start", "steady resync", "burst", "burst, an agent dead", "idle, other types", "idle, pods", "event, median", "event, p99",
+	"cold start", coldStartOfSeveral, "steady resync", "burst", "burst, an agent dead", "idle, other types", "idle, pods", "event, median", "event, p99",
 }
+
+// coldStartOfSeveral is a cold start of tasks that have three services each.
+const coldStartOfSeveral = "cold start, 3 services"
 
 // TestScale measures what consular costs beyond what Consul itself costs. Each
 // run has the bare client's turn and consular's one after the other, in turns who
@@ -71,12 +76,15 @@ func TestScale(t *testing.T) {
 	printTable(os.Stdout, seen)
 }
 
-// measure is one run: two clusters, for both cold starts are on an empty one.
+// measure is one run: a cluster for each cold start, which is on an empty one.
 func measure(t *testing.T, binaries binaries, bareFirst bool) map[string]figures {
-	var bareCold time.Duration
+	var bareCold, bareSeveral time.Duration
 	bare := func() {
 		bareCold = onCluster(t, binaries, func(c *devconsul.Cluster) time.Duration {
-			return newBare(c).coldStart(t, newMarathon(t, c))
+			return newBare(c).coldStart(t, newMarathon(t, c, 1))
+		})
+		bareSeveral = onCluster(t, binaries, func(c *devconsul.Cluster) time.Duration {
+			return newBare(c).coldStart(t, newMarathon(t, c, severalPorts))
 		})
 	}
 	if bareFirst {
@@ -84,7 +92,7 @@ func measure(t *testing.T, binaries binaries, bareFirst bool) map[string]figures
 	}
 	seen := map[string]figures{}
 	onCluster(t, binaries, func(c *devconsul.Cluster) time.Duration {
-		s := &stage{marathon: newMarathon(t, c), cluster: c, bare: newBare(c), binary: binaries.consular}
+		s := &stage{marathon: newMarathon(t, c, 1), cluster: c, bare: newBare(c), binary: binaries.consular}
 		seen["cold start"] = s.coldStart(t)
 		seen["steady resync"] = s.steadyResync(t)
 		seen["event, median"], seen["event, p99"] = s.events(t)
@@ -98,12 +106,20 @@ func measure(t *testing.T, binaries binaries, bareFirst bool) map[string]figures
 		s.stop(t)
 		return 0
 	})
+	onCluster(t, binaries, func(c *devconsul.Cluster) time.Duration {
+		s := &stage{marathon: newMarathon(t, c, severalPorts), cluster: c, bare: newBare(c), binary: binaries.consular}
+		seen[coldStartOfSeveral] = s.coldStart(t)
+		s.stop(t)
+		return 0
+	})
 	if !bareFirst {
 		bare()
 	}
-	cold := seen["cold start"]
-	cold.bare = bareCold
-	seen["cold start"] = cold
+	for scene, bare := range map[string]time.Duration{"cold start": bareCold, coldStartOfSeveral: bareSeveral} {
+		cold := seen[scene]
+		cold.bare = bare
+		seen[scene] = cold
+	}
 	return seen
 }
 

@@ -26,6 +26,8 @@ type Summary struct {
 	// Conflicts counts foreign things in our way, and Quarantined apps whose
 	// name clashes.
 	Conflicts, Quarantined int
+	// LeftOut counts apps that options and labels leave out; Apps and Tasks are without them.
+	LeftOut int
 	// Skipped counts agents whose nodes Consul itself has as failed, and Unread
 	// all else that could not be read: other agents, the keys, the catalog, apps.
 	Skipped, Unread int
@@ -58,7 +60,7 @@ func (s *Summary) fields(line *zerolog.Event) {
 		Int("checks", s.Checks).Int("keys_set", s.KeysSet).Int("keys_deleted", s.KeysDeleted).
 		Int("failed", s.Failed).Int("held_back", s.HeldBack()).Int("conflicts", s.Conflicts).
 		Int("quarantined", s.Quarantined).Int("skipped_agents", s.Skipped).Int("unread", s.Unread).
-		Int("foreign_framework", s.ForeignFramework)
+		Int("foreign_framework", s.ForeignFramework).Int("left_out", s.LeftOut)
 }
 
 // String is the summary for people.

@@ -74,6 +74,9 @@ func (r *Reconciler) summary(p plan.Plan, why string, start time.Time) Summary {
 	r.mu.Lock()
 	s.Apps, s.Tasks = r.model.Count()
 	r.mu.Unlock()
+	for _, out := range p.LeftOut {
+		s.LeftOut += out.Apps
+	}
 	for _, c := range p.Clashes {
 		s.Quarantined += len(c.Apps)
 		if c.Incumbent != "" {

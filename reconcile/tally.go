@@ -88,11 +88,11 @@ type tally struct {
 // finish before that is done.
 func newTally(finish func(outcome)) *tally { return &tally{open: 1, finish: finish} }
 
-// expect adds n jobs. The tally must not have finished.
-func (t *tally) expect(n int) {
+// expect adds a job. The tally must not have finished.
+func (t *tally) expect() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.open += n
+	t.open++
 }
 
 // done takes in what came of one job.

@@ -40,6 +40,9 @@ type worker struct {
 	outage atomic.Pointer[outage]
 	// leftOut is set when a resync did without the domain, for it did not answer.
 	leftOut atomic.Bool
+	// late, while the worker does a listing for which a resync has not waited any longer, is
+	// how long that has waited, in nanoseconds; else 0.
+	late atomic.Int64
 }
 
 // outage is a time in which a domain does not answer, or fails at all that it is told to do.
@@ -56,6 +59,8 @@ const (
 	// firstBackoff and maxBackoff are the pauses after a failure, of a domain or of a job.
 	firstBackoff = 250 * time.Millisecond
 	maxBackoff   = 30 * time.Second
+	// refusedAgain is how long what was refused waits: permissions change.
+	refusedAgain = time.Minute
 	// tooManyJobs is how many different jobs that fail one after the other are the domain's
 	// failure, and not their own.
 	tooManyJobs = 5
@@ -106,6 +111,7 @@ func (w *worker) work(ctx context.Context, execute func(context.Context, job) (o
 		w.loop.Rest()
 		j, ok := w.queue.next(ctx)
 		if !ok {
+			w.queue.fail() // what waits by itself is not done any more
 			return
 		}
 		w.loop.Round()
@@ -134,6 +140,7 @@ func (w *worker) drop(j job) {
 	switch {
 	case !w.gate.isOpen():
 		w.outage.Store(nil)
+		w.late.Store(0)
 	case w.outage.Load() != nil:
 		w.queue.put(job{cause: cause{name: "resync"}})
 	}
@@ -151,9 +158,9 @@ func (w *worker) judge(b *breaker, j job, done outcome, err error) (down bool) {
 		w.failed(b, j, done, err)
 	case errors.Is(err, errRefused):
 		done.contact = wrote
-		done.Failed++
+		j.failures++
 		w.refused(w, j, err)
-		j.finish(done)
+		w.keep(j, done, refusedAgain)
 	default:
 		// The job that fails may be the reason for it: the next one is tried first.
 		j.suspect = true
@@ -277,8 +284,12 @@ func (w *worker) about(j job) Notice {
 	return n
 }
 
-// tryAgain ends the rest after a failure, or else the next one.
-func (w *worker) tryAgain() { nudge(w.again) }
+// tryAgain ends the rest after a failure, or else the next one, and the wait of what has
+// failed by itself.
+func (w *worker) tryAgain() {
+	w.queue.hurry()
+	nudge(w.again)
+}
 
 // rest waits; false when ctx ends or the worker is not needed any more.
 func (w *worker) rest(ctx context.Context, d time.Duration) bool {

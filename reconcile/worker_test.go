@@ -40,3 +40,18 @@ func TestTryAgainEndsARest(t *testing.T) {
 		<-ended
 	})
 }
+
+// closed lets nothing be written.
+type closed struct{ Permit }
+
+func (closed) Sure() (time.Time, bool) { return time.Time{}, false }
+
+// While nothing may be written, no worker lists its agent, and so none is waited for.
+func TestListingThatIsNotDoneIsNotWaitedFor(t *testing.T) {
+	w := &worker{gate: newGate(closed{}, func(Notice) {}), queue: newQueue()}
+	w.late.Store(1)
+	w.drop(job{})
+	if w.late.Load() != 0 {
+		t.Error("its agent counts as being listed, for ever")
+	}
+}

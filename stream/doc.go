@@ -6,7 +6,7 @@
 //	wholeEvents   passes whole events only, one at a time; every byte is a sign of life
 //	sse.Client    r3labs' framing; one call is one connection
 //	connection    follows a standby's redirect, decodes, says why it ended
-//	watch         ends it when it falls silent, or when we were paused ourselves
+//	watch         ends it when it falls silent, brings no event, or we were paused ourselves
 //	Subscriber    tries the masters in turn, paced; report tells Handler and log
 //
 // Marathon replays nothing: whatever happens between a Disconnected and the

@@ -3,19 +3,13 @@ package devconsul
 import (
 	"bytes"
 	"crypto/sha1"
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"syscall"
-	"time"
 )
-
-// stopWait is how long an agent may take to leave: leave_drain_time is 5 s.
-const stopWait = 30 * time.Second
 
 // logTail is how many lines of an agent's log an error repeats.
 const logTail = 10
@@ -32,9 +26,8 @@ type Agent struct {
 
 	cluster *Cluster
 	server  bool
-	cmd     *exec.Cmd
-	// exited is closed when the running process has ended.
-	exited chan struct{}
+	// program is the running one, or the last that ran; nil before Start.
+	program *Program
 	// ending is set when we ended it.
 	ending bool
 }
@@ -65,17 +58,10 @@ func (a *Agent) Stop() error { return a.end(syscall.SIGTERM) }
 
 // Pause stops the agent's process where it stands (SIGSTOP): connections stay, and nothing
 // is answered. It must be running; Kill ends a paused one too.
-func (a *Agent) Pause() error { return a.signal(syscall.SIGSTOP) }
+func (a *Agent) Pause() error { return a.program.Signal(syscall.SIGSTOP) }
 
 // Resume lets it go on.
-func (a *Agent) Resume() error { return a.signal(syscall.SIGCONT) }
-
-func (a *Agent) signal(signal syscall.Signal) error {
-	if err := a.cmd.Process.Signal(signal); err != nil {
-		return fmt.Errorf("send %s to %s: %w", signal, a.Name, err)
-	}
-	return nil
-}
+func (a *Agent) Resume() error { return a.program.Signal(syscall.SIGCONT) }
 
 // Restart starts the agent again after Kill or Stop, with the services it knew. It does
 // not wait until the agent answers: see Cluster.WaitReady.
@@ -92,17 +78,9 @@ func (a *Agent) start() error {
 		return fmt.Errorf("start %s: %w", a.Name, err)
 	}
 	defer log.Close() // the process has its own
-	cmd, err := a.cluster.watchdog.start(log, a.cluster.config.Binary, a.arguments()...)
-	if err != nil {
-		return err
-	}
-	a.cmd, a.exited, a.ending = cmd, make(chan struct{}), false
-	go func(exited chan struct{}) {
-		_ = cmd.Wait() // how it ended is in cmd.ProcessState
-		a.cluster.watchdog.ended(cmd)
-		close(exited)
-	}(a.exited)
-	return nil
+	a.ending = false
+	a.program, err = a.cluster.watchdog.run(log, a.cluster.config.Binary, a.arguments()...)
+	return err
 }
 
 func (a *Agent) arguments() []string {
@@ -126,30 +104,13 @@ func (a *Agent) end(signal syscall.Signal) error {
 		return nil
 	}
 	a.ending = true
-	if err := a.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := a.program.End(signal); err != nil {
 		return fmt.Errorf("end %s: %w", a.Name, err)
 	}
-	select {
-	case <-a.exited:
-		return nil
-	case <-time.After(stopWait):
-		_ = a.cmd.Process.Kill()
-		<-a.exited
-		return fmt.Errorf("end %s: did not end within %s of %s, killed", a.Name, stopWait, signal)
-	}
+	return nil
 }
 
-func (a *Agent) running() bool {
-	if a.exited == nil {
-		return false
-	}
-	select {
-	case <-a.exited:
-		return false
-	default:
-		return true
-	}
-}
+func (a *Agent) running() bool { return a.program != nil && a.program.Running() }
 
 func (a *Agent) logFile() string { return filepath.Join(a.cluster.dir, a.Name+".log") }
 

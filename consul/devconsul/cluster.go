@@ -98,7 +98,7 @@ func (c *Cluster) WaitReady(ctx context.Context) error {
 			return nil
 		}
 		if ended := c.crashed(); ended != nil {
-			return fmt.Errorf("%s has ended (%s): %s", ended.Name, ended.cmd.ProcessState, ended.Log())
+			return fmt.Errorf("%s has ended (%s): %s", ended.Name, ended.program.cmd.ProcessState, ended.Log())
 		}
 		select {
 		case <-ctx.Done():
@@ -146,7 +146,7 @@ func (c *Cluster) startAgents() error {
 // crashed returns an agent that was started and has ended by itself.
 func (c *Cluster) crashed() *Agent {
 	for _, agent := range c.agents {
-		if agent.exited != nil && !agent.running() && !agent.ending {
+		if agent.program != nil && !agent.running() && !agent.ending {
 			return agent
 		}
 	}

@@ -6,12 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -79,6 +81,32 @@ func TestClustersRunSideBySideAndLeaveNothing(t *testing.T) {
 	if err := checkFree(t.Context(), c.network, 1); err != nil {
 		t.Error(err)
 	}
+}
+
+// A proxy has workers, which nobody would end with it.
+func TestWhatRunsBesideEndsWithTheCluster(t *testing.T) {
+	binary, err := Find(t.Context(), "", os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Start(t.Context(), Config{Binary: binary})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, write := io.Pipe()
+	program, err := c.Beside(write, "sh", "-c", "sleep 1000 & echo $!; wait")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var worker int
+	if _, err := fmt.Fscan(read, &worker); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the program to end", func() bool { return !program.Running() })
+	waitFor(t, "its worker to end", func() bool { return syscall.Kill(worker, 0) != nil })
 }
 
 func TestTakenPortIsNamed(t *testing.T) {

@@ -39,13 +39,15 @@ func TestFindOutsideACheckout(t *testing.T) {
 
 // The name of the binary, and what is said while it is built, tell the version that it is.
 func TestVersionIsThePinnedOne(t *testing.T) {
-	module, err := findModule()
-	if err != nil {
-		t.Fatal(err)
-	}
-	pinned, err := exec.Command("go", "list", "-C", module, "-m", "-f", "{{.Version}}", "github.com/hashicorp/consul").Output()
-	if err != nil || strings.TrimSpace(string(pinned)) != "v"+version {
-		t.Errorf("pinned is %s, %v; want v%s", pinned, err, version)
+	for _, p := range []pinned{consul, consulTemplate} {
+		module, err := p.findModule()
+		if err != nil {
+			t.Fatal(err)
+		}
+		version, err := exec.Command("go", "list", "-C", module, "-m", "-f", "{{.Version}}", p.source).Output()
+		if err != nil || strings.TrimSpace(string(version)) != "v"+p.version {
+			t.Errorf("pinned is %s %s, %v; want v%s", p.name, version, err, p.version)
+		}
 	}
 }
 
@@ -56,7 +58,7 @@ func TestBuildHappensOnce(t *testing.T) {
 	var progress [3]bytes.Buffer
 	for i := range progress {
 		group.Go(func() {
-			binary, err := build(t.Context(), module, &progress[i])
+			binary, err := consul.build(t.Context(), module, &progress[i])
 			if err != nil {
 				t.Error(err)
 				return
@@ -69,7 +71,7 @@ func TestBuildHappensOnce(t *testing.T) {
 	group.Wait()
 	builds := 0
 	for i := range progress {
-		builds += strings.Count(progress[i].String(), "building Consul")
+		builds += strings.Count(progress[i].String(), "building consul")
 	}
 	if builds != 1 {
 		t.Errorf("built %d times", builds)
@@ -79,7 +81,7 @@ func TestBuildHappensOnce(t *testing.T) {
 func TestBuildFailureIsToldAndLeavesNothing(t *testing.T) {
 	module := smallModule(t, "package main\n\nfunc main() { nonsense }\n")
 	var progress bytes.Buffer
-	_, err := build(t.Context(), module, &progress)
+	_, err := consul.build(t.Context(), module, &progress)
 	if err == nil || !strings.Contains(err.Error(), "nonsense") {
 		t.Errorf("want the compiler's error, got: %v", err)
 	}

@@ -10,8 +10,8 @@ import (
 
 // A watchdog is a shell that outlives us to clean up. It reads "+ PID" and
 // "- PID" lines, and when no writer is left, because the cluster was stopped or
-// we were killed, kills what is left and removes the directory. It must not die
-// of a signal that is meant for us.
+// we were killed, kills what is left, each with its process group, and removes
+// the directory. It must not die of a signal that is meant for us.
 const watchdogScript = `
 trap '' INT TERM HUP
 pids=
@@ -21,7 +21,7 @@ while read -r sign pid; do
 	for p in $pids; do [ "$p" = "$pid" ] || left="$left $p"; done
 	pids=$left
 done
-[ -z "$pids" ] || kill -KILL $pids
+for p in $pids; do kill -KILL -"$p"; done
 rm -rf "$1" || { sleep 1; rm -rf "$1"; }
 `
 

@@ -6,13 +6,13 @@ import "time"
 // its batch jobs, in every network mode, with the labels such apps carry.
 func cast() []App {
 	return []App{
-		watched(hosted("/shop/web", 3, proxied("shop.example.com", map[string]string{"team": "storefront"}), "http", "admin")),
+		watched(tagged(hosted("/shop/web", 3, proxied("shop.example.com", map[string]string{"team": "storefront"}), "http", "admin"), "urlprefix-shop.example.com/", "backstage")),
 		bridged("/shop/api", 2, routed("api.shop.example.com", "/v1"), 8080),
 		bridged("/shop/cart", 2, routed("api.shop.example.com", "/v1/cart"), 8080),
 		bridged("/shop/checkout", 1, routed("pay.shop.example.com", "/"), 8443),
 		overlaid("/shop/search", 2, map[string]string{"team": "discovery", "index": "products-v7"}, 9200),
 		hosted("/shop/images", 2, proxied("img.example.com", map[string]string{"HAPROXY_0_STICKY": "false"}), "http"),
-		hosted("/identity/login", 2, proxied("login.example.com", map[string]string{"HAPROXY_0_REDIRECT_TO_HTTPS": "true"}), "http"),
+		measured(hosted("/identity/login", 2, proxied("login.example.com", map[string]string{"HAPROXY_0_REDIRECT_TO_HTTPS": "true"}), "http", "metrics")),
 		overlaid("/identity/tokens", 1, map[string]string{"team": "identity", "VIP_0": "tokens:80"}, 8080),
 		bridged("/observability/grafana", 1, routed("grafana.example.com", "/"), 3000),
 		overlaid("/observability/prometheus", 1, map[string]string{"prometheus.io/scrape": "true", "prometheus.io/path": "/metrics"}, 9090),
@@ -47,6 +47,20 @@ func overlaid(id string, instances int, labels map[string]string, port int) App 
 		ID: id, Instances: instances, Labels: labels, Network: Container,
 		Ports: []Port{{Name: "http", Container: port}},
 	}
+}
+
+// tagged has consular register both ports, the first with a tag, which is what fabio reads,
+// and the second by a name of its own.
+func tagged(app App, tag, second string) App {
+	app.Labels["consul.tags"] = tag
+	app.Labels["consul.port."+app.Ports[1].Name+".name"] = second
+	return app
+}
+
+// measured has consular register the second port for a Prometheus to find, by a tag.
+func measured(app App) App {
+	app.Ports[1].Labels = map[string]string{"consul.tags": "prometheus"}
+	return app
 }
 
 // proxied are labels that marathon-lb reads.

@@ -1,7 +1,7 @@
 // Package simulator is a Marathon that runs in process: it answers REST, sends
 // events, deploys, fails and recovers as a real 1.11.26 was recorded doing
 // (testdata/live). Nothing runs but the bookkeeping: its tasks have hosts,
-// addresses and ports, and no processes.
+// addresses and ports, and no processes, unless an executor such as Servers runs something.
 //
 // It serves tests, benchmarks and the demo. A test creates it, gives its
 // Handler to a server, and calls operations:
@@ -41,5 +41,6 @@
 // result.go and snapshot.go what it looks like. marathon.go has the state, app.go, check.go,
 // runspec.go and host.go what is in it. rest.go, write.go and stream.go serve it over HTTP,
 // fault.go breaks that on demand, master.go makes several masters of one state, era.go says
-// what 1.3 and 0.11 do otherwise, story.go and cast.go tell the demo's story.
+// what 1.3 and 0.11 do otherwise, server.go runs tasks, story.go and cast.go tell the demo's
+// story.
 package simulator

@@ -103,11 +103,22 @@ func (m *Marathon) record(i *instance, state, message string) {
 			}
 		}
 	}
+	m.tellExecutor(i)
 	if i.condition != conditionOf(state) {
 		i.condition, i.since = conditionOf(state), time.Now()
 	}
 	if final(state) {
 		m.release(i)
+	}
+}
+
+// tellExecutor says what has become of an instance's tasks.
+func (m *Marathon) tellExecutor(i *instance) {
+	if m.config.Executor == nil {
+		return
+	}
+	for _, t := range i.tasks {
+		m.config.Executor(i.snapshot(t))
 	}
 }
 

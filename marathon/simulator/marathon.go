@@ -38,6 +38,9 @@ type Config struct {
 	Pace Pace
 	// Manual leaves everything to Step and Settle.
 	Manual bool
+	// Executor, if any, is told each state of each task from TASK_STARTING on, before
+	// REST or an event shows it: Servers' Run, for one. It must not call the Marathon.
+	Executor func(Task)
 	// Shuffle lets publishers overtake each other as on a real Marathon.
 	Shuffle bool
 	// Heartbeat is the time between two heartbeats on a stream; 10 s when zero.

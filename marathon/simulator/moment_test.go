@@ -250,3 +250,35 @@ func TestKillGoesOnWhenTheAgentIsLost(t *testing.T) {
 		}
 	}
 }
+
+// What runs behind a task is there before anybody hears of it, and gone before its end is heard of.
+func TestExecutorIsToldFirst(t *testing.T) {
+	told := []simulator.Task{{State: "TASK_STAGING"}}
+	m := simulator.New(simulator.Config{
+		TaskKilling: true, Manual: true,
+		Executor: func(task simulator.Task) { told = append(told, task) },
+	})
+	step := func() {
+		for m.Step() {
+			for _, task := range m.Tasks("") {
+				if last := told[len(told)-1].State; task.State != last {
+					t.Errorf("REST shows %s, the executor knows of %s", task.State, last)
+				}
+			}
+		}
+	}
+	must(t, m.Create(simulator.App{ID: "/one", Instances: 1}))
+	step()
+	must(t, m.Suspend("/one"))
+	step()
+	var states []string
+	for _, task := range told {
+		states = append(states, task.State)
+	}
+	if want := []string{"TASK_STAGING", "TASK_STARTING", "TASK_RUNNING", "TASK_KILLING", "TASK_KILLED"}; !slices.Equal(states, want) {
+		t.Errorf("told %v, want %v", states, want)
+	}
+	if start := told[1]; len(start.Ports) != 1 || start.Host == "" {
+		t.Errorf("what is told cannot be run: %+v", start)
+	}
+}

@@ -176,7 +176,9 @@ func (m *Marathon) back(i *instance) {
 func (m *Marathon) unknownTerminated(i *instance) {
 	for _, t := range i.tasks {
 		delete(m.expunged, t.id)
+		t.state = "TASK_KILLED" // which nobody is told but the executor that does it
 	}
+	m.tellExecutor(i)
 	if m.config.TaskEra {
 		m.agenda.add(&i.script, step{run: func() { m.publishUnknownTask(i) }})
 		return

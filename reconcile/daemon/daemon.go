@@ -47,7 +47,7 @@ func New(s settings.Settings, log zerolog.Logger) (*Daemon, error) {
 	if d.Reconciler, err = s.Reconciler(log); err != nil {
 		return nil, err
 	}
-	s.Stream.Log, s.Stream.EventTypes = log, s.Reconcile.Translation.Health.EventTypes()
+	s.Stream.Log, s.Stream.EventTypes = log, s.Reconcile.Translation.EventTypes()
 	if d.subscriber, err = stream.New(s.Stream, handler{d, loops.Add("stream")}); err != nil {
 		return nil, err
 	}

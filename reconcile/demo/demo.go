@@ -76,7 +76,9 @@ func (o Options) run(ctx context.Context, cluster *devconsul.Cluster) error {
 	if err != nil {
 		return fmt.Errorf("listen for the simulated Marathon: %w", err)
 	}
-	m := simulator.New(simulator.Config{Hosts: hosts, TaskKilling: true, Probes: true, Pace: simulator.HumanPace()})
+	var tasks simulator.Servers
+	defer tasks.Close()
+	m := simulator.New(simulator.Config{Hosts: hosts, TaskKilling: true, Probes: true, Pace: simulator.HumanPace(), Executor: tasks.Run})
 	master, agent := "http://"+listener.Addr().String(), cluster.Server().URL()
 	fmt.Fprintf(o.Out, whereItIs, agent, agent, agent, master, master)
 	all, ctx := errgroup.WithContext(ctx)
@@ -118,6 +120,7 @@ const whereItIs = `Consul's UI:  %s/ui
 Try:  curl -s '%s/v1/catalog/services'
       curl -s '%s/v1/kv/consular/?recurse&keys'
       curl -s '%s/v2/apps?embed=apps.tasks'
+The tasks answer HTTP: README's "From labels to HAProxy" puts a proxy before them.
 Another terminal can watch Marathon:  consular --marathon %s events   (or go run .)
 The task of shop-web that is critical in the UI fails its health check, and recovers.
 Ctrl-C ends it all.

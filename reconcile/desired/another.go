@@ -34,7 +34,11 @@ func (m *Model) ForgetConsul() {
 	if m.another == NoAnother {
 		m.another = AnotherUnknown
 	}
-	clear(m.incumbents)
+	for _, n := range m.names {
+		for _, c := range []*contest{&n.services, &n.keys} {
+			c.incumbent, c.looked = "", false
+		}
+	}
 }
 
 // Another returns what is known of another Marathon with our registration ID.

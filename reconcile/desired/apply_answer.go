@@ -60,9 +60,9 @@ func (m *Model) endSnapshot(asked Ticket, unreadable []marathon.Unreadable, list
 	maps.DeleteFunc(m.failed, func(_ string, heard Ticket) bool { return heard < asked })
 	for _, u := range unreadable {
 		listed[u.ID] = true
-		m.unreadable(asked, u.ID)
+		m.unreadable(asked, u.ID, out)
 	}
-	m.dropUnlisted(asked, listed, at)
+	m.dropUnlisted(asked, listed, at, out)
 	m.dropTombstones(asked, at)
 	m.dropDefinitions()
 	m.recountChecks()
@@ -106,79 +106,110 @@ func (m *Model) ApplyNotFound(asked Ticket, id string, at time.Time) Effects {
 	gone := goneEntry{asked: asked, at: at, wasApp: a != nil || m.gone[id].wasApp}
 	if a != nil {
 		for _, task := range sortedKeys(a.tasks) {
-			out.addTask(m.tasks[task].task)
+			out.addTask(m.tasks[task])
 		}
-		m.dropApp(id)
-		m.release(ServiceName(id), &out)
+		out.Names = append(out.Names, a.name)
+		m.dropApp(id, &out)
 	}
+	m.letIn(id)
 	m.noteGone(id, gone)
 	return out
-}
-
-// release names what one app's going gives back to another of the same name.
-func (m *Model) release(name string, out *Effects) {
-	out.Names = append(out.Names, name)
-	if apps := m.names[name]; len(apps) == 1 {
-		for _, task := range sortedKeys(m.apps[apps[0]].tasks) {
-			out.addTask(m.tasks[task].task)
-		}
-	}
 }
 
 // ApplyDefinition takes in the definition of an old version; gone when Marathon has
 // deleted it.
 func (m *Model) ApplyDefinition(v Version, def marathon.Definition, gone bool) Effects {
-	m.definitions[v] = definition{Definition: def, gone: gone}
-	m.noteChecks(def)
 	var out Effects
-	if a := m.apps[v.App]; a != nil {
-		for _, id := range sortedKeys(a.tasks) {
-			if t := m.tasks[id]; t.task.Version == v.Version {
-				m.noteDefinition(a, t)
-				out.addTask(t.task)
-			}
+	a := m.app(v.App)
+	known := definition{Definition: def, gone: gone}
+	switch {
+	case gone:
+	case a == nil:
+		known.shape = m.tr.shape(v.App, def)
+	default:
+		known.Definition, known.shape = m.shaped(v.App, def, a.app.Definition, a.shape)
+	}
+	m.definitions[v] = known
+	m.noteChecks(def)
+	if a == nil {
+		return out
+	}
+	for _, id := range sortedKeys(a.tasks) {
+		if t := m.tasks[id]; t.task.Version == v.Version {
+			m.place(t)
+			m.assess(a, t, a.asked)
+			out.addTask(t)
 		}
 		m.watch(a)
 	}
+	m.claim(a, m.now, &out)
+	m.noteTrouble(a)
 	return out
+}
+
+// shaped returns a definition that shares what it can with another, and its shape: the
+// other's, where tasks of both are the same in Consul.
+func (m *Model) shaped(app string, d, other marathon.Definition, otherShape *shape) (marathon.Definition, *shape) {
+	if otherShape != nil && d.Alike(other) {
+		d.Labels, d.Ports = other.Labels, other.Ports
+		return d, otherShape
+	}
+	d = d.Share(other)
+	return d, m.tr.shape(app, d)
 }
 
 // applyApp makes an app what Marathon says it is, and replays onto it what was
 // heard of its tasks later.
 func (m *Model) applyApp(asked Ticket, app marathon.App, at time.Time, out *Effects) {
 	old := m.apps[app.ID]
-	if m.outdated(asked, app.ID) {
+	if m.outdated(asked, app.ID) || m.leaveOut(app.ID) {
 		return
 	}
 	m.forgetGone(app.ID)
 	was := map[string]*taskEntry{}
-	since := asked
+	a := &appEntry{app: app, asked: asked, explained: explains(app, app.Tasks), tasks: make(map[string]struct{}, len(app.Tasks))}
+	a.app.Tasks = nil
+	relabelled := m.become(a, old)
 	if old != nil {
-		since = old.since
 		for id := range old.tasks {
 			was[id] = m.tasks[id]
 			m.drop(id)
 		}
 	}
-	tasks := app.Tasks
-	app.Tasks = nil
-	a := &appEntry{app: app, asked: asked, since: since, explained: explains(app, tasks), tasks: make(map[string]struct{}, len(tasks))}
-	if old != nil && old.stopped > asked {
-		a.stopped = old.stopped
-	}
 	m.apps[app.ID] = a
-	m.nameApp(app.ID)
-	for _, t := range tasks {
+	for _, t := range app.Tasks {
 		m.listTask(asked, t, at)
 	}
 	if m.replay(m.journal.after(asked, app.ID)) {
 		out.ReadAgain = append(out.ReadAgain, app.ID)
 	}
+	m.claim(a, asked, out)
+	m.noteTrouble(a)
 	m.noteHealth(a, old, was, at)
 	m.compare(a, was, out)
-	if old == nil || old.unreadable || !old.missing.IsZero() || !maps.Equal(old.app.Labels, app.Labels) {
-		out.Names = append(out.Names, ServiceName(app.ID))
+	if relabelled {
+		out.Names = append(out.Names, a.name)
 	}
+}
+
+// become makes an app what an answer says, with all that it has in common with what it was,
+// and reports whether its labels may have changed.
+func (m *Model) become(a, old *appEntry) (relabelled bool) {
+	if a.app.Definition.Labels == nil {
+		a.app.Definition.Labels = a.app.Labels
+	}
+	if old == nil {
+		a.name, a.shape = m.tr.ServiceName(a.app.ID), m.tr.shape(a.app.ID, a.app.Definition)
+		return true
+	}
+	if old.stopped > a.asked {
+		a.stopped = old.stopped
+	}
+	a.name, a.claims = old.name, old.claims
+	labels := a.app.Definition.Labels
+	a.app.Definition, a.shape = m.shaped(a.app.ID, a.app.Definition, old.app.Definition, old.shape)
+	a.app.Labels = a.app.Definition.Labels
+	return old.unreadable || !old.missing.IsZero() || a.shape != old.shape && !maps.Equal(old.app.Definition.Labels, labels)
 }
 
 // outdated reports whether an answer that was asked for later has told of the
@@ -268,13 +299,13 @@ func explains(app marathon.App, tasks []marathon.Task) bool {
 func (m *Model) compare(a *appEntry, was map[string]*taskEntry, out *Effects) {
 	for _, id := range sortedKeys(was) {
 		if m.tasks[id] == nil {
-			out.addTask(was[id].task)
+			out.addTask(was[id])
 		}
 	}
 	asked := map[string]bool{}
 	for _, id := range sortedKeys(a.tasks) {
 		t := m.tasks[id].task
-		out.addTask(t)
+		out.addTask(m.tasks[id])
 		out.noteHealth(m.tasks[id])
 		old, known := m.definitions[Version{t.AppID, t.Version}]
 		if known && !old.gone || asked[t.Version] || a.app.Runs(t.Version) {
@@ -286,20 +317,20 @@ func (m *Model) compare(a *appEntry, was map[string]*taskEntry, out *Effects) {
 }
 
 // unreadable notes that an app is there, but not what it is.
-func (m *Model) unreadable(asked Ticket, id string) {
+func (m *Model) unreadable(asked Ticket, id string, out *Effects) {
 	if id == "" {
 		m.unidentified = true
 		return
 	}
-	if m.outdated(asked, id) {
+	if m.outdated(asked, id) || m.leaveOut(id) {
 		return
 	}
 	a := m.apps[id]
 	if a == nil {
-		a = &appEntry{app: marathon.App{ID: id}, since: asked, tasks: map[string]struct{}{}}
+		a = m.nothingKnown(id)
 		m.apps[id] = a
 	}
 	m.forgetGone(id)
-	m.nameApp(id)
 	a.asked, a.unreadable, a.missing = asked, true, time.Time{}
+	m.claim(a, asked, out)
 }

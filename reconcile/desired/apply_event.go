@@ -1,7 +1,6 @@
 package desired
 
 import (
-	"errors"
 	"time"
 
 	"consular/marathon"
@@ -27,12 +26,19 @@ type Effects struct {
 // TaskRef names one task, whose services are on one host.
 type TaskRef struct {
 	Task, App, Host string
+	// Services are how many services it should have had; IDs are theirs where the task has
+	// ended, nil for one that has the task's own.
+	Services int
+	IDs      []string
+	// Quiet is set when it should have none, by its labels or an option: only where something
+	// of it is known to be, it is to be looked at.
+	Quiet bool
 	// Recovered is set when Marathon calls it healthy now, and did not before.
 	Recovered bool
 }
 
-func (e *Effects) addTask(t marathon.Task) {
-	e.Tasks = append(e.Tasks, TaskRef{Task: t.ID, App: t.AppID, Host: t.Host})
+func (e *Effects) addTask(t *taskEntry) {
+	e.Tasks = append(e.Tasks, TaskRef{Task: t.task.ID, App: t.task.AppID, Host: t.task.Host, Services: max(1, int(t.services)), Quiet: t.out})
 }
 
 // ApplyEvent lets an event change the model. at is when it was heard, by our clock.
@@ -43,6 +49,10 @@ func (m *Model) ApplyEvent(e marathon.Event, at time.Time) Effects {
 	var out Effects
 	switch e := e.(type) {
 	case marathon.TaskChanged:
+		if m.tr.Shaping.LeavesOut(e.Task.AppID) != "" {
+			m.applyLeftOut(e.Task, at, &out)
+			break
+		}
 		m.journal.add(taskEvent{at: m.now, task: e.Task})
 		m.applyTask(e.Task, at, &out)
 		m.noteStart(e)
@@ -142,14 +152,29 @@ func (m *Model) noteFailed(e marathon.DeploymentEnded) {
 	}
 }
 
-// read asks for apps; before the first snapshot is in, it waits for that.
+// read asks for apps, but for those that an option leaves out; before the first snapshot is
+// in, it waits for that.
 func (m *Model) read(apps []string, out *Effects) {
-	if m.ready {
-		out.Read = append(out.Read, apps...)
+	for _, app := range apps {
+		switch {
+		case m.tr.Shaping.LeavesOut(app) != "":
+		case m.ready:
+			out.Read = append(out.Read, app)
+		default:
+			m.deferred[app] = m.now
+		}
+	}
+}
+
+// applyLeftOut takes in an event of a task whose app an option leaves out: that it has ended
+// counts for what was registered of it before.
+func (m *Model) applyLeftOut(t marathon.Task, at time.Time, out *Effects) {
+	if t.State.Phase() != marathon.Ended {
 		return
 	}
-	for _, app := range apps {
-		m.deferred[app] = m.now
+	m.ended[t.ID] = tombstone{heard: m.now, at: at}
+	if m.ready {
+		out.Tasks = append(out.Tasks, TaskRef{Task: t.ID, App: t.AppID, Host: t.Host, Services: 1, Quiet: true})
 	}
 }
 
@@ -197,10 +222,16 @@ func (m *Model) end(t marathon.Task, at time.Time, out *Effects) {
 	}
 	m.ended[t.ID] = tombstone{heard: m.now, at: at}
 	t = m.located(t)
+	was := m.tasks[t.ID]
+	if was == nil {
+		was = m.unheard(t)
+	}
 	m.forget(t.ID)
-	gone, isNone := m.gone[t.AppID]
-	if m.ready && (!isNone || gone.wasApp) {
-		out.addTask(t)
+	if gone, isNone := m.gone[t.AppID]; m.ready && (!isNone || gone.wasApp) {
+		out.addEnded(t, was, m)
+	}
+	if a := m.app(t.AppID); a != nil && a.mixed {
+		m.claim(a, m.now, out)
 	}
 }
 
@@ -222,15 +253,13 @@ func (m *Model) lose(t marathon.Task, out *Effects) {
 		known = m.tasks[t.ID]
 	}
 	m.setLost(known)
-	out.addTask(known.task)
+	out.addTask(known)
 }
 
 // setLost marks a task as lost.
 func (m *Model) setLost(t *taskEntry) {
-	if !t.lost {
-		t.lost = true
-		m.lost++
-	}
+	t.lost = true
+	m.uncount(t)
 }
 
 // runs takes a running task into the model, and has the labels of its app brought up to
@@ -238,14 +267,18 @@ func (m *Model) setLost(t *taskEntry) {
 // unheard, or will have; an address that is missing may come with another answer.
 func (m *Model) runs(a *appEntry, t marathon.Task, out *Effects) {
 	m.put(t)
-	out.addTask(t)
-	if len(a.app.Labels) > 0 {
-		out.Names = append(out.Names, ServiceName(t.AppID))
+	out.addTask(m.tasks[t.ID])
+	if len(a.app.Definition.Labels) > 0 && a.keyed() {
+		out.Names = append(out.Names, a.name)
 	}
-	if errors.Is(m.Want(t.ID, "").Unfit, errUnreachable) {
+	if w := m.Want(t.ID, ""); w.notYet() {
 		out.ReadAgain = append(out.ReadAgain, t.AppID)
 	}
-	if _, known := m.definitions[Version{t.AppID, t.Version}]; !known && !a.app.Runs(t.Version) {
+	if a.app.Runs(t.Version) {
+		return
+	}
+	m.claim(a, m.now, out)
+	if _, known := m.definitions[Version{t.AppID, t.Version}]; !known {
 		out.ReadUnprompted = append(out.ReadUnprompted, t.AppID)
 	}
 }
@@ -257,15 +290,13 @@ func (m *Model) put(t marathon.Task) {
 	entry := &taskEntry{task: t, again: before != nil && before.again}
 	m.tasks[t.ID] = entry
 	if before != nil {
+		entry.task.HealthCheckResults = before.task.HealthCheckResults
 		m.setHealth(entry, before.health)
 	}
-	if m.onHost[t.Host] == nil {
-		m.onHost[t.Host] = map[string]struct{}{}
-	}
-	m.onHost[t.Host][t.ID] = struct{}{}
 	if a := m.apps[t.AppID]; a != nil {
 		a.tasks[t.ID] = struct{}{}
 	}
+	m.place(entry)
 }
 
 // forget drops a task.
@@ -286,13 +317,7 @@ func (m *Model) drop(id string) {
 	if t == nil {
 		return
 	}
-	if t.lost {
-		m.lost--
-	}
 	delete(m.tasks, id)
-	m.forgetHealth(t)
-	delete(m.onHost[t.task.Host], id)
-	if len(m.onHost[t.task.Host]) == 0 {
-		delete(m.onHost, t.task.Host)
-	}
+	m.forgetInstance(t)
+	m.unplace(t)
 }

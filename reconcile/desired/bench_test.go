@@ -46,3 +46,21 @@ func BenchmarkModel(b *testing.B) {
 		d.ApplyEvent(e, start)
 	}
 }
+
+// BenchmarkShape is what one definition costs: without labels of ours, with some, and with
+// 10,000 that are there to do harm.
+func BenchmarkShape(b *testing.B) {
+	d := marathon.Definition{Ports: shopPorts(), Labels: map[string]string{"a": "1", "b": "2", "c": "3", "d": "4", "e": "5"}}
+	some := labelsOf(d, "consul.ports=web,admin\nconsul.tags=a,b\nconsul.port.admin.name=x\nconsul.meta.team=shop")
+	bad := d
+	bad.Labels = hostile(10_000, 100)
+	for name, d := range map[string]marathon.Definition{"plain": d, "some": some, "hostile": bad} {
+		b.Run(name, func(b *testing.B) {
+			tr := testTranslation()
+			b.ReportAllocs()
+			for b.Loop() {
+				tr.shape("/group/shop", d)
+			}
+		})
+	}
+}

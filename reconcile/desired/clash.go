@@ -5,94 +5,190 @@ import (
 	"strings"
 )
 
-// A clash is two apps with one service name: "/a/b" and "/a-b" are both "a-b".
-// The one whose services are already registered, the incumbent, goes on; the
-// others are quarantined. With no such app, or several, all are.
+// A clash is several apps that want what only one can have: the name of a service, and the
+// keys below it. "/a/b" and "/a-b" are both "a-b", and the port "web" of "/shop" makes
+// "shop-web" like "/shop/web". The one that is registered already, the incumbent, goes on.
 
-// Clash is one service name that several apps have.
+// Clash is one name that several apps want.
 type Clash struct {
 	Name string `json:"service"`
 	// Apps are all of them, in order.
 	Apps []string `json:"apps"`
-	// Incumbent is the one that goes on; "" when all are quarantined.
+	// Incumbent is the one that goes on; "" when none does.
 	Incumbent string `json:"incumbent,omitempty"`
+	// Ports are those that make the name of a service, by app; for other apps their ID alone
+	// does. Then nothing but that service waits, and Remedies are the labels that end it.
+	Ports    map[string]string `json:"ports,omitempty"`
+	Remedies []string          `json:"remedies,omitempty"`
+	// KeysOnly is set when they want the keys, and their services are called otherwise.
+	KeysOnly bool `json:"keys_only,omitempty"`
 }
 
 // Clashes returns all name clashes, in order.
 func (m *Model) Clashes() []Clash {
 	var clashes []Clash
 	for name := range m.names {
-		if clash, is := m.ClashOf(name); is {
-			clashes = append(clashes, clash)
-		}
+		clashes = append(clashes, m.clashesOf(name)...)
 	}
-	slices.SortFunc(clashes, func(a, b Clash) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(clashes, func(a, b Clash) int { return strings.Compare(a.Name+"\x00"+a.Apps[0], b.Name+"\x00"+b.Apps[0]) })
 	return clashes
 }
 
-// ClashOf returns the clash of one service name, if there is one.
-func (m *Model) ClashOf(name string) (Clash, bool) {
-	apps := m.names[name]
-	return Clash{Name: name, Apps: slices.Clone(apps), Incumbent: m.incumbents[name]}, len(apps) > 1
-}
-
-// quarantined reports whether a clash keeps the app from being registered.
-func (m *Model) quarantined(app string) bool {
-	name := ServiceName(app)
-	return len(m.names[name]) > 1 && m.incumbents[name] != app
-}
-
-// PickIncumbents picks the incumbents of clashes that have none, from the apps that
-// have services registered now.
-func (m *Model) PickIncumbents(registered map[string]bool) {
-	for name, apps := range m.names {
-		if len(apps) < 2 || m.incumbents[name] != "" {
-			continue
-		}
-		var holders []string
-		for _, app := range apps {
-			if registered[app] {
-				holders = append(holders, app)
+// ClashesOf returns the clashes that an app has a part in.
+func (m *Model) ClashesOf(app string) []Clash {
+	a := m.apps[app]
+	if a == nil {
+		return nil
+	}
+	var clashes []Clash
+	for _, name := range with(a.claims, a.name) {
+		for _, c := range m.clashesOf(name) {
+			if slices.Contains(c.Apps, app) {
+				clashes = append(clashes, c)
 			}
 		}
-		if len(holders) == 1 {
-			m.incumbents[name] = holders[0]
+	}
+	return clashes
+}
+
+// clashesOf returns the clashes of one name: over services, and over keys where others
+// want these.
+func (m *Model) clashesOf(name string) (clashes []Clash) {
+	n := m.names[name]
+	if n == nil {
+		return nil
+	}
+	over := Clash{Name: name, Apps: n.services.apps(), Incumbent: m.goesOn(name, n)}
+	if n.services.contested() {
+		for _, app := range over.Apps {
+			if port := m.portOf(app, name); port != "" {
+				over.Ports = put(over.Ports, app, port)
+				over.Remedies = append(over.Remedies, m.tr.Shaping.nameLabel(port)+" of "+app)
+			}
 		}
+		clashes = append(clashes, over)
+	}
+	keys := Clash{Name: name, Apps: n.keys.apps(), Incumbent: n.keys.incumbent, KeysOnly: true}
+	same := n.services.contested() && slices.Equal(keys.Apps, over.Apps) && keys.Incumbent == over.Incumbent
+	if n.keys.contested() && !same {
+		clashes = append(clashes, keys)
+	}
+	return clashes
+}
+
+// goesOn returns the app that has the services of a name: the incumbent, or, when all was
+// looked at and there is none, the one whose ID alone makes the name.
+func (m *Model) goesOn(name string, n *named) string {
+	if n.services.incumbent != "" || !n.services.looked {
+		return n.services.incumbent
+	}
+	alone := ""
+	for _, one := range n.services.claimants {
+		switch {
+		case m.apps[one.app].name != name: // one of its ports makes it
+		case alone != "":
+			return ""
+		default:
+			alone = one.app
+		}
+	}
+	return alone
+}
+
+// quarantined reports whether a clash with an app of the same name keeps all of an app from
+// being registered.
+func (m *Model) quarantined(a *appEntry) bool {
+	n := m.names[a.name]
+	if n == nil || !n.services.contested() || !n.services.has(a.app.ID) {
+		return false
+	}
+	same := 0
+	for _, one := range n.services.claimants {
+		if m.apps[one.app].name == a.name {
+			same++
+		}
+	}
+	return same > 1 && m.goesOn(a.name, n) != a.app.ID
+}
+
+// yields reports whether a clash keeps the service of one name from being registered.
+func (m *Model) yields(a *appEntry, name string) bool {
+	n := m.names[name]
+	return n != nil && n.services.contested() && m.goesOn(name, n) != a.app.ID
+}
+
+// portOf returns the port of an app that makes a name; "" when the app's ID alone does.
+func (m *Model) portOf(app, name string) string {
+	a := m.apps[app]
+	if a.name == name {
+		return ""
+	}
+	return strings.TrimPrefix(name, a.name+"-")
+}
+
+// Registered is an app that has services of ours registered, and what one of them is called.
+type Registered struct{ App, Name string }
+
+// Contestants are the apps that have a part in any clash.
+func (m *Model) Contestants() map[string]bool {
+	apps := map[string]bool{}
+	for _, n := range m.names {
+		for _, c := range []*contest{&n.services, &n.keys} {
+			if c.contested() {
+				for _, one := range c.claimants {
+					apps[one.app] = true
+				}
+			}
+		}
+	}
+	return apps
+}
+
+// PickIncumbents picks the incumbents of clashes that have none, from what is registered
+// now. all says that all of it could be read: only then is no incumbent found a proof that
+// there is none.
+func (m *Model) PickIncumbents(registered map[Registered]bool, all bool) {
+	for name, n := range m.names {
+		n.services.pick(all, func(app string) bool { return m.holds(registered, app, name) })
+		n.keys.pick(all, func(app string) bool {
+			return anyOf(registered, func(r Registered) bool { return r.App == app })
+		})
 	}
 }
 
-// nameApp takes an app into its name. Of a clash that starts now, the incumbent
-// is the app that was there before and has tasks, or is missing: it had them perhaps.
-func (m *Model) nameApp(app string) {
-	name := ServiceName(app)
-	apps := m.names[name]
-	at, found := slices.BinarySearch(apps, app)
-	if found {
+// holds reports whether an app has a service of a name registered; of the name that its ID
+// alone makes, one of whose name that is the beginning does as well.
+func (m *Model) holds(registered map[Registered]bool, app, name string) bool {
+	if registered[Registered{app, name}] {
+		return true
+	}
+	return m.apps[app].name == name && anyOf(registered, func(r Registered) bool {
+		return r.App == app && strings.HasPrefix(r.Name, name+"-")
+	})
+}
+
+// pick picks the incumbent: the only one that holds it.
+func (c *contest) pick(all bool, holds func(app string) bool) {
+	if !c.contested() || c.incumbent != "" {
 		return
 	}
-	if len(apps) == 1 {
-		older, newer := m.apps[apps[0]], m.apps[app]
-		if older.since > newer.since {
-			older, newer = newer, older
-		}
-		if older.since < newer.since && (len(older.tasks) > 0 || !older.missing.IsZero()) {
-			m.incumbents[name] = older.app.ID
+	var holders []string
+	for _, one := range c.claimants {
+		if holds(one.app) {
+			holders = append(holders, one.app)
 		}
 	}
-	m.names[name] = slices.Insert(slices.Clone(apps), at, app)
+	if len(holders) == 1 {
+		c.incumbent = holders[0]
+	}
+	c.looked = c.looked || all && len(holders) == 0
 }
 
-// unnameApp gives the name back, which ends a clash of two.
-func (m *Model) unnameApp(app string) {
-	name := ServiceName(app)
-	apps := slices.DeleteFunc(slices.Clone(m.names[name]), func(a string) bool { return a == app })
-	switch len(apps) {
-	case 0:
-		delete(m.names, name)
-	default:
-		m.names[name] = apps
+func anyOf[K comparable](set map[K]bool, is func(K) bool) bool {
+	for key := range set {
+		if is(key) {
+			return true
+		}
 	}
-	if len(apps) < 2 || m.incumbents[name] == app {
-		delete(m.incumbents, name)
-	}
+	return false
 }

@@ -16,6 +16,14 @@ func incumbentOf(t *testing.T, d *Model) string {
 	return clashes[0].Incumbent
 }
 
+// clashOf returns the clash of the name a-b, if there is one.
+func clashOf(m *Model) (Clash, bool) {
+	for _, c := range m.clashesOf("a-b") {
+		return c, true
+	}
+	return Clash{}, false
+}
+
 func TestNewcomerOfAClashIsQuarantined(t *testing.T) {
 	older, newer := newApp("/a/b", newTask("t1", "/a/b")), newApp("/a-b", newTask("t2", "/a-b"))
 	for name, arrive := range map[string]func(*Model){
@@ -42,12 +50,12 @@ func TestNewcomerOfAClashIsQuarantined(t *testing.T) {
 
 func TestClashOfTwoNewAppsQuarantinesBoth(t *testing.T) {
 	a, b := newApp("/a/b", newTask("t1", "/a/b")), newApp("/a-b", newTask("t2", "/a-b"))
-	for name, registered := range map[string]map[string]bool{
+	for name, registered := range map[string]map[Registered]bool{
 		"none registered": nil,
-		"both registered": {"/a/b": true, "/a-b": true},
+		"both registered": {{"/a/b", "a-b"}: true, {"/a-b", "a-b"}: true},
 	} {
 		d := knowing(a, b)
-		d.PickIncumbents(registered)
+		d.PickIncumbents(registered, true)
 		if incumbent := incumbentOf(t, d); incumbent != "" {
 			t.Errorf("%s: incumbent %q", name, incumbent)
 		}
@@ -58,7 +66,7 @@ func TestClashOfTwoNewAppsQuarantinesBoth(t *testing.T) {
 		}
 	}
 	d := knowing(a, b)
-	d.PickIncumbents(map[string]bool{"/a-b": true})
+	d.PickIncumbents(map[Registered]bool{{"/a-b", "a-b"}: true}, true)
 	if incumbent := incumbentOf(t, d); incumbent != "/a-b" {
 		t.Errorf("incumbent %q, want the one that is registered", incumbent)
 	}

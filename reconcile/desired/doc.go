@@ -10,9 +10,30 @@
 //	apply_answer.go  what an answer of Marathon changes
 //	journal.go       events that came while something was being read; plans by version
 //	forget.go        what is dropped, and when: unlisted apps, tombstones, old definitions
-//	missing.go       apps that went without a word, and the keys of their names
-//	clash.go         two apps with one service name
+//	place.go         where tasks are, and the definitions that they run
+//	shaping.go       what options say about services and keys; filter.go: which apps, which labels
+//	labels.go        what an app's labels say of them; allegro.go: what those of marathon-consul say
+//	settings.go      what both make of labels; values.go: what values of labels may be
+//	shape.go         what a definition is in Consul, by options and labels
 //	translate.go     a task as services, labels as keys, whose a service is
+//	names.go         who wants which name; clash.go: who goes on where several do
+//	trouble.go       what is wrong with labels
+//
+// # Shapes
+//
+// Labels are read once for each definition, and not for each task at each resync: a
+// definition is kept with its shape, which has all of its tasks' services but for what is a
+// task's own. An answer that changes nothing of a definition keeps it, and its shape. What a
+// task should have follows from the task and from the definition that it runs; whether that
+// is registered depends on clashes besides. A service that has to wait, for a clash or for an
+// address, is left as it is: it is none that an option or a label leaves out.
+//
+// # Names
+//
+// An app claims the names of services that are made of its ID, by its present definition or
+// by that of a task that runs, and the keys below the name that its ID alone makes. Each name
+// has claimants; where there are several, the one that had it before goes on. Names that
+// labels give are nobody's.
 //
 // # Tickets, journal, tombstones
 //

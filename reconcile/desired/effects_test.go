@@ -8,6 +8,15 @@ import (
 	"consular/marathon"
 )
 
+// refs is which tasks are named, and where they are.
+func refs(tasks []TaskRef) string {
+	var all []string
+	for _, t := range tasks {
+		all = append(all, fmt.Sprintf("{%s %s %s}", t.Task, t.App, t.Host))
+	}
+	return fmt.Sprint(all)
+}
+
 // An answer names the tasks that it lists and those that it omits, each on its host, and
 // the names whose labels it changes.
 func TestAnswerNamesWhatItMayHaveChanged(t *testing.T) {
@@ -15,8 +24,8 @@ func TestAnswerNamesWhatItMayHaveChanged(t *testing.T) {
 	elsewhere.Host = "agent-2.test"
 	m := knowing(newApp("/a", newTask("t1", "/a"), elsewhere))
 	e := m.ApplyApp(m.BeginRead(), newApp("/a", newTask("t3", "/a"), newTask("t1", "/a")), start)
-	want := "[{t2 /a agent-2.test false} {t1 /a agent-1.test false} {t3 /a agent-1.test false}]"
-	if got := fmt.Sprint(e.Tasks); got != want || len(e.Names) > 0 || len(e.ReadAgain) > 0 {
+	want := "[{t2 /a agent-2.test} {t1 /a agent-1.test} {t3 /a agent-1.test}]"
+	if got := refs(e.Tasks); got != want || len(e.Names) > 0 || len(e.ReadAgain) > 0 {
 		t.Errorf("names %s, want %s; %v, %v", got, want, e.Names, e.ReadAgain)
 	}
 	if hosts := m.Hosts(); !slices.Equal(hosts, []string{"agent-1.test"}) {
@@ -30,7 +39,7 @@ func TestAnswerNamesWhatItMayHaveChanged(t *testing.T) {
 	if e = m.ApplyApp(m.BeginRead(), relabelled, start); !slices.Equal(e.Names, []string{"a"}) {
 		t.Errorf("names %v when labels change", e.Names)
 	}
-	if e = m.ApplyNotFound(m.BeginRead(), "/a", start); fmt.Sprint(e.Tasks) != "[{t1 /a agent-1.test false}]" || !slices.Equal(e.Names, []string{"a"}) {
+	if e = m.ApplyNotFound(m.BeginRead(), "/a", start); refs(e.Tasks) != "[{t1 /a agent-1.test}]" || !slices.Equal(e.Names, []string{"a"}) {
 		t.Errorf("a 404 names %v, %v", e.Tasks, e.Names)
 	}
 	if len(m.Hosts()) > 0 || len(m.Names()) > 0 {
@@ -73,32 +82,32 @@ func TestWhoCameFirstKeepsTheName(t *testing.T) {
 	older, newer := newApp("/a-b", newTask("t1", "/a-b")), newApp("/a/b", newTask("t2", "/a/b"))
 	m := knowing(older)
 	m.ApplyApp(m.BeginRead(), newer, start)
-	if c, clashes := m.ClashOf("a-b"); !clashes || c.Incumbent != "/a-b" {
+	if c, clashes := clashOf(m); !clashes || c.Incumbent != "/a-b" {
 		t.Errorf("the older one is there first: %+v", c)
 	}
 	m = knowing(newer)
 	m.ApplyApp(m.BeginRead(), older, start)
-	if c, _ := m.ClashOf("a-b"); c.Incumbent != "/a/b" {
+	if c, _ := clashOf(m); c.Incumbent != "/a/b" {
 		t.Errorf("the other one is there first: %+v", c)
 	}
 	m = knowing(older, newer)
-	if c, _ := m.ClashOf("a-b"); c.Incumbent != "" || len(m.Clashes()) != 1 {
+	if c, _ := clashOf(m); c.Incumbent != "" || len(m.Clashes()) != 1 {
 		t.Errorf("both at once: %+v", c)
 	}
 	m = knowing(newApp("/a-b"))
 	m.ApplyApp(m.BeginRead(), newer, start)
-	if c, _ := m.ClashOf("a-b"); c.Incumbent != "" {
+	if c, _ := clashOf(m); c.Incumbent != "" {
 		t.Errorf("the first one has no tasks: %+v", c)
 	}
 	third := newApp("/a/b", newTask("t2", "/a/b"))
 	m = knowing(older, third, newApp("/c"))
-	m.PickIncumbents(map[string]bool{"/a-b": true, "/c": true})
+	m.PickIncumbents(map[Registered]bool{{"/a-b", "a-b"}: true, {"/c", "c"}: true}, true)
 	m.ApplyNotFound(m.BeginRead(), "/a-b", start)
-	if c, clashes := m.ClashOf("a-b"); clashes || c.Incumbent != "" {
+	if c, clashes := clashOf(m); clashes || c.Incumbent != "" {
 		t.Errorf("the incumbent has gone: %+v", c)
 	}
 	m.ApplyApp(m.BeginRead(), older, start)
-	if c, _ := m.ClashOf("a-b"); c.Incumbent != "/a/b" {
+	if c, _ := clashOf(m); c.Incumbent != "/a/b" {
 		t.Errorf("it comes back, later: %+v", c)
 	}
 }

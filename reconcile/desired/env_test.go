@@ -74,7 +74,9 @@ func snapshotOf(d *Model) snapshot {
 	p := snapshot{services: map[string]consul.Service{}, labels: map[string]map[string]string{}}
 	for _, task := range sortedKeys(d.tasks) {
 		if w := d.Want(task, ""); w.Verdict == Present {
-			p.services[task] = w.Services[0]
+			for _, s := range w.Services {
+				p.services[s.ID] = s
+			}
 		}
 	}
 	for _, name := range d.Names() {
@@ -91,7 +93,7 @@ func snapshotOfApps(apps []marathon.App, define func(Version) marathon.Definitio
 	tr := testTranslation()
 	p := snapshot{services: map[string]consul.Service{}, labels: map[string]map[string]string{}}
 	for _, a := range apps {
-		p.labels[ServiceName(a.ID)], _ = tr.Labels(a.ID, a.Labels)
+		p.labels[tr.ServiceName(a.ID)], _, _ = tr.Labels(a.ID, a.Labels)
 		for _, t := range a.Tasks {
 			definition := a.Definition
 			if !a.Runs(t.Version) {
@@ -100,12 +102,23 @@ func snapshotOfApps(apps []marathon.App, define func(Version) marathon.Definitio
 			if t.State.Phase() != marathon.Running {
 				continue
 			}
-			for _, s := range tr.Services(t, definition) {
-				p.services[t.ID] = s
+			for _, s := range servicesOf(tr, t, definition) {
+				p.services[s.ID] = s
 			}
 		}
 	}
 	return p
+}
+
+// servicesOf are a task's services, as far as they can be reached.
+func servicesOf(tr Translation, t marathon.Task, d marathon.Definition) (all []consul.Service) {
+	sh, r := tr.shape(t.AppID, d), reach{Task: t, definition: d}
+	for i := range sh.services {
+		if s, err := tr.service(&sh.services[i], &r); err == nil {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 // diff says how p differs from want; "" when it does not.

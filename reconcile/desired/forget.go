@@ -9,20 +9,28 @@ import (
 // dropUnlisted drops the apps that a snapshot omits and that an event has announced as
 // stopped. The others are merely missing: their tasks are no more, and all else waits
 // for Marathon's own answer about them.
-func (m *Model) dropUnlisted(asked Ticket, listed map[string]bool, at time.Time) {
+func (m *Model) dropUnlisted(asked Ticket, listed map[string]bool, at time.Time, out *Effects) {
+	for id := range m.leftOut {
+		if !listed[id] {
+			m.letIn(id)
+		}
+	}
 	for _, id := range sortedKeys(m.apps) {
 		a := m.apps[id]
 		switch {
 		case listed[id] || a.asked > asked:
 		case a.stopped > 0:
-			m.dropApp(id)
+			m.dropApp(id, out)
 			m.noteGone(id, goneEntry{asked: asked, at: at, wasApp: true})
 		case a.missing.IsZero():
 			for task := range a.tasks {
 				m.drop(task)
 			}
 			// What it was said to be is over; what it is named stays.
-			m.apps[id] = &appEntry{app: marathon.App{ID: id}, asked: a.asked, since: a.since, missing: at, tasks: map[string]struct{}{}}
+			known := m.nothingKnown(id)
+			known.asked, known.claims, known.missing = a.asked, a.claims, at
+			m.apps[id] = known
+			m.noteTrouble(known)
 		}
 	}
 }
@@ -31,11 +39,18 @@ func (m *Model) dropUnlisted(asked Ticket, listed map[string]bool, at time.Time)
 // the keys of their names are theirs, and wait for the answer about them.
 func (m *Model) NoteMissing(apps []string, at time.Time) {
 	for _, id := range apps {
-		if _, gone := m.gone[id]; m.apps[id] == nil && !gone {
-			m.apps[id] = &appEntry{app: marathon.App{ID: id}, missing: at, tasks: map[string]struct{}{}}
-			m.nameApp(id)
+		if _, gone := m.gone[id]; m.apps[id] == nil && !gone && m.tr.Shaping.LeavesOut(id) == "" {
+			a := m.nothingKnown(id)
+			a.missing = at
+			m.apps[id] = a
+			m.claim(a, 0, &Effects{})
 		}
 	}
+}
+
+// nothingKnown is an app of which only the ID is known.
+func (m *Model) nothingKnown(id string) *appEntry {
+	return &appEntry{app: marathon.App{ID: id}, name: m.tr.ServiceName(id), tasks: map[string]struct{}{}}
 }
 
 // missingLife is how long a missing app is remembered at least.
@@ -46,8 +61,8 @@ const missingLife = 24 * time.Hour
 // take it for nobody's.
 func (m *Model) ForgetMissing(named func(name string) bool, now time.Time) {
 	for id, a := range m.apps {
-		if !a.missing.IsZero() && now.Sub(a.missing) > missingLife && !named(ServiceName(id)) {
-			m.dropApp(id)
+		if !a.missing.IsZero() && now.Sub(a.missing) > missingLife && !named(a.name) {
+			m.dropApp(id, &Effects{})
 		}
 	}
 }
@@ -57,13 +72,13 @@ func (m *Model) noteGone(id string, gone goneEntry) {
 	m.forgetGone(id)
 	m.gone[id] = gone
 	if gone.wasApp {
-		m.goneNames[ServiceName(id)] = id
+		m.goneNames[m.tr.ServiceName(id)] = id
 	}
 }
 
 // forgetGone knows nothing of an ID any more.
 func (m *Model) forgetGone(id string) {
-	if name := ServiceName(id); m.goneNames[name] == id {
+	if name := m.tr.ServiceName(id); m.goneNames[name] == id {
 		delete(m.goneNames, name)
 	}
 	delete(m.gone, id)
@@ -84,13 +99,15 @@ func (m *Model) recheckGone(asked Ticket, at time.Time) {
 	}
 }
 
-// dropApp drops an app and its tasks.
-func (m *Model) dropApp(id string) {
-	for task := range m.apps[id].tasks {
+// dropApp drops an app and its tasks. out is told of what others get back.
+func (m *Model) dropApp(id string, out *Effects) {
+	a := m.apps[id]
+	for task := range a.tasks {
 		m.drop(task)
 	}
+	delete(m.troubled, id)
+	m.disclaim(a, out)
 	delete(m.apps, id)
-	m.unnameApp(id)
 }
 
 // dropTombstones forgets ended tasks that a snapshot asked for later omits, and

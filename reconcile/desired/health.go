@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -34,9 +35,10 @@ func (mode HealthMode) Check() error {
 	return fmt.Errorf("%.40q: want mirror, checks or none", string(mode))
 }
 
-// EventTypes returns the types of events that a mode needs.
-func (mode HealthMode) EventTypes() []string {
-	if mode == HealthNone || mode == "" {
+// EventTypes returns the types of events that may be needed: those about health unless
+// neither the option nor any label asks for it.
+func (tr Translation) EventTypes() []string {
+	if cmp.Or(tr.Health, HealthNone) == HealthNone && tr.Shaping.Allegro {
 		return marathon.EventTypes()
 	}
 	return slices.Concat(marathon.EventTypes(), marathon.HealthEventTypes())
@@ -66,45 +68,46 @@ type health struct {
 	// ready is set when its readiness checks said so, unready while they have to and have
 	// not, and passed once it has been called fit for requests.
 	ready, unready, passed bool
-	// doubt is the ticket of an event that contradicts the verdict; 0 for none.
-	doubt Ticket
 	// turned is set when it has become critical since we know of it, and fresh while a
 	// new verdict has not been handed on.
 	turned, fresh bool
-	// results are those of an answer, while the definition that they are to be counted by
-	// is not known.
-	results []marathon.HealthCheckResult
+	// doubt is the ticket of an event that contradicts the verdict; 0 for none.
+	doubt Ticket
 }
 
 // checked reports whether a definition gives its tasks checks in Consul.
 func checked(d marathon.Definition) bool { return len(d.HealthChecks)+len(d.ReadinessChecks) > 0 }
 
 // healthMode returns how the health of tasks that run a definition comes to Consul.
-func (tr Translation) healthMode(d marathon.Definition) HealthMode {
-	if !checked(d) || tr.Health == "" {
+func (sh *shape) healthMode(d marathon.Definition) HealthMode {
+	if sh == nil || sh.leftOut != "" || !checked(d) {
 		return HealthNone
 	}
-	return tr.Health
+	return sh.health
 }
 
-// healthDefinition returns the definition that a task runs; known is false while it is
-// not, and when Marathon has deleted it.
-func (m *Model) healthDefinition(a *appEntry, t *taskEntry) (d marathon.Definition, known bool) {
-	if a.app.Runs(t.task.Version) {
-		return a.app.Definition, true
+// healthMode returns how the health of an app comes to Consul, by its present definition.
+func (a *appEntry) healthMode() HealthMode { return a.shape.healthMode(a.app.Definition) }
+
+// healthDefinition returns the definition that a task runs, and how its health comes to
+// Consul; known is false while it is not, and when Marathon has deleted it.
+func (m *Model) healthDefinition(t *taskEntry) (d marathon.Definition, mode HealthMode, known bool) {
+	sh, d := m.shapeOf(t.task)
+	if sh == nil || m.versionGone(t.task) {
+		return marathon.Definition{}, HealthNone, false
 	}
-	old, known := m.definitions[Version{t.task.AppID, t.task.Version}]
-	return old.Definition, known && !old.gone
+	return d, sh.healthMode(d), true
 }
 
 // setHealth gives a task what is known of its health, and counts it.
 func (m *Model) setHealth(t *taskEntry, h *health) {
-	if t.health != nil {
-		m.checkedTasks--
-	}
+	counted := t.counted
+	m.uncount(t)
 	if t.health = h; h != nil {
-		m.checkedTasks++
 		m.nameInstance(t)
+	}
+	if counted {
+		m.count(t)
 	}
 }
 
@@ -121,9 +124,7 @@ func (m *Model) noteHealth(a, old *appEntry, was map[string]*taskEntry, at time.
 		if before := was[id]; t.health == nil && before != nil && before.again == t.again {
 			m.setHealth(t, before.health)
 		}
-		results := t.task.HealthCheckResults
-		t.task.HealthCheckResults = nil
-		m.assess(a, t, results, a.asked)
+		m.assess(a, t, a.asked)
 	}
 	for _, e := range m.journal.healthAfter(a.asked, a.app.ID) {
 		m.applyVerdict(e, &Effects{}) // the comparison names all tasks
@@ -131,23 +132,19 @@ func (m *Model) noteHealth(a, old *appEntry, was map[string]*taskEntry, at time.
 	m.watch(a)
 }
 
-// noteDefinition counts the results that waited for a definition.
-func (m *Model) noteDefinition(a *appEntry, t *taskEntry) {
-	var results []marathon.HealthCheckResult
-	if t.health != nil {
-		results = t.health.results
+// assess takes in what an answer says of the health of one task. Its results wait while the
+// definition that they are to be counted by is not known, and are kept no longer.
+func (m *Model) assess(a *appEntry, t *taskEntry, asked Ticket) {
+	d, mode, known := m.healthDefinition(t)
+	results := t.task.HealthCheckResults
+	if known {
+		t.task.HealthCheckResults = nil
 	}
-	m.assess(a, t, results, a.asked)
-}
-
-// assess takes in what an answer says of the health of one task.
-func (m *Model) assess(a *appEntry, t *taskEntry, results []marathon.HealthCheckResult, asked Ticket) {
-	d, known := m.healthDefinition(a, t)
 	switch {
-	case known && m.tr.healthMode(d) == HealthNone:
+	case known && mode == HealthNone:
 		m.setHealth(t, nil)
 		return
-	case !known && t.health == nil && (len(results) == 0 || m.tr.Health == "" || m.tr.Health == HealthNone):
+	case !known && t.health == nil && len(results) == 0:
 		return
 	case t.health == nil:
 		m.setHealth(t, &health{})
@@ -158,8 +155,7 @@ func (m *Model) assess(a *appEntry, t *taskEntry, results []marathon.HealthCheck
 	} else if h.since.IsZero() {
 		h.since = m.theirs()
 	}
-	if h.results = nil; !known {
-		h.results = results
+	if !known {
 		return
 	}
 	if h.heard <= asked {
@@ -247,8 +243,8 @@ func (m *Model) theirs() time.Time { return m.at.Add(m.ahead) }
 // SetAhead takes in how far Marathon's clock is ahead of ours.
 func (m *Model) SetAhead(ahead time.Duration) { m.ahead = ahead }
 
-// CheckedTasks returns how many tasks have checks.
-func (m *Model) CheckedTasks() int { return m.checkedTasks }
+// CheckedServices returns how many services of tasks that run have checks.
+func (m *Model) CheckedServices() int { return m.running.checked }
 
 // Unhealthy reports whether Marathon calls a task unhealthy.
 func (m *Model) Unhealthy(task string) bool {
@@ -277,16 +273,17 @@ func (m *Model) recountChecks() {
 // AsksReadiness reports whether an answer about an app, or about all of them for "", is to
 // tell what readiness checks say.
 func (m *Model) AsksReadiness(app string) bool {
-	if m.tr.Health == "" || m.tr.Health == HealthNone {
-		return false
-	}
 	if a := m.apps[app]; app != "" {
-		return a != nil && len(a.app.Definition.ReadinessChecks) > 0
+		return a != nil && a.asksReadiness()
 	}
 	for _, a := range m.apps {
-		if len(a.app.Definition.ReadinessChecks) > 0 && len(a.app.Deployments) > 0 {
+		if a.asksReadiness() && len(a.app.Deployments) > 0 {
 			return true
 		}
 	}
 	return false
+}
+
+func (a *appEntry) asksReadiness() bool {
+	return len(a.app.Definition.ReadinessChecks) > 0 && a.healthMode() != HealthNone
 }

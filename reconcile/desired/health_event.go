@@ -44,17 +44,17 @@ func (m *Model) applyHealth(e marathon.Event, out *Effects) {
 func (m *Model) applyVerdict(e verdictEvent, out *Effects) {
 	a, t := m.app(e.app), m.subject(e)
 	switch {
-	case a == nil || m.tr.Health == "" || m.tr.Health == HealthNone:
+	case a == nil:
 		return
 	case t == nil:
 		// Its task does not run yet, as far as we have heard; or nothing of the app is checked.
-		if checked(a.app.Definition) {
+		if a.healthMode() != HealthNone {
 			m.hint(e.app)
 		}
 		return
 	}
 	h := t.health
-	d, known := m.healthDefinition(a, t)
+	d, _, known := m.healthDefinition(t)
 	status := statusOf(e.alive)
 	switch {
 	case h == nil || e.at <= h.heard:
@@ -83,7 +83,7 @@ func (m *Model) applyVerdict(e verdictEvent, out *Effects) {
 		h.become(status, output)
 		h.heard, h.doubt = e.at, 0
 		h.passed = h.passed || e.alive && !h.unready
-		out.addTask(t.task)
+		out.addTask(t)
 		out.noteHealth(t)
 	}
 }
@@ -117,7 +117,7 @@ func (m *Model) noteStart(e marathon.TaskChanged) {
 		return
 	}
 	if t.health == nil {
-		if d, known := m.healthDefinition(a, t); !known || m.tr.healthMode(d) == HealthNone {
+		if _, mode, known := m.healthDefinition(t); !known || mode == HealthNone {
 			return
 		}
 		since := e.Time
@@ -125,7 +125,7 @@ func (m *Model) noteStart(e marathon.TaskChanged) {
 			since = m.theirs()
 		}
 		m.setHealth(t, &health{since: since})
-		m.assess(a, t, nil, m.now)
+		m.assess(a, t, m.now)
 	}
 	if next := m.nextRead(a, t); !next.IsZero() {
 		m.due(a.app.ID, next)
@@ -161,17 +161,12 @@ func (m *Model) nameInstance(t *taskEntry) {
 }
 
 // forgetInstance forgets the instance of a task, unless it has another task by now.
-func (m *Model) forgetInstance(task string) {
-	if id := marathon.InstanceID(task); m.instances[id] == task {
-		delete(m.instances, id)
+func (m *Model) forgetInstance(t *taskEntry) {
+	if t.health == nil {
+		return
 	}
-}
-
-// forgetHealth drops what a task that is dropped has to do with health.
-func (m *Model) forgetHealth(t *taskEntry) {
-	if t.health != nil {
-		m.checkedTasks--
-		m.forgetInstance(t.task.ID)
+	if id := marathon.InstanceID(t.task.ID); m.instances[id] == t.task.ID {
+		delete(m.instances, id)
 	}
 }
 

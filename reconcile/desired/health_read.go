@@ -79,7 +79,7 @@ func (m *Model) nextRead(a *appEntry, t *taskEntry) time.Time {
 	if h == nil || !t.running() || h.doubt == 0 && h.status != "" && !h.unready {
 		return time.Time{}
 	}
-	d, known := m.healthDefinition(a, t)
+	d, _, known := m.healthDefinition(t)
 	if !known {
 		return time.Time{}
 	}
@@ -171,7 +171,7 @@ func (m *Model) overdue(a *appEntry) bool {
 		if h == nil || !t.running() {
 			continue
 		}
-		d, _ := m.healthDefinition(a, t)
+		d, _, _ := m.healthDefinition(t)
 		if h.doubt > 0 || h.unready || h.status == "" && (h.unannounced(t) || m.left(h, d) <= 0) {
 			return true
 		}

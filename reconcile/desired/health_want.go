@@ -97,19 +97,19 @@ func sum(checks []consul.Check) (status consul.Status, output string) {
 }
 
 // wantHealth adds what the checks on a task's services should be.
-func (m *Model) wantHealth(w *Want, t *taskEntry, d marathon.Definition) {
+func (m *Model) wantHealth(w *Want, t *taskEntry, d marathon.Definition, mode HealthMode) {
 	h := t.health
-	if w.Health.Mode = m.tr.healthMode(d); h == nil || w.Health.Mode == HealthNone {
+	if w.Health.Mode = mode; h == nil || mode == HealthNone {
 		w.Health.Mode = HealthNone
 		return
 	}
 	w.Health.Status, w.Health.Output, w.Health.Turned = h.status, h.output, h.turned
 	w.Health.Starting, w.Health.Unready, w.Health.Window = h.status == "" && !h.old, h.unready, probeWindow(d)
 	checks, err := probes(t.task, d)
-	if w.Health.Mode == HealthMirror || err != nil {
+	if mode == HealthMirror || err != nil {
 		checks = nil
 	}
-	if w.Health.Mode == HealthChecks && err != nil {
+	if mode == HealthChecks && err != nil {
 		w.Health.Mode, w.Health.Mirrored = HealthMirror, err
 	}
 	for i := range w.Services {

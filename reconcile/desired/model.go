@@ -36,19 +36,26 @@ type Model struct {
 	tasks     map[string]*taskEntry
 	// another is what is known of another Marathon with our registration ID.
 	another Another
-	// lost counts those of tasks whose agent was lost.
-	lost int
+	// running counts the tasks that run and are not left out, the services that they should
+	// have, and those of them that have checks.
+	running struct{ tasks, services, checked int }
 	// onHost are the IDs of tasks by their host, so that what concerns one agent
-	// does not cost a look at all tasks.
+	// does not cost a look at all tasks. What is left out is not among them.
 	onHost map[string]map[string]struct{}
 	// ended are the tombstones: no later event or stale answer registers these
 	// tasks again.
 	ended map[string]tombstone
 	// definitions of versions that are not the app's own any more, by app and version.
 	definitions map[Version]definition
-	// names lists the apps of each service name; two are a clash.
-	names      map[string][]string
-	incumbents map[string]string
+	// names are those made of the IDs of apps, and who wants what they stand for.
+	names map[string]*named
+	// leftOut are the apps of Marathon's that an option leaves out, by their IDs, and which
+	// one. Nothing else is known of them.
+	leftOut map[string]string
+	// troubled are the apps with definitions whose labels have problems.
+	troubled map[string]struct{}
+	// wanted is room for claims.
+	wanted []string
 
 	deployments deployments
 	journal     journal
@@ -57,11 +64,10 @@ type Model struct {
 	// ahead of it.
 	at    time.Time
 	ahead time.Duration
-	// checkedTasks counts those of tasks that have checks, and instances has their IDs by
-	// those of their instances.
-	checkedTasks int
-	hasChecks    bool
-	instances    map[string]string
+	// hasChecks is set while any definition has checks, and instances has the IDs of tasks
+	// whose health is known by those of their instances.
+	hasChecks bool
+	instances map[string]string
 	// watched are the apps that are to be read for the health of their tasks.
 	watched map[string]*watch
 	// nextDue is when the first of them is due at the earliest; zero for never.
@@ -86,10 +92,16 @@ type Version struct{ App, Version string }
 // appEntry is one app that Marathon has.
 type appEntry struct {
 	app marathon.App // without its tasks
-	// asked is the ticket of the read that told.
+	// name is the one that is made of its ID, and shape what its definition is in Consul; nil
+	// while that is not known.
+	name  string
+	shape *shape
+	// claims are the names of services, made of its ID, that it uses, in order. mixed is set
+	// while tasks of old versions use more than its present definition.
+	claims []string
+	mixed  bool
+	// asked is the ticket of the read that told; 0 of an app that only services name.
 	asked Ticket
-	// since is the ticket of the first read that had it.
-	since Ticket
 	// unreadable apps are there, but could not be decoded: left as they are.
 	unreadable bool
 	// stopped is the ticket of the event that announced the app's end; 0 when none has,
@@ -124,6 +136,11 @@ type taskEntry struct {
 	// again is set when an earlier task had the same ID. Events of that one may still
 	// come, and look like this one's.
 	again bool
+	// out is set when the definition that it runs leaves the app out.
+	out bool
+	// services are how many it should have; counted is set while they are in the model's sum.
+	counted  bool
+	services int32
 	// health is nil for a task without checks.
 	health *health
 }
@@ -139,6 +156,7 @@ type tombstone struct {
 
 type definition struct {
 	marathon.Definition
+	shape *shape
 	// gone versions were deleted in Marathon: what is registered stays.
 	gone bool
 }
@@ -171,7 +189,8 @@ func (m *Model) Translation() Translation { return m.tr }
 
 // Has reports whether Marathon has an app of this service name.
 func (m *Model) Has(name string) bool {
-	return slices.ContainsFunc(m.names[name], func(app string) bool { return m.app(app) != nil })
+	n := m.names[name]
+	return n != nil && (len(n.keyless) > 0 || slices.ContainsFunc(n.keys.claimants, func(one claimant) bool { return m.app(one.app) != nil }))
 }
 
 // New returns an empty model that waits for its first snapshot.
@@ -185,15 +204,16 @@ func New(tr Translation) *Model {
 		onHost:      map[string]map[string]struct{}{},
 		ended:       map[string]tombstone{},
 		definitions: map[Version]definition{},
-		names:       map[string][]string{},
-		incumbents:  map[string]string{},
+		names:       map[string]*named{},
+		leftOut:     map[string]string{},
+		troubled:    map[string]struct{}{},
 		deployments: deployments{},
 		failed:      map[string]Ticket{},
 		deferred:    map[string]Ticket{},
 	}
 }
 
-// Names returns the service names of all apps, in order.
+// Names returns the names that are made of the IDs of apps, in order.
 func (m *Model) Names() []string { return sortedKeys(m.names) }
 
 // Hosts returns the hosts of all tasks, in order.
@@ -221,15 +241,15 @@ func (m *Model) TasksOn(hosts ...string) []string {
 	return ids
 }
 
-// Count returns how many apps and running tasks there are.
+// Count returns how many apps and running tasks there are, without what is left out.
 func (m *Model) Count() (apps, tasks int) {
 	for _, a := range m.apps {
-		if a.missing.IsZero() {
+		if a.missing.IsZero() && (a.shape == nil || a.shape.leftOut == "") {
 			apps++
 		}
 	}
-	return apps, m.Running()
+	return apps, m.running.tasks
 }
 
-// Running returns how many tasks run.
-func (m *Model) Running() int { return len(m.tasks) - m.lost }
+// Services returns how many services the tasks that run should have.
+func (m *Model) Services() int { return m.running.services }

@@ -31,16 +31,15 @@ type Translation struct {
 	Prefix string
 	// Health is how the health of tasks comes to Consul; "" is HealthNone.
 	Health HealthMode
+	// Shaping is what options say about services and keys.
+	Shaping Shaping
 }
+
+// ServiceName returns the name that is made of an app's ID, below which its keys are.
+func (tr Translation) ServiceName(app string) string { return tr.Shaping.ServiceName(app) }
 
 // Path is the whole name of a key.
 func (tr Translation) Path(k consul.Key) string { return tr.Prefix + "/" + k.Service + "/" + k.Label }
-
-// ServiceName returns the Consul name of an app: "/group/my-app" is
-// "group-my-app". Two apps can have one name; see clash.go.
-func ServiceName(app string) string {
-	return strings.ReplaceAll(strings.TrimPrefix(app, "/"), "/", "-")
-}
 
 // TaskOf returns the ID of the task that owns a service: the one that its Meta names,
 // as long as the service's own ID is made of it ("<task>" or "<task>:<port>"). Where
@@ -54,41 +53,96 @@ func TaskOf(s consul.Service) string {
 	return task
 }
 
-// Services returns what a task should have, each with an ID of its own: one, for the
-// first port that it declares. None means that it cannot be reached yet.
-func (tr Translation) Services(t marathon.Task, d marathon.Definition) []consul.Service {
-	at, ok := d.Endpoint(t)
-	if !ok {
-		return nil
+// service is one of a task's services, as far as it can be reached.
+func (tr Translation) service(s *serviceShape, r *reach) (consul.Service, error) {
+	at, tags, known := r.port(s.port), s.tags, true
+	if s.places {
+		tags, known = r.places(tags)
 	}
-	meta := map[string]string{
-		consul.MetaApp:     t.AppID,
-		consul.MetaTask:    t.ID,
-		consul.MetaVersion: t.Version,
+	if at.Reach != marathon.Reachable || !known {
+		return consul.Service{}, errUnreachable
 	}
+	if tr.Shaping.NodeAddress && r.onHost(s.port) {
+		at.Address = ""
+	}
+	made := consul.Service{
+		ID: r.ID + s.suffix, Name: s.name, Address: at.Address, Port: at.Port, Tags: tags, Meta: tr.meta(s, r.Task),
+	}
+	return made, made.Check()
+}
+
+// meta is what a service says of itself: what is a task's own, and what labels say.
+func (tr Translation) meta(s *serviceShape, t marathon.Task) map[string]string {
+	meta := make(map[string]string, len(s.meta)+ourMeta)
+	maps.Copy(meta, s.meta)
+	meta[consul.MetaApp], meta[consul.MetaTask], meta[consul.MetaVersion] = t.AppID, t.ID, t.Version
 	if tr.Framework != "" {
 		meta[consul.MetaFramework] = tr.Framework
 	}
 	if tr.Token != "" {
 		meta[consul.MetaToken] = tr.Token
 	}
-	return []consul.Service{{
-		ID:      t.ID,
-		Name:    ServiceName(t.AppID),
-		Address: at.Address,
-		Port:    at.Port,
-		Tags:    tr.Owner.Tags(t.AppID),
-		Meta:    meta,
-	}}
+	return meta
 }
 
-// Labels returns the labels of an app as they are stored, and one error for
-// each that cannot be a key and is left out.
-func (tr Translation) Labels(app string, labels map[string]string) (map[string]string, []error) {
-	name := ServiceName(app)
-	stored := make(map[string]string, len(labels))
-	var unfit []error
+// reach tells where one task's ports are reached.
+type reach struct {
+	marathon.Task
+	definition marathon.Definition
+	endpoints  []marathon.PortEndpoint
+}
+
+// port tells where a declared port is reached; -1 is the task itself.
+func (r *reach) port(i int) marathon.PortEndpoint {
+	if r.definition.Network == marathon.ContainerNetwork && len(r.Addresses) == 0 {
+		return marathon.PortEndpoint{} // nothing of the task is there before it has its address
+	}
+	if i <= 0 { // without asking for all: nearly every task has this one service
+		at, ok := r.definition.Endpoint(r.Task)
+		if !ok {
+			return marathon.PortEndpoint{}
+		}
+		return marathon.PortEndpoint{Endpoint: at, Reach: marathon.Reachable}
+	}
+	if r.endpoints == nil {
+		r.endpoints = r.definition.Endpoints(r.Task)
+	}
+	return r.endpoints[i]
+}
+
+// onHost reports whether a port is reached at its host's address.
+func (r *reach) onHost(i int) bool {
+	return r.definition.Network != marathon.ContainerNetwork || i >= 0 && r.definition.Ports[i].OnHost
+}
+
+// places returns tags with the numbers of ports in their places, as far as all are known.
+func (r *reach) places(tags []string) (all []string, known bool) {
+	for _, tag := range tags {
+		text, known := placed(tag, func(port string) (int, bool) {
+			at := r.port(portNamed(r.definition.Ports, port))
+			return at.Port, at.Reach == marathon.Reachable
+		})
+		if !known {
+			return nil, false
+		}
+		all = append(all, text)
+	}
+	return all, true
+}
+
+// Labels returns the labels of an app as they are stored, one error for each that cannot be
+// a key and is left out, and those that options leave out; nil for none.
+func (tr Translation) Labels(app string, labels map[string]string) (stored map[string]string, unfit []error, leftOut map[string]bool) {
+	name := tr.ServiceName(app)
+	stored = make(map[string]string, len(labels))
 	for _, label := range sortedKeys(labels) {
+		if !tr.Shaping.keyed(label) {
+			if leftOut == nil {
+				leftOut = map[string]bool{}
+			}
+			leftOut[label] = true
+			continue
+		}
 		value := tr.Encode(labels[label])
 		if err := consul.CheckLabel(name, label, value); err != nil {
 			unfit = append(unfit, err)
@@ -96,7 +150,7 @@ func (tr Translation) Labels(app string, labels map[string]string) (map[string]s
 		}
 		stored[label] = value
 	}
-	return stored, unfit
+	return stored, unfit, leftOut
 }
 
 // Owns reports whether a service is ours, by registration ID and framework, and

@@ -10,7 +10,7 @@ import (
 
 func TestServiceNames(t *testing.T) {
 	for app, want := range map[string]string{"/a": "a", "/group/my-app": "group-my-app", "/a/b/c": "a-b-c", "a": "a"} {
-		if got := ServiceName(app); got != want {
+		if got := testTranslation().ServiceName(app); got != want {
 			t.Errorf("%s is called %s, want %s", app, got, want)
 		}
 	}
@@ -42,7 +42,7 @@ func TestTaskOfAService(t *testing.T) {
 
 func TestServiceOfATask(t *testing.T) {
 	tr, task := testTranslation(), newTask("t1", "/g/a")
-	services := tr.Services(task, newApp("/g/a").Definition)
+	services := servicesOf(tr, task, newApp("/g/a").Definition)
 	meta := map[string]string{
 		consul.MetaApp: "/g/a", consul.MetaTask: "t1", consul.MetaVersion: "v1", consul.MetaFramework: "framework-1",
 	}
@@ -56,11 +56,11 @@ func TestServiceOfATask(t *testing.T) {
 	tr.Framework, tr.Token = "", "accessor"
 	delete(meta, consul.MetaFramework)
 	meta[consul.MetaToken] = "accessor"
-	if drift := tr.Services(task, newApp("/g/a").Definition)[0].Diff(want); drift != nil {
+	if drift := servicesOf(tr, task, newApp("/g/a").Definition)[0].Diff(want); drift != nil {
 		t.Errorf("without a framework, with a token: %v", drift)
 	}
 	task.Ports = nil
-	if services := tr.Services(task, newApp("/g/a").Definition); len(services) > 0 {
+	if services := servicesOf(tr, task, newApp("/g/a").Definition); len(services) > 0 {
 		t.Errorf("without a port: %+v", services)
 	}
 }
@@ -123,7 +123,7 @@ func TestOwnership(t *testing.T) {
 }
 
 func TestLabelsThatCannotBeKeysAreLeftOut(t *testing.T) {
-	stored, unfit := testTranslation().Labels("/a", map[string]string{"role": "web", "": "x", "a//b": "y", "ok/too": "z"})
+	stored, unfit, _ := testTranslation().Labels("/a", map[string]string{"role": "web", "": "x", "a//b": "y", "ok/too": "z"})
 	if len(stored) != 2 || stored["role"] != "web" || stored["ok/too"] != "z" || len(unfit) != 2 {
 		t.Errorf("stores %v, leaves out %v", stored, unfit)
 	}
@@ -147,17 +147,17 @@ func TestWantOfATask(t *testing.T) {
 			t.Errorf("%q: %+v", id, w)
 		}
 	}
-	if apps, tasks := m.Count(); apps != 1 || tasks != 3 || m.Running() != 3 {
+	if apps, tasks := m.Count(); apps != 1 || tasks != 3 || m.Services() != 3 {
 		t.Errorf("%d apps, %d tasks", apps, tasks)
 	}
 	m.ApplyEvent(changed(in(marathon.TaskLost, newTask("t1", "/a"))), start)
 	m.ApplyEvent(changed(in(marathon.TaskUnreachable, newTask("t1", "/a"))), start)
-	if m.Running() != 2 {
-		t.Errorf("%d run when one is lost, twice", m.Running())
+	if m.Services() != 2 {
+		t.Errorf("%d run when one is lost, twice", m.Services())
 	}
 	m.ApplyEvent(changed(newTask("t1", "/a")), start)
-	if m.Running() != 3 {
-		t.Errorf("%d run when it is back", m.Running())
+	if m.Services() != 3 {
+		t.Errorf("%d run when it is back", m.Services())
 	}
 	m.ApplySnapshot(m.BeginRead(), marathonSnapshot(), start, Alone)
 	if apps, tasks := m.Count(); apps != 0 || tasks != 0 || m.Has("a") {

@@ -2,6 +2,8 @@ package desired
 
 import (
 	"errors"
+	"slices"
+	"strings"
 
 	"consular/consul"
 	"consular/marathon"
@@ -26,8 +28,13 @@ type Want struct {
 	App, Task string
 	// Host is where the task runs, and where its services belong.
 	Host string
-	// Services are what should be there, each with an ID of its own; set when Present.
+	// Services are what should be there, each with an ID of its own, in the order of the ports
+	// that they are of; set when Present. There may be none.
 	Services []consul.Service
+	// Waits are services of the task that can not be written now: left as they are.
+	Waits []Waiting
+	// FirstPort is the name of the port that the service with the task's own ID is of.
+	FirstPort string
 	// VersionGone is set when Marathon has deleted the version that the task runs.
 	// Services are made of the app's present definition then: good enough for a
 	// service that is missing, but no reason to change one that is registered.
@@ -41,6 +48,48 @@ type Want struct {
 	Unfit error
 	// Health is what the checks on Services should say.
 	Health Health
+}
+
+// Waiting is a service that is left as it is.
+type Waiting struct {
+	ID string
+	// Err says why; nil when the service's name clashes (see Clash).
+	Err error
+}
+
+// Belongs reports whether a service with an ID is one of the task's, be it that it cannot be
+// written now.
+func (w *Want) Belongs(id string) bool {
+	_, is := w.Service(id)
+	return is || slices.ContainsFunc(w.Waits, func(other Waiting) bool { return other.ID == id })
+}
+
+// PortName returns the name of the port that a service is of, as far as its ID tells: an index
+// where the port has no name, and "" for the first one then.
+func (w *Want) PortName(id string) string {
+	port, is := strings.CutPrefix(id, w.Task+":")
+	if !is {
+		return w.FirstPort
+	}
+	port, _, _ = strings.Cut(port, ":")
+	return port
+}
+
+// OffNode is what should be there on an agent that is not that of the task's host: an address
+// that is left to the node would be the wrong one's.
+func (w Want) OffNode() Want {
+	w.Services = slices.Clone(w.Services)
+	for i := range w.Services {
+		if w.Services[i].Address == "" {
+			w.Services[i].Address = w.Host
+		}
+	}
+	return w
+}
+
+// notYet reports whether something of the task may be reached later.
+func (w *Want) notYet() bool {
+	return errors.Is(w.Unfit, errUnreachable) || slices.ContainsFunc(w.Waits, func(s Waiting) bool { return errors.Is(s.Err, errUnreachable) })
 }
 
 // Service returns the one that should be there under an ID.
@@ -63,7 +112,9 @@ func (m *Model) Want(task, app string) Want {
 	w := Want{App: t.task.AppID, Task: task, Host: t.task.Host}
 	a := m.apps[t.task.AppID]
 	switch {
-	case a == nil || a.unreadable || m.quarantined(t.task.AppID):
+	case a != nil && t.out:
+		w.Grounds = Excluded
+	case a == nil || a.unreadable || m.quarantined(a):
 		w.Verdict = Untouched
 	case t.lost:
 		w.Grounds = Lost
@@ -87,7 +138,11 @@ func (m *Model) wantUnknown(task, app string) Want {
 	switch {
 	case gone:
 		w.Grounds = AppGone
-	case !m.ready, m.unidentified, a != nil && a.unreadable, m.quarantined(app):
+	case !m.ready:
+		w.Verdict, w.Grounds = Untouched, 0
+	case app != "" && m.tr.Shaping.LeavesOut(app) != "":
+		w.Grounds = Excluded
+	case m.unidentified, a != nil && (a.unreadable || m.quarantined(a)):
 		w.Verdict, w.Grounds = Untouched, 0
 	case a == nil:
 	case a.explained:
@@ -98,38 +153,41 @@ func (m *Model) wantUnknown(task, app string) Want {
 	return w
 }
 
-// errUnreachable is why a task has no service: it may get its address later.
+// errUnreachable is why a service is not there: it may get its address later.
 var errUnreachable = errors.New("has no address or port where it can be reached")
 
 // wantRunning answers for a task that runs.
 func (m *Model) wantRunning(w *Want, a *appEntry, t marathon.Task) {
 	w.Verdict = Untouched
-	def := a.app.Definition
-	if !a.app.Runs(t.Version) {
-		old, known := m.definitions[Version{t.AppID, t.Version}]
-		if !known {
-			return
-		}
-		if w.VersionGone = old.gone; !old.gone {
-			def = old.Definition
-		}
+	sh, def := m.shapeOf(t)
+	if sh == nil || sh.leftOut != "" { // left out, and what the task runs is not known any more
+		return
 	}
+	w.VersionGone = m.versionGone(t)
 	if w.Unfit = consul.CheckHost(t.Host); w.Unfit != nil {
 		return
 	}
-	services := m.tr.Services(t, def)
-	if len(services) == 0 {
-		w.Unfit = errUnreachable
-		return
-	}
-	for _, s := range services {
-		if err := s.Check(); err != nil {
-			w.Unfit = err
+	r := reach{Task: t, definition: def}
+	services := make([]consul.Service, 0, len(sh.services))
+	for i := range sh.services {
+		shaped := &sh.services[i]
+		s, err := m.tr.service(shaped, &r)
+		if err != nil || shaped.made && m.yields(a, shaped.name) {
+			w.Waits = append(w.Waits, Waiting{ID: t.ID + shaped.suffix, Err: err})
 			continue
 		}
-		w.Verdict, w.Services = Present, append(w.Services, s)
+		services = append(services, s)
 	}
-	m.wantHealth(w, m.tasks[t.ID], def)
+	if len(services) == 0 {
+		for _, s := range w.Waits {
+			if w.Unfit = s.Err; w.Unfit != nil {
+				w.Waits = nil
+				return
+			}
+		}
+	}
+	w.Verdict, w.Services, w.FirstPort = Present, services, sh.firstPort
+	m.wantHealth(w, m.tasks[t.ID], def, sh.healthMode(def))
 }
 
 // WantKeys is what the model says about the keys of one service name.
@@ -138,8 +196,10 @@ type WantKeys struct {
 	App     string
 	// Labels are the values as stored, by label; set when Present.
 	Labels map[string]string
-	// Unfit are labels that cannot be keys.
-	Unfit []error
+	// Unfit are labels that cannot be keys, and Excluded those that an option leaves out; nil
+	// for none.
+	Unfit    []error
+	Excluded map[string]bool
 	// Clash is set when several apps have the name: its keys are not adopted.
 	Clash bool
 	// Grounds say, on Absent, why the keys go. When they are Missing, App is the one to
@@ -150,21 +210,24 @@ type WantKeys struct {
 
 // WantKeys returns what should be below <prefix>/<name>/.
 func (m *Model) WantKeys(name string) WantKeys {
-	apps := m.names[name]
-	if len(apps) == 0 {
+	n := m.names[name]
+	if n == nil || len(n.keys.claimants) == 0 {
+		if n != nil && len(n.keyless) > 0 {
+			return m.wantNoKeys(WantKeys{App: n.keyless[0], Grounds: Excluded}, name)
+		}
 		return m.wantNoKeys(WantKeys{Grounds: Missing}, name)
 	}
-	app := apps[0]
-	if len(apps) > 1 {
-		if app = m.incumbents[name]; app == "" {
+	app, clash := n.keys.claimants[0].app, n.keys.contested()
+	if clash {
+		if app = n.keys.incumbent; app == "" {
 			return WantKeys{Verdict: Untouched}
 		}
 	}
 	switch a := m.apps[app]; {
 	case a.missing.IsZero() && !a.unreadable:
-		labels, unfit := m.tr.Labels(app, a.app.Labels)
-		return WantKeys{Verdict: Present, App: app, Labels: labels, Unfit: unfit, Clash: len(apps) > 1}
-	case !a.missing.IsZero() && len(apps) == 1:
+		labels, unfit, leftOut := m.tr.Labels(app, a.app.Definition.Labels)
+		return WantKeys{Verdict: Present, App: app, Labels: labels, Unfit: unfit, Excluded: leftOut, Clash: clash}
+	case !a.missing.IsZero() && !clash:
 		return m.wantNoKeys(WantKeys{Grounds: Missing, App: app}, name)
 	}
 	return WantKeys{Verdict: Untouched, App: app}

@@ -38,7 +38,7 @@ func BenchmarkPlan(b *testing.B) {
 	var keys []consul.Key
 	for _, app := range apps {
 		for label, value := range app.Labels {
-			keys = append(keys, keyOf(desired.ServiceName(app.ID), label, value))
+			keys = append(keys, keyOf(testTranslation().ServiceName(app.ID), label, value))
 		}
 		for _, task := range app.Tasks {
 			if agents[task.Host] == nil {
@@ -93,10 +93,10 @@ func strangers(a Actual) Actual {
 func BenchmarkLostTasks(b *testing.B) {
 	g := NewGuard(guarded)
 	for i := range 5000 {
-		g.Allow(fmt.Sprint("lost-", i), desired.Lost, 45_000, start)
+		allow(g, fmt.Sprint("lost-", i), desired.Lost, 45_000, start)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		g.Allow("lost-1", desired.Lost, 45_000, start)
+		allow(g, "lost-1", desired.Lost, 45_000, start)
 	}
 }

@@ -36,7 +36,10 @@ func Make(m *desired.Model, actual Actual, locked desired.Locked) Plan {
 	p.unseen()
 	p.keys()
 	p.traceKeys()
-	locked(func() { p.Clashes, p.another, p.checked = m.Clashes(), m.Another(), m.CheckedTasks() })
+	locked(func() {
+		p.Clashes, p.another, p.LeftOut, p.checked = m.Clashes(), m.Another(), m.LeftOut(), m.CheckedServices()
+		p.trouble(m.Troubles())
+	})
 	p.sort()
 	return *p.Plan
 }
@@ -100,7 +103,7 @@ func (p *comparison) piecewise(n int, do func(i int)) {
 func (p *Plan) sort() {
 	slices.SortFunc(p.Changes, compareChanges)
 	slices.SortFunc(p.Conflicts, func(a, b Conflict) int {
-		return cmp.Or(cmp.Compare(a.Agent, b.Agent), cmp.Compare(a.Task, b.Task), cmp.Compare(a.Key, b.Key))
+		return cmp.Or(cmp.Compare(a.Agent, b.Agent), cmp.Compare(a.Task, b.Task), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Key, b.Key))
 	})
 	slices.SortStableFunc(p.Unfit, func(a, b Unfit) int {
 		if (a.Task == "") != (b.Task == "") { // tasks before labels, which are in order
@@ -215,16 +218,23 @@ func (p *comparison) task(a *Agent, task string, here []consul.Service) {
 	if home == a {
 		p.see(w)
 	}
+	if home != nil && home != p.agents[w.Host] {
+		w = w.OffNode()
+	}
 	for _, d := range Decide(w, here, p.ours, p.standing(a, home)) {
 		if d.Conflict {
-			p.Conflicts = append(p.Conflicts, Conflict{Agent: a.Address, Service: d.Service.Name, Task: d.Service.ID, Why: p.whose(d.Service)})
+			p.Conflicts = append(p.Conflicts, Conflict{
+				Agent: a.Address, Service: d.Service.Name, Task: task, ID: d.Service.ID, Port: w.PortName(d.Service.ID), Why: p.whose(d.Service),
+			})
 			continue
 		}
 		c := Change{
-			Op: d.Op, Agent: a.Address, App: w.App, Task: task, ID: d.Service.ID, Service: d.Service.Name, Why: d.Why,
-			Grounds: d.Grounds, Anew: d.Anew,
+			Op: d.Op, Agent: a.Address, App: w.App, Task: task, ID: d.Service.ID, Port: w.PortName(d.Service.ID), Service: d.Service.Name,
+			Why: d.Why, Grounds: d.Grounds, Anew: d.Anew,
 		}
-		c.Recovers, c.Window = d.Recovers(), w.Health.Window
+		if c.Recovers = d.Recovers(); c.turns() {
+			c.Turn = Turn{Task: task, Services: len(w.Services), Window: w.Health.Window}
+		}
 		if d.Op == Register || d.Op == Update {
 			c.Definition, c.Fallback = d.Service, home != p.agents[w.Host]
 		}
@@ -274,6 +284,20 @@ func (p *comparison) see(w desired.Want) {
 	}
 	if w.Unfit != nil {
 		p.Unfit = append(p.Unfit, Unfit{App: w.App, Task: w.Task, Err: w.Unfit.Error()})
+	}
+	for _, waits := range w.Waits {
+		if waits.Err != nil {
+			p.Unfit = append(p.Unfit, Unfit{App: w.App, Task: w.Task, Err: waits.ID + " " + waits.Err.Error()})
+		}
+	}
+}
+
+// trouble takes in what is wrong with the labels of definitions.
+func (p *comparison) trouble(troubles []desired.Trouble) {
+	for _, t := range troubles {
+		for _, problem := range t.Problems {
+			p.Unfit = append(p.Unfit, Unfit{App: t.App, Definition: t.Definition, Err: problem})
+		}
 	}
 }
 

@@ -68,8 +68,10 @@ func Decide(w desired.Want, here []consul.Service, ours func(consul.Service) boo
 		}
 	}
 	for i := range here {
-		_, wanted := w.Service(here[i].ID)
-		if !wanted && standing(here[i].ID) != HomeUnknown {
+		if w.VersionGone { // what it should have had nobody knows any more
+			break
+		}
+		if !w.Belongs(here[i].ID) && standing(here[i].ID) != HomeUnknown {
 			decisions = append(decisions, removals(desired.Excluded, "not a service of its task", here[i:i+1], ours)...)
 		}
 	}

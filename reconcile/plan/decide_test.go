@@ -20,6 +20,8 @@ func TestDecide(t *testing.T) {
 	present := desired.Want{Verdict: desired.Present, Task: "t1", Host: "h1", Services: []consul.Service{first, second, third}}
 	gone := present
 	gone.VersionGone = true
+	waiting := present
+	waiting.Services, waiting.Waits = []consul.Service{first}, []desired.Waiting{{ID: "t1:admin"}}
 	all := []consul.Service{first, second, third}
 	for name, test := range map[string]struct {
 		want desired.Want
@@ -27,21 +29,24 @@ func TestDecide(t *testing.T) {
 		at   Standing
 		then string
 	}{
-		"home, nothing there":        {present, nil, Home, "register t1, register t1:admin, register t1:2"},
-		"home, all there":            {present, all, Home, ""},
-		"home, one is missing":       {present, all[:2], Home, "register t1:2"},
-		"home, one has drifted":      {present, []consul.Service{first, service("t1:admin", 9), third}, Home, "update t1:admin"},
-		"home, version gone":         {gone, []consul.Service{first, service("t1:admin", 9)}, Home, "register t1:2"},
-		"home, one is foreign":       {present, []consul.Service{first, foreign, third}, Home, "conflict t1:admin"},
-		"home, one too many":         {present, append(slices.Clone(all), service("t1:old", 4)), Home, "deregister t1:old (excluded)"},
-		"home, a foreign one more":   {present, append(slices.Clone(all), consul.Service{ID: "t1:x", Tags: []string{"theirs"}}), Home, ""},
-		"elsewhere, nothing there":   {present, nil, HomeHas, ""},
-		"elsewhere, home has it":     {present, all[:1], HomeHas, "deregister t1 (wrong agent)"},
-		"elsewhere, home lacks it":   {present, all[:1], HomeLacks, "deregister t1 (wrong agent, home first)"},
-		"elsewhere, home unknown":    {present, all, HomeUnknown, ""},
-		"elsewhere, foreign":         {present, []consul.Service{foreign}, HomeHas, ""},
-		"elsewhere, one too many":    {present, []consul.Service{service("t1:old", 4)}, HomeLacks, "deregister t1:old (excluded)"},
-		"one too many, home unknown": {present, []consul.Service{service("t1:old", 4)}, HomeUnknown, ""},
+		"home, nothing there":              {present, nil, Home, "register t1, register t1:admin, register t1:2"},
+		"home, all there":                  {present, all, Home, ""},
+		"home, one is missing":             {present, all[:2], Home, "register t1:2"},
+		"home, one has drifted":            {present, []consul.Service{first, service("t1:admin", 9), third}, Home, "update t1:admin"},
+		"home, version gone":               {gone, []consul.Service{first, service("t1:admin", 9)}, Home, "register t1:2"},
+		"home, version gone, one too many": {gone, append(slices.Clone(all), service("t1:old", 4)), Home, ""},
+		"home, one is foreign":             {present, []consul.Service{first, foreign, third}, Home, "conflict t1:admin"},
+		"home, one too many":               {present, append(slices.Clone(all), service("t1:old", 4)), Home, "deregister t1:old (excluded)"},
+		"home, one is to wait":             {waiting, all, Home, "deregister t1:2 (excluded)"},
+		"elsewhere, one is to wait":        {waiting, all[1:2], HomeHas, ""},
+		"home, a foreign one more":         {present, append(slices.Clone(all), consul.Service{ID: "t1:x", Tags: []string{"theirs"}}), Home, ""},
+		"elsewhere, nothing there":         {present, nil, HomeHas, ""},
+		"elsewhere, home has it":           {present, all[:1], HomeHas, "deregister t1 (wrong agent)"},
+		"elsewhere, home lacks it":         {present, all[:1], HomeLacks, "deregister t1 (wrong agent, home first)"},
+		"elsewhere, home unknown":          {present, all, HomeUnknown, ""},
+		"elsewhere, foreign":               {present, []consul.Service{foreign}, HomeHas, ""},
+		"elsewhere, one too many":          {present, []consul.Service{service("t1:old", 4)}, HomeLacks, "deregister t1:old (excluded)"},
+		"one too many, home unknown":       {present, []consul.Service{service("t1:old", 4)}, HomeUnknown, ""},
 		"absent": {
 			desired.Want{Task: "t1", Grounds: desired.Lost},
 			[]consul.Service{first, foreign, third},

@@ -10,8 +10,7 @@ import (
 
 // What the model has to know of Consul before a plan is made.
 
-// Holders returns the apps that have services of ours registered: of those whose
-// names clash, they are the incumbents.
+// Holders returns the apps that have services of ours registered.
 func Holders(tr desired.Translation, actual Actual) map[string]bool {
 	holders := map[string]bool{}
 	for i := range actual.Agents {
@@ -26,6 +25,28 @@ func Holders(tr desired.Translation, actual Actual) map[string]bool {
 		}
 	}
 	return holders
+}
+
+// Names returns what the registered services of some apps are called: of those whose names
+// clash, it tells who is the incumbent. all says that every agent could be read.
+func Names(tr desired.Translation, actual Actual, apps map[string]bool) (registered map[desired.Registered]bool, all bool) {
+	registered, all = map[desired.Registered]bool{}, actual.CatalogErr == nil
+	for i := range actual.Agents {
+		a := &actual.Agents[i]
+		if a.Err != nil && !a.Failed {
+			all = false
+			continue
+		}
+		if len(apps) == 0 {
+			continue
+		}
+		for _, s := range a.Services {
+			if app, ours := tr.Owns(s); ours && apps[app] {
+				registered[desired.Registered{App: app, Name: s.Name}] = true
+			}
+		}
+	}
+	return registered, all
 }
 
 // Foreign counts services that carry our registration ID and name another framework,

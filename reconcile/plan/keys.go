@@ -11,6 +11,9 @@ import (
 
 // keys compares the keys below the prefix with the labels of the apps.
 func (p *comparison) keys() {
+	if p.actual.NoKeys {
+		return
+	}
 	if p.actual.KeysErr != nil {
 		p.Unread = append(p.Unread, Unread{What: UnreadKeys, Err: p.actual.KeysErr.Error()})
 		return
@@ -35,7 +38,7 @@ func (p *comparison) keys() {
 func (p *comparison) traceKeys() {
 	named := map[string]string{}
 	for _, app := range p.NamedByServices() {
-		named[desired.ServiceName(app)] = app
+		named[p.tr.ServiceName(app)] = app
 	}
 	for i := range p.Changes {
 		if c := &p.Changes[i]; c.Op == Delete && c.Grounds.Has(desired.Missing) && c.App == "" {
@@ -115,9 +118,11 @@ func (c Change) set(owner consul.Owner, k consul.Key, value string) Change {
 func (c Change) drop(k consul.Key, w desired.WantKeys) Change {
 	c.Op, c.Write, c.Grounds = Delete, consul.KeyChange{Key: k, Delete: true}, w.Grounds
 	switch {
+	case w.Verdict == desired.Present && w.Excluded[k.Label]:
+		c.Grounds, c.Why = desired.Excluded, []string{desired.Excluded.String()}
 	case w.Verdict == desired.Present:
 		c.Grounds, c.Why = desired.LabelGone, []string{desired.LabelGone.String()}
-	case w.Grounds.Has(desired.Announced):
+	case w.Grounds.Has(desired.Announced | desired.Excluded):
 		c.Why = []string{w.Grounds.String()}
 	default:
 		c.Why = []string{"app is not in Marathon"}

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"slices"
-	"time"
 
 	"consular/consul"
 	"consular/reconcile/desired"
@@ -13,8 +12,10 @@ type Actual struct {
 	Agents []Agent
 	// Keys are all below the prefix, whoever owns them.
 	Keys []consul.Key
-	// KeysErr says why Keys could not be read completely: then no key changes.
+	// KeysErr says why Keys could not be read completely: then no key changes. NoKeys is that
+	// they are not to be read.
 	KeysErr error
+	NoKeys  bool
 	// Everywhere is set when the nodes that Marathon does not name were listed too.
 	Everywhere bool
 	// CatalogErr says why dead nodes, and those that Marathon does not name,
@@ -77,14 +78,15 @@ type Change struct {
 	Agent string `json:"agent,omitempty"`
 	App   string `json:"app,omitempty"`
 	Task  string `json:"task,omitempty"`
-	// Service is the Consul name.
+	// Service is the Consul name, ID the service's, and Port the name, or else the index, of
+	// the port that it is of; "" when only its place in the declaration tells.
 	Service string `json:"service"`
+	ID      string `json:"id,omitempty"`
+	Port    string `json:"port,omitempty"`
 	Key     string `json:"key,omitempty"`
 	// Why says what has drifted, or why something goes.
 	Why []string `json:"why"`
 
-	// ID is the service's.
-	ID string `json:"-"`
 	// Host is the one whose worker writes; none for keys, and for the catalog.
 	Host string `json:"-"`
 	// Node is set when the agent is dead: then its service goes from the catalog.
@@ -95,9 +97,10 @@ type Change struct {
 	Fallback bool `json:"-"`
 	// Grounds say why something may be removed, or turn critical; none for a write.
 	Grounds desired.Grounds `json:"-"`
-	// Recovers is set when a check becomes passing. Window is that of desired.Health.
-	Recovers bool          `json:"-"`
-	Window   time.Duration `json:"-"`
+	// Recovers is set when a check becomes passing, and Turn when one becomes critical
+	// because Marathon calls the task unhealthy.
+	Recovers bool `json:"-"`
+	Turn     Turn `json:"-"`
 	// Definition is what is registered of a service, and Write what is written of a key.
 	Definition consul.Service   `json:"-"`
 	Write      consul.KeyChange `json:"-"`
@@ -108,6 +111,8 @@ type Conflict struct {
 	Agent   string `json:"agent,omitempty"`
 	Service string `json:"service"`
 	Task    string `json:"task,omitempty"`
+	ID      string `json:"id,omitempty"`
+	Port    string `json:"port,omitempty"`
 	Key     string `json:"key,omitempty"`
 	Why     string `json:"why"`
 }
@@ -119,20 +124,23 @@ type Unread struct {
 	Err  string `json:"error"`
 }
 
-// Unfit is a task, or a label of an app when Task is empty, that cannot be in
-// Consul and is left out.
-type Unfit struct{ App, Task, Err string }
+// Unfit is what of Marathon is not in Consul as it stands there: a task, or a service of it,
+// or else a label of an app that cannot be a key, or what is wrong with a Definition of it.
+type Unfit struct{ App, Task, Definition, Err string }
 
 // MarshalText implements encoding.TextMarshaler.
 func (u Unfit) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
 
 // String is what the log and people are told.
 func (u Unfit) String() string {
-	what := "label"
-	if u.Task != "" {
-		what = "task " + shown(u.Task)
+	switch {
+	case u.Task != "":
+		return "left out: task " + shown(u.Task) + " of " + shown(u.App) + ": " + u.Err
+	case u.Definition != "":
+		return "check " + shown(u.App) + ": " + u.Err
+	default:
+		return "left out: label of " + shown(u.App) + ": " + u.Err
 	}
-	return what + " of " + shown(u.App) + ": " + u.Err
 }
 
 // Plan is the drift and what would remove it.
@@ -149,8 +157,10 @@ type Plan struct {
 	Unread      []Unread        `json:"unread"`
 	// Skipped are agents whose nodes Consul itself has as failed.
 	Skipped []string `json:"skipped"`
-	// Unfit says what of Marathon cannot be in Consul, and is left out.
+	// Unfit says what of Marathon is not in Consul as it stands there.
 	Unfit []Unfit `json:"unfit"`
+	// LeftOut counts the apps that options and labels leave out.
+	LeftOut []desired.LeftOut `json:"left_out"`
 	// Unowned counts keys below the prefix that nobody owns and no app wants, and
 	// UnownedKeys names them, in order.
 	Unowned     int      `json:"unowned_keys"`
@@ -170,7 +180,7 @@ type Plan struct {
 	// Mirrored says by app why its checks are not made by Consul's agents although they
 	// should be: then Marathon's verdict is mirrored.
 	Mirrored map[string]string `json:"-"`
-	// checked counts the tasks that have checks.
+	// checked counts the services that have checks.
 	checked int
 	// another is what is known of another Marathon with our registration ID.
 	another desired.Another

@@ -31,7 +31,8 @@ func agentOn(host string, services ...consul.Service) Agent {
 
 // serviceOf is what consular registers for a task of newTask and newApp.
 func serviceOf(t marathon.Task) consul.Service {
-	return testTranslation().Services(t, newApp(t.AppID).Definition)[0]
+	w := knowing(newApp(t.AppID, t)).Want(t.ID, "")
+	return w.Services[0]
 }
 
 func keyOf(name, label, value string) consul.Key {
@@ -68,7 +69,7 @@ func lines(p Plan) string {
 	return strings.Join(all, "\n")
 }
 
-func (c Conflict) subject() string { return c.Task + c.Key }
+func (c Conflict) subject() string { return c.ID + c.Key }
 
 func TestPlanFindsDrift(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -138,6 +139,47 @@ func TestPlanFindsDrift(t *testing.T) {
 		p := Make(theCluster(), actual, desired.Alone)
 		if got := lines(p); got != test.want {
 			t.Errorf("%s:\n%s\nwant:\n%s", name, got, test.want)
+		}
+	}
+}
+
+// What options leave out goes as excluded: services of an app, a service of a port, keys.
+func TestPlanOfWhatIsExcluded(t *testing.T) {
+	extra := serviceOf(newTask("t1", "/a"))
+	extra.ID, extra.Name = "t1:admin", "a-admin"
+	for name, test := range map[string]struct {
+		shaping desired.Shaping
+		want    string
+	}{
+		"a port": {desired.Shaping{}, "deregister agent-1.test:8500 t1:admin: not a service of its task"},
+		"an app": {
+			desired.Shaping{ExcludeApps: desired.Globs{"/a"}},
+			"deregister agent-1.test:8500 t1: excluded\nderegister agent-1.test:8500 t1:admin: excluded\nderegister agent-2.test:8500 t2: excluded\ndelete  consular/a/role: excluded",
+		},
+		"a label":  {desired.Shaping{KVLabels: desired.Globs{"x"}}, "deregister agent-1.test:8500 t1:admin: not a service of its task\ndelete  consular/a/role: excluded"},
+		"no label": {desired.Shaping{Labelled: true}, "deregister agent-1.test:8500 t1: excluded\nderegister agent-1.test:8500 t1:admin: excluded\nderegister agent-2.test:8500 t2: excluded\ndelete  consular/a/role: excluded"},
+		"all keys": {desired.Shaping{NoKV: true}, "deregister agent-1.test:8500 t1:admin: not a service of its task"},
+	} {
+		tr := testTranslation()
+		tr.Shaping = test.shaping
+		m := desired.New(tr)
+		m.ApplySnapshot(m.BeginRead(), marathon.Snapshot{Apps: []marathon.App{
+			newApp("/a", newTask("t1", "/a"), newTaskOn("t2", "/a", "agent-2.test")),
+		}}, start, desired.Alone)
+		actual := inSync()
+		actual.NoKeys = test.shaping.NoKV
+		actual.Agents[0].Services = append(actual.Agents[0].Services, extra)
+		p := Make(m, actual, desired.Alone)
+		// Lines have the task for a subject, and here the ID tells more.
+		var got []string
+		for _, c := range p.Changes {
+			got = append(got, fmt.Sprint(c.Op, " ", c.Agent, " ", c.ID, c.Key, ": ", strings.Join(c.Why, "; ")))
+			if c.Grounds != desired.Excluded {
+				t.Errorf("%s: %s goes on the grounds %q", name, c.ID+c.Key, c.Grounds)
+			}
+		}
+		if text := strings.Join(got, "\n"); text != test.want {
+			t.Errorf("%s:\n%s\nwant:\n%s", name, text, test.want)
 		}
 	}
 }
@@ -309,8 +351,8 @@ func TestPlanCarriedOutLeavesNothingToPlan(t *testing.T) {
 				t.Fatalf("%s is %+v, want %+v", s.ID, s, want)
 			}
 		}
-		if n := len(c.services(true)); n != m.Running() {
-			t.Fatalf("%d services of %d tasks", n, m.Running())
+		if n := len(c.services(true)); n != m.Services() {
+			t.Fatalf("%d services of %d tasks", n, m.Services())
 		}
 		if len(c.services(false)) != len(foreign) || !maps.Equal(c.foreignKeys(), foreignKeys) {
 			t.Fatal("something foreign was touched")

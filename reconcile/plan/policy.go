@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -45,10 +46,13 @@ type Guard struct {
 	policy Policy
 	held   map[string]held
 	recent map[string]removed
-	// order has those of recent, the oldest first, and tasks counts the tasks among them.
-	order []string
-	tasks int
-	turns turns
+	// confirmed is when time has confirmed the removal of a task: it may go when its app,
+	// which is asked then, has answered.
+	confirmed map[string]time.Time
+	// order has those of recent, the oldest first, and services counts the services among them.
+	order    []string
+	services int
+	turns    turns
 }
 
 // held is one task, or one key, whose removal is held back.
@@ -56,6 +60,8 @@ type held struct {
 	since   time.Time
 	resyncs int
 	why     string
+	// services are how many a task has; 0 for a key.
+	services int
 }
 
 // removed is one task, or one key, whose unannounced removal was let pass.
@@ -67,55 +73,85 @@ type removed struct {
 
 // NewGuard returns a guard that has not judged anything.
 func NewGuard(policy Policy) *Guard {
-	return &Guard{policy: policy, held: map[string]held{}, recent: map[string]removed{}, turns: turns{until: map[string]time.Time{}, held: map[string]held{}}}
+	return &Guard{
+		policy: policy, held: map[string]held{}, recent: map[string]removed{}, confirmed: map[string]time.Time{},
+		turns: turns{let: map[string]letTurn{}, held: map[string]held{}},
+	}
 }
 
-// Allow judges the removal of one task's services, which no plan asks for: an event
-// says that the task is lost, or its app's own answer omits it. running counts the tasks
-// that run. It returns why the removal is held back, "" when it is not; first is set when it
-// was not held back before.
-func (g *Guard) Allow(task string, grounds desired.Grounds, running int, now time.Time) (why string, first bool) {
+// Loss is a task whose services are to go, all of them, though nothing has announced its end;
+// how many they are, and on what grounds.
+type Loss struct {
+	Task     string
+	Services int
+	Grounds  desired.Grounds
+}
+
+// Allow judges, as one set, the removal of tasks' services that no plan asks for: an event
+// says that a task is lost, or its app's own answer omits some. running counts the services
+// of the tasks that run beside them. It returns why tasks are held back, by task; first is set when some of
+// them were not before.
+func (g *Guard) Allow(losses []Loss, running int, now time.Time) (heldBack map[string]string, first bool) {
+	if g.policy.Force {
+		return nil, false
+	}
 	g.forget(now)
-	_, passed := g.recent[task]
-	before, was := g.held[task]
-	switch {
-	case g.policy.Force:
-		return "", false
-	case !g.policy.Purge && grounds.Has(kept):
-		return "kept: --no-purge", false
-	case was:
-		return before.why, false
-	case passed:
-		return "", false
+	heldBack = map[string]string{}
+	var more []Loss
+	for _, l := range losses {
+		_, passed := g.recent[l.Task]
+		_, confirmed := g.confirmed[l.Task]
+		before, was := g.held[l.Task]
+		switch {
+		case !g.policy.Purge && l.Grounds.Has(kept):
+			heldBack[l.Task] = "kept: --no-purge"
+		case was:
+			heldBack[l.Task] = before.why
+		case !passed && !confirmed:
+			more = append(more, l)
+		}
 	}
-	tasks := g.tasks + len(g.held) + 1
-	if g.policy.tooMany(tasks, running+tasks) {
-		why = fmt.Sprintf("%d of %d tasks lost within a minute", tasks, running+tasks)
-		g.held[task] = held{since: now, why: why}
-		return why, true
+	lost := g.services + g.heldServices()
+	for _, l := range more {
+		lost += l.Services
 	}
-	g.remember(task, 1, now)
-	return "", false
+	if len(more) == 0 || !g.policy.tooMany(lost, running+lost) {
+		for _, l := range more {
+			g.remember(l.Task, l.Services, now)
+		}
+		return heldBack, false
+	}
+	why := fmt.Sprintf("%d of %d services lost within a minute", lost, running+lost)
+	for _, l := range more {
+		g.held[l.Task] = held{since: now, why: why, services: l.Services}
+		heldBack[l.Task] = why
+	}
+	return heldBack, true
+}
+
+// heldServices counts the services that are held back.
+func (g *Guard) heldServices() (n int) {
+	for _, h := range g.held {
+		n += h.services
+	}
+	return n
 }
 
 // remember notes an unannounced removal, of a task with so many services or of a key.
 func (g *Guard) remember(subject string, services int, now time.Time) {
 	g.recent[subject] = removed{at: now, services: services}
 	g.order = append(g.order, subject)
-	if services > 0 {
-		g.tasks++
-	}
+	g.services += services
 }
 
 // forget drops what was removed longer ago.
 func (g *Guard) forget(now time.Time) {
 	for len(g.order) > 0 && now.Sub(g.recent[g.order[0]].at) > window {
-		if g.recent[g.order[0]].services > 0 {
-			g.tasks--
-		}
+		g.services -= g.recent[g.order[0]].services
 		delete(g.recent, g.order[0])
 		g.order = g.order[1:]
 	}
+	maps.DeleteFunc(g.confirmed, func(_ string, at time.Time) bool { return now.Sub(at) > max(g.policy.Confirm, window) })
 }
 
 // Filter moves the removals of a plan that may not be done from p.Changes to p.Held,
@@ -132,16 +168,17 @@ func (g *Guard) Filter(p *Plan, now time.Time, empty bool) {
 		p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool { return c.Grounds.Has(kept) })
 	}
 	j := judgement{plan: p, trips: g.trips(p), empty: empty && p.Services+p.Keys > 0, next: map[string]held{}}
+	seen, looked := map[string]bool{}, map[string]bool{}
 	changes := p.Changes[:0]
-	looked := map[string]bool{}
 	for _, c := range p.Changes {
 		if c.Grounds == 0 {
 			changes = append(changes, c)
 			continue
 		}
+		seen[c.subject()] = true
 		why := ""
 		if c.turns() {
-			why = g.judgeTurn(c, p.checked, now, looked)
+			why = g.holdTurn(c, p.checked, now, looked)
 		} else {
 			why = g.hold(&j, c, now)
 		}
@@ -154,11 +191,24 @@ func (g *Guard) Filter(p *Plan, now time.Time, empty bool) {
 			g.pass(c, now)
 		}
 	}
+	if len(p.Unread)+len(p.Skipped) > 0 {
+		g.keepUnseen(j.next, seen, now)
+	}
 	clear(p.Changes[len(changes):])
 	p.Changes, g.held = changes, j.next
 	slices.Sort(p.HeldWhy)
 	p.HeldWhy = slices.Compact(p.HeldWhy)
 	p.confirmable = slices.ContainsFunc(p.Held, j.confirmable)
+}
+
+// keepUnseen goes on holding back what a plan does not name when not everything could be
+// read: it may still be wanted. After the time that confirms it, that is over.
+func (g *Guard) keepUnseen(next map[string]held, seen map[string]bool, now time.Time) {
+	for subject, h := range g.held {
+		if !seen[subject] && now.Sub(h.since) < g.policy.Confirm {
+			next[subject] = h
+		}
+	}
 }
 
 // judgement is what one plan is judged by, and what is held back of it.
@@ -180,12 +230,14 @@ func (g *Guard) hold(j *judgement, c Change, now time.Time) (why string) {
 		return ""
 	}
 	if done, again := j.next[c.subject()]; again { // another service of the same task
+		done.services += c.services()
+		j.next[c.subject()] = done
 		return done.why
 	}
 	if !was || !j.confirmable(c) { // what no time confirms gathers none
 		before = held{since: now}
 	}
-	before.resyncs, before.why = before.resyncs+1, why
+	before.resyncs, before.why, before.services = before.resyncs+1, why, c.services()
 	if before.resyncs >= confirmResyncs && now.Sub(before.since) >= g.policy.Confirm {
 		return ""
 	}
@@ -196,21 +248,30 @@ func (g *Guard) hold(j *judgement, c Change, now time.Time) (why string) {
 // pass remembers an unannounced removal that goes. What time has confirmed says nothing
 // about what is to come.
 func (g *Guard) pass(c Change, now time.Time) {
-	if _, confirmed := g.held[c.subject()]; confirmed || !c.Grounds.Has(desired.Unannounced) {
+	if _, confirmed := g.held[c.subject()]; confirmed {
+		g.confirmed[c.subject()] = now
 		return
 	}
-	services := 0
-	if c.Op == Deregister {
-		services = 1
+	if !c.Grounds.Has(desired.Unannounced) {
+		return
 	}
 	r, again := g.recent[c.subject()]
 	switch {
 	case !again:
-		g.remember(c.subject(), services, now)
+		g.remember(c.subject(), c.services(), now)
 	case r.at.Equal(now): // another service of the same task
-		r.services += services
+		r.services += c.services()
 		g.recent[c.subject()] = r
+		g.services += c.services()
 	}
+}
+
+// services is how many services a removal takes away: none when it is a key's.
+func (c Change) services() int {
+	if c.Op == Deregister {
+		return 1
+	}
+	return 0
 }
 
 // holdable reports whether a change may be held back: what nobody announced, and

@@ -179,7 +179,7 @@ func TestForceCarriesEverythingOut(t *testing.T) {
 		t.Errorf("does %d of 12", len(p.Changes))
 	}
 	for i := range 100 {
-		if why, _ := g.Allow(fmt.Sprint("t", i), desired.Lost, 100, start); why != "" {
+		if why, _ := allow(g, fmt.Sprint("t", i), desired.Lost, 100, start); why != "" {
 			t.Fatalf("holds back: %s", why)
 		}
 	}
@@ -199,7 +199,7 @@ func TestNoPurgeKeepsWhatNobodyAnnounced(t *testing.T) {
 			t.Errorf("grounds %v: kept %v, want %v", grounds, len(p.Changes) == 0, kept)
 		}
 	}
-	if why, _ := NewGuard(keeping).Allow("t1", desired.Answered, 1, start); why == "" {
+	if why, _ := allow(NewGuard(keeping), "t1", desired.Answered, 1, start); why == "" {
 		t.Error("what an app's answer omits goes")
 	}
 }
@@ -233,7 +233,7 @@ func TestManyLostTasksWait(t *testing.T) {
 		for i := range test.recent {
 			g.remember(fmt.Sprint("lost before ", i), 1, start)
 		}
-		if why, _ := g.Allow("one more", desired.Lost, test.owned-test.recent-1, start); why == "" != test.allowed {
+		if why, _ := allow(g, "one more", desired.Lost, test.owned-test.recent-1, start); why == "" != test.allowed {
 			t.Errorf("one more after %d of %d: %q", test.recent, test.owned, why)
 		}
 	}
@@ -244,12 +244,18 @@ func TestManyLostTasksWait(t *testing.T) {
 	}
 }
 
+// allow judges one task.
+func allow(g *Guard, task string, grounds desired.Grounds, running int, now time.Time) (why string, first bool) {
+	heldBack, first := g.Allow([]Loss{{task, 1, grounds}}, running, now)
+	return heldBack[task], first
+}
+
 // removedBefore is a guard that has let so many tasks be deregistered just now.
 func removedBefore(t *testing.T, n int) *Guard {
 	t.Helper()
 	g := NewGuard(guarded)
 	for i := range n {
-		if why, _ := g.Allow(fmt.Sprint("lost before ", i), desired.Lost, 1000, start); why != "" {
+		if why, _ := allow(g, fmt.Sprint("lost before ", i), desired.Lost, 1000, start); why != "" {
 			t.Fatal(why)
 		}
 	}
@@ -282,7 +288,7 @@ func TestHoldIsNotTalkedAway(t *testing.T) {
 	lost := func() *Guard {
 		g := NewGuard(guarded)
 		for i := range 12 {
-			g.Allow(fmt.Sprint("t", i), desired.Lost, 11-i, start)
+			allow(g, fmt.Sprint("t", i), desired.Lost, 11-i, start)
 		}
 		return g
 	}
@@ -292,19 +298,19 @@ func TestHoldIsNotTalkedAway(t *testing.T) {
 		t.Fatalf("holds %d of 12 lost, want 6", n)
 	}
 	for i := range 12 {
-		if why, first := g.Allow(fmt.Sprint("t", i), desired.Lost, 0, start); (why != "") != (i >= 6) || first {
+		if why, first := allow(g, fmt.Sprint("t", i), desired.Lost, 0, start); (why != "") != (i >= 6) || first {
 			t.Errorf("t%d again: %q, %v", i, why, first)
 		}
 	}
 	for i := range 12 {
-		if why, _ := g.Allow(fmt.Sprint("t", i), desired.Answered, 1000, later); i >= 6 && why == "" {
+		if why, _ := allow(g, fmt.Sprint("t", i), desired.Answered, 1000, later); i >= 6 && why == "" {
 			t.Errorf("t%d goes because its app's answer omits it", i)
 		}
 	}
 	for grounds, held := range map[desired.Grounds]int{desired.Missing: 6, desired.Answered: 6, desired.Lost: 6, desired.Ended: 0, desired.AppGone: 0} {
 		p := Plan{another: desired.NoAnother, Services: 106, Changes: removalsOf(Deregister, grounds, 12)[6:]}
 		lost().Filter(&p, later, false)
-		if len(p.Held) != held || held > 0 && !slices.Equal(p.HeldWhy, []string{"7 of 12 tasks lost within a minute", "8 of 13 tasks lost within a minute", "9 of 14 tasks lost within a minute"}) && len(p.HeldWhy) == 0 {
+		if len(p.Held) != held || held > 0 && !slices.Equal(p.HeldWhy, []string{"7 of 12 services lost within a minute", "8 of 13 services lost within a minute", "9 of 14 services lost within a minute"}) && len(p.HeldWhy) == 0 {
 			t.Errorf("%s: holds %d (%q), want %d", grounds, len(p.Held), p.HeldWhy, held)
 		}
 	}
@@ -372,7 +378,7 @@ func TestAdoptLeavesClashingNamesAlone(t *testing.T) {
 	tr.Adopt = true
 	d := desired.New(tr)
 	d.ApplySnapshot(d.BeginRead(), marathon.Snapshot{Apps: []marathon.App{newApp("/a/b"), newApp("/a-b"), newApp("/c")}}, start, desired.Alone)
-	d.PickIncumbents(map[string]bool{"/a-b": true})
+	d.PickIncumbents(map[desired.Registered]bool{{App: "/a-b", Name: "a-b"}: true}, true)
 	p := Make(d, Actual{Keys: []consul.Key{
 		{Service: "a-b", Label: "old", Value: "x"}, {Service: "c", Label: "old", Value: "x"},
 	}}, desired.Alone)
@@ -402,5 +408,34 @@ func TestMovesHideNoLoss(t *testing.T) {
 	NewGuard(policy).Filter(&p, start, false)
 	if len(p.Held) != 12 {
 		t.Errorf("12 of 24 lost: %d are held back", len(p.Held))
+	}
+}
+
+// Keys that are held back are no lost tasks.
+func TestHeldKeysAreNoTasks(t *testing.T) {
+	g := NewGuard(guarded)
+	p := Plan{another: desired.AnotherSeen, Services: 100, Keys: 110, Changes: removalsOf(Delete, desired.AppGone, 110)}
+	g.Filter(&p, start, false)
+	if why, _ := allow(g, "t", desired.Lost, 99, start); why != "" {
+		t.Errorf("one of 100 tasks is held back: %s (%d keys are)", why, len(p.Held))
+	}
+}
+
+// Many tasks that one answer omits are one set: none of them goes before the others are
+// counted.
+func TestLossesAreJudgedAsOneSet(t *testing.T) {
+	var losses []Loss
+	for i := range 100 {
+		losses = append(losses, Loss{fmt.Sprint("t", i), 1, desired.Answered})
+	}
+	g := NewGuard(guarded)
+	if held, first := g.Allow(losses[:50], 50, start); len(held) != 0 || first {
+		t.Errorf("50 of 100: holds %d", len(held))
+	}
+	if held, first := NewGuard(guarded).Allow(losses, 0, start); len(held) != 100 || !first {
+		t.Errorf("100 of 100: holds %d", len(held))
+	}
+	if held, _ := g.Allow(losses, 0, start); len(held) != 50 {
+		t.Errorf("50 of 100, after 50: holds %d", len(held))
 	}
 }

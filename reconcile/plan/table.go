@@ -17,35 +17,39 @@ import (
 func (p *Plan) WriteTable(w io.Writer, colour bool) error {
 	var table bytes.Buffer
 	columns := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	row := func(op, where, app, what string, why ...string) {
-		fmt.Fprintf(columns, "%s\t%s\t%s\t%s\t%s\n", op, orDash(shown(where)), orDash(shown(app)), shown(what), shown(strings.Join(why, ", ")))
+	row := func(op, where, app, service, port, what string, why ...string) {
+		fmt.Fprintf(columns, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+			op, orDash(shown(where)), orDash(shown(app)), orDash(shown(service)), orDash(shown(port)), shown(what), shown(strings.Join(why, ", ")))
+	}
+	change := func(op string, c Change, why ...string) {
+		row(op, c.Agent, c.App, c.Service, c.Port, c.ID+c.Key, append(c.Why, why...)...)
 	}
 	if n := p.Counts()[RegisterCheck]; n > 0 {
 		fmt.Fprintf(&table, "%d checks are added to services that are registered: critical only where the row says so\n", n)
 	}
 	if !p.InSync() {
-		row("CHANGE", "AGENT", "APP", "TASK OR KEY", "WHY")
+		row("CHANGE", "AGENT", "APP", "SERVICE", "PORT", "ID OR KEY", "WHY")
 	}
 	for _, c := range p.Changes {
-		row(string(c.Op), c.Agent, c.App, c.subject(), c.Why...)
+		change(string(c.Op), c)
 	}
 	for _, c := range p.Held {
-		row("held back", c.Agent, c.App, c.subject(), append(c.Why, p.HeldWhy...)...)
+		change("held back", c, p.HeldWhy...)
 	}
 	for _, c := range p.Unconfirmed {
-		row("unconfirmed", c.Agent, c.App, c.subject(), append(c.Why, "its app could not be asked for")...)
+		change("unconfirmed", c, "its app could not be asked for")
 	}
 	for _, c := range p.Conflicts {
-		row("conflict", c.Agent, "", c.Task+c.Key, c.Why)
+		row("conflict", c.Agent, "", c.Service, c.Port, c.ID+c.Key, c.Why)
 	}
 	for _, c := range p.Clashes {
-		row("clash", "", strings.Join(c.Apps, " "), c.Name, "one service name for several apps; goes on: "+orDash(c.Incumbent))
+		row("clash", "", strings.Join(c.Apps, " "), c.Name, "", "", ClashWhy(c)+"; goes on: "+orDash(c.Incumbent))
 	}
 	for _, u := range p.Unread {
-		row("unread", u.What, "", "", u.Err)
+		row("unread", u.What, "", "", "", "", u.Err)
 	}
 	for _, agent := range p.Skipped {
-		row("skipped", agent, "", "", "Consul has its node as failed")
+		row("skipped", agent, "", "", "", "", "Consul has its node as failed")
 	}
 	if err := columns.Flush(); err != nil {
 		return err
@@ -74,6 +78,7 @@ func (p *Plan) WriteJSON(w io.Writer) error {
 	full.Unread = append([]Unread{}, p.Unread...)
 	full.Unfit = append([]Unfit{}, p.Unfit...)
 	full.UnownedKeys = append([]string{}, p.UnownedKeys...)
+	full.LeftOut = append([]desired.LeftOut{}, p.LeftOut...)
 	out := json.NewEncoder(w)
 	out.SetIndent("", "  ")
 	out.SetEscapeHTML(false)
@@ -87,7 +92,10 @@ const namedKeys = 10
 func (p *Plan) footer() []string {
 	var lines []string
 	for _, u := range p.Unfit {
-		lines = append(lines, "left out: "+u.String())
+		lines = append(lines, u.String())
+	}
+	for _, out := range p.LeftOut {
+		lines = append(lines, fmt.Sprintf("%d apps are left out by %s", out.Apps, shown(out.By)))
 	}
 	if p.Unowned > 0 {
 		lines = append(lines, fmt.Sprintf("%d keys below the prefix are nobody's and no app's: left alone", p.Unowned))
@@ -115,6 +123,17 @@ func (p *Plan) footer() []string {
 		state += fmt.Sprintf("; %d things could not be read", len(p.Unread))
 	}
 	return append(lines, fmt.Sprintf("%d services and %d keys are ours: %s", p.Services, p.Keys, state))
+}
+
+// ClashWhy says what several apps want, and how to give it another name.
+func ClashWhy(c desired.Clash) string {
+	switch {
+	case c.KeysOnly:
+		return "the keys of several apps are below one name"
+	case len(c.Ports) == 0:
+		return "one service name for several apps"
+	}
+	return "one service name, which the port of an app makes: give it another by " + strings.Join(c.Remedies, " or ")
 }
 
 // subject is what a change is about: a task or a key.

@@ -42,7 +42,7 @@ func TestTableSaysWhatIsLeft(t *testing.T) {
 		},
 		"skipped": {Plan{Skipped: []string{"h1:8500"}}, []string{"skipped", "h1:8500", "in sync"}, nil},
 		"unconfirmed": {
-			Plan{Unconfirmed: []Change{{Op: Deregister, Agent: "h1:8500", App: "/a", Task: "t1", Why: []string{"gone"}}}},
+			Plan{Unconfirmed: []Change{{Op: Deregister, Agent: "h1:8500", App: "/a", Task: "t1", ID: "t1", Why: []string{"gone"}}}},
 			[]string{"CHANGE", "unconfirmed", "/a", "t1", "its app could not be asked for", "0 to deregister", "1 held back"},
 			[]string{"in sync"},
 		},
@@ -51,7 +51,19 @@ func TestTableSaysWhatIsLeft(t *testing.T) {
 			[]string{"clash", "/a/b /a-b", "goes on: -"},
 			[]string{"in sync"},
 		},
-		"hostile": {Plan{Unfit: []Unfit{{App: "/a\x1b[2J", Task: "t\n1", Err: "no"}}}, []string{`\x1b`, `t\n1`}, []string{"\x1b"}},
+		"a clash with a port": {
+			Plan{Clashes: []desired.Clash{{Name: "a-b", Apps: []string{"/a", "/a/b"}, Incumbent: "/a/b", Ports: map[string]string{"/a": "b"}, Remedies: []string{"the label x of /a"}}}},
+			[]string{"clash", "/a /a/b", "give it another by the label x of /a; goes on: /a/b"},
+			[]string{"in sync"},
+		},
+		"a clash over keys": {
+			Plan{Clashes: []desired.Clash{{Name: "a-b", Apps: []string{"/a/b", "/a-b"}, KeysOnly: true}}},
+			[]string{"the keys of several apps are below one name; goes on: -"},
+			[]string{"in sync"},
+		},
+		"labels":   {Plan{Unfit: []Unfit{{App: "/a", Definition: "v1", Err: "consul.ports: no"}}}, []string{"check /a: consul.ports: no", "in sync"}, []string{"left out"}},
+		"left out": {Plan{LeftOut: []desired.LeftOut{{By: "--apps", Apps: 3}}}, []string{"3 apps are left out by --apps", "in sync"}, nil},
+		"hostile":  {Plan{Unfit: []Unfit{{App: "/a\x1b[2J", Task: "t\n1", Err: "no"}}}, []string{`\x1b`, `t\n1`}, []string{"\x1b"}},
 	} {
 		got := table(t, test.plan, false)
 		for _, text := range test.has {
@@ -110,6 +122,13 @@ func TestHoldersAndForeigners(t *testing.T) {
 	holders := Holders(tr, actual)
 	if len(holders) != 2 || !holders["/a"] || !holders["/e"] {
 		t.Errorf("holders %v", holders)
+	}
+	registered, seen := Names(tr, actual, map[string]bool{"/a": true, "/b": true, "/d": true, "/e": true})
+	if len(registered) != 2 || !registered[desired.Registered{App: "/a", Name: "a"}] || !registered[desired.Registered{App: "/e", Name: "e"}] || seen {
+		t.Errorf("registered %v, all seen %t", registered, seen)
+	}
+	if _, seen = Names(tr, Actual{Agents: actual.Agents[:1]}, nil); !seen {
+		t.Error("all agents were read")
 	}
 	n, frameworks, all := Foreign(tr, actual)
 	if n != 3 || !slices.Equal(frameworks, []string{"framework-2", "framework-3"}) || !all {

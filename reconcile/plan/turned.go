@@ -12,53 +12,69 @@ import (
 // become too many within the time that it takes to probe each once, the rest waits, until
 // it recovers or until time has confirmed it. Recoveries never wait.
 
-// turns are the tasks that have turned critical and are so still.
-type turns struct {
-	// until has those that were let turn: until when each counts.
-	until map[string]time.Time
-	held  map[string]held
+// Turn is a task whose services, so many, are to turn critical. Window is the time in which
+// each of its checks is made once.
+type Turn struct {
+	Task     string
+	Services int
+	Window   time.Duration
 }
 
-// AllowCritical judges that a task's services turn critical. window is the time in which
-// each of its checks is made once, checked how many tasks have checks. It returns why they
-// stay passing for now, "" when they do not; first is set when they were not held back
-// before.
-func (g *Guard) AllowCritical(task string, window time.Duration, checked int, now time.Time) (why string, first bool) {
-	_, passed := g.turns.until[task]
-	before, was := g.turns.held[task]
+// turns are the tasks that have turned critical and are so still.
+type turns struct {
+	// let has those that were let turn.
+	let  map[string]letTurn
+	held map[string]held
+}
+
+// letTurn is a task that was let turn critical; it counts until some time.
+type letTurn struct {
+	until    time.Time
+	services int
+}
+
+// turnsAtLeast is for how long a turn counts at least.
+const turnsAtLeast = time.Minute
+
+// AllowCritical judges that a task's services turn critical. checked is how many services
+// have checks. It returns why they stay as they are for now, "" when they do not; first is
+// set when they were not held back before.
+func (g *Guard) AllowCritical(t Turn, checked int, now time.Time) (why string, first bool) {
+	_, passed := g.turns.let[t.Task]
+	before, was := g.turns.held[t.Task]
 	switch {
 	case g.policy.Force, passed:
 		return "", false
 	case was:
 		return before.why, false
 	}
-	n := len(g.turns.held) + 1
-	for _, until := range g.turns.until {
-		if now.Before(until) {
-			n++
+	n := t.Services
+	for _, let := range g.turns.let {
+		if now.Before(let.until) {
+			n += let.services
 		}
 	}
+	for _, h := range g.turns.held {
+		n += h.services
+	}
 	if n > guardedAbove && g.policy.tooMany(n, max(checked, n)) {
-		why = fmt.Sprintf("%d of %d tasks with checks have turned critical at once", n, checked)
-		g.turns.held[task] = held{since: now, why: why}
+		why = fmt.Sprintf("%d of %d services with checks have turned critical at once", n, checked)
+		g.turns.held[t.Task] = held{since: now, why: why, services: t.Services}
 		return why, true
 	}
-	g.turns.until[task] = now.Add(max(windowAtLeast, window))
+	g.turns.let[t.Task] = letTurn{until: now.Add(max(turnsAtLeast, t.Window)), services: t.Services}
 	return "", false
 }
 
-// windowAtLeast is for how long a turn counts at least.
-const windowAtLeast = time.Minute
-
 // Recovered takes in that Marathon does not call a task unhealthy any more.
 func (g *Guard) Recovered(task string) {
-	delete(g.turns.until, task)
+	delete(g.turns.let, task)
 	delete(g.turns.held, task)
 }
 
 // KeepCritical forgets the tasks that are unhealthy no more.
 func (g *Guard) KeepCritical(still func(task string) bool) {
-	for task := range g.turns.until {
+	for task := range g.turns.let {
 		if !still(task) {
 			g.Recovered(task)
 		}
@@ -70,21 +86,21 @@ func (g *Guard) KeepCritical(still func(task string) bool) {
 	}
 }
 
-// judgeTurn judges one change of a plan that turns a service critical; looked are the tasks
-// that this plan has been judged for already.
-func (g *Guard) judgeTurn(c Change, checked int, now time.Time, looked map[string]bool) (why string) {
-	why, first := g.AllowCritical(c.Task, c.Window, checked, now)
-	if why == "" || first || looked[c.Task] {
-		looked[c.Task] = true
+// holdTurn returns why a change of a plan that turns a service critical is held back; ""
+// when it is not. looked are the tasks that this plan has been judged for already.
+func (g *Guard) holdTurn(c Change, checked int, now time.Time, looked map[string]bool) (why string) {
+	why, first := g.AllowCritical(c.Turn, checked, now)
+	again := looked[c.Task]
+	looked[c.Task] = true
+	if why == "" || first || again {
 		return why
 	}
-	looked[c.Task] = true
 	h := g.turns.held[c.Task]
 	h.resyncs++
 	g.turns.held[c.Task] = h
 	if h.resyncs >= confirmResyncs && now.Sub(h.since) >= g.policy.Confirm {
-		g.Recovered(c.Task)
-		g.turns.until[c.Task] = now // believed, and counted no more
+		delete(g.turns.held, c.Task)
+		g.turns.let[c.Task] = letTurn{until: now} // believed, and counted no more
 		return ""
 	}
 	return why

@@ -40,7 +40,7 @@ func Flags() []cli.Flag {
 		text("registration-id", "consular", "`name` that owns services and keys; one for each Marathon"),
 		span("sync-interval", 5*time.Minute, "`time` between resyncs of a healthy stream; 0 is one a day"),
 		span("poll-interval", 15*time.Second, "`time` between resyncs while the stream is down, or something is held back"),
-		span("idle-timeout", 45*time.Second, "a stream without a byte for this `time` is dead"),
+		span("idle-timeout", 45*time.Second, "a stream without a byte, or a first event, for this `time` is dead"),
 		yes("purge", true, "remove what Marathon no longer has", "no-purge"),
 		yes("no-purge", false, "remove only what an event has announced", "purge"),
 		text("purge-limit", "50%", "hold removals back that would take more than this `share` of our services or keys"),
@@ -70,7 +70,7 @@ func Flags() []cli.Flag {
 		text("marathon-token-type", "dcos", "`type` of the token: dcos (token=…) or bearer"),
 		text("consul-token-file", "", "`file` of the ACL token", "CONSUL_HTTP_TOKEN_FILE"),
 	}
-	return slices.Concat(main, watchedFlags(text), tls("marathon", [4][]string{}), tls("consul", [4][]string{
+	return slices.Concat(main, shapingFlags(text, yes), watchedFlags(text), tls("marathon", [4][]string{}), tls("consul", [4][]string{
 		{"CONSUL_CACERT"}, {"CONSUL_CLIENT_CERT"}, {"CONSUL_CLIENT_KEY"}, {"CONSUL_TLS_SERVER_NAME"},
 	}))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"slices"
@@ -14,8 +15,10 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 
 	"consular/marathon/transport"
+	"consular/reconcile/settings/console"
 )
 
 // WithLog opens the log that the options ask for, on stderr or in the file of --logfile,
@@ -70,10 +73,32 @@ func logLevel(c *cli.Context) (zerolog.Level, error) {
 	return zerolog.ParseLevel(name)
 }
 
-// Console writes log lines for people; with colours if that is a terminal.
-func Console(out io.Writer, terminal bool) zerolog.ConsoleWriter {
-	return zerolog.ConsoleWriter{Out: out, TimeFormat: "15:04:05.000", NoColor: !terminal}
+// Console writes log lines for people: on a terminal as wide as that, and in colours.
+func Console(out io.Writer, terminal bool) io.Writer {
+	look := console.Look{Colour: terminal && colours()}
+	if file, is := out.(*os.File); is && terminal {
+		fd := int(file.Fd())
+		look.Columns = func() int {
+			size, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ)
+			if err != nil {
+				return 0
+			}
+			return int(size.Col)
+		}
+	}
+	return console.New(out, look)
 }
+
+// Uncut writes lines for people who look for what stands in them, such as the ID of a task.
+func Uncut(out io.Writer) io.Writer {
+	return console.New(out, console.Look{Colour: Coloured(out), Columns: func() int { return math.MaxInt }})
+}
+
+// Coloured reports whether what is written may have colours.
+func Coloured(w io.Writer) bool { return IsTerminal(w) && colours() }
+
+// colours reports whether people want them: see no-color.org.
+func colours() bool { return os.Getenv("NO_COLOR") == "" }
 
 // IsTerminal reports whether people read what is written.
 func IsTerminal(w io.Writer) bool {

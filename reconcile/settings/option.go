@@ -27,6 +27,28 @@ func CommandFlags(command string, flags ...Flag) []cli.Flag {
 	return options
 }
 
+// Plain returns the library's own flags, for what tells them apart by their types, such as the
+// completion of shells. Those that take a file say so.
+func Plain(flags []cli.Flag) []cli.Flag {
+	var plain []cli.Flag
+	for _, f := range flags {
+		o, ours := f.(*option)
+		if !ours {
+			plain = append(plain, f)
+			continue
+		}
+		text, is := o.Flag.(*cli.StringFlag)
+		if is && (strings.HasPrefix(text.Usage, "`file`") || strings.HasPrefix(text.Usage, "`path`") || strings.HasPrefix(text.Usage, "`FILE")) {
+			file := *text
+			file.TakesFile = true
+			plain = append(plain, &file)
+			continue
+		}
+		plain = append(plain, o.Flag)
+	}
+	return plain
+}
+
 func envName(name string) string {
 	return "CONSULAR_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }

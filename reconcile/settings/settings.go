@@ -69,6 +69,10 @@ func Read(c *cli.Context, notice transport.Notice) (Settings, error) {
 	if err := errors.Join(errEvent, errAnswer, errLimit); err != nil {
 		return s, err
 	}
+	shaping, err := readShaping(c)
+	if err != nil {
+		return s, err
+	}
 	timeout := span("timeout")
 	if timeout == 0 {
 		return s, errors.New("--timeout 0s: must be more than 0")
@@ -80,7 +84,7 @@ func Read(c *cli.Context, notice transport.Notice) (Settings, error) {
 	s.Reconcile = reconcile.Config{
 		Translation: desired.Translation{
 			Health: desired.HealthMode(c.String("health")),
-			Owner:  consul.Owner{RegistrationID: c.String("registration-id")}, Prefix: prefix,
+			Owner:  consul.Owner{RegistrationID: c.String("registration-id")}, Prefix: prefix, Shaping: shaping,
 		},
 		Fallback:     enabled(c, "fallback"),
 		Policy:       plan.Policy{Purge: enabled(c, "purge"), Limit: limit, Confirm: span("purge-confirm")},

@@ -1,0 +1,210 @@
+package marathon
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// What is kept of an answer takes about so many bytes of memory, beside its texts.
+const (
+	appCost    = 512
+	portCost   = 128
+	checkCost  = 256
+	labelCost  = 64
+	taskCost   = 216
+	resultCost = 96
+	// freeCost is what may be kept of any answer. Beyond it, what is kept may take three
+	// quarters of what has been read: it takes two thirds of that with a Marathon's
+	// answers, and 25 times as much with {"id":"1"},{"id":"2"} and so on.
+	freeCost = 64 << 20
+)
+
+// appsReader reads apps from an answer, each of them in pieces: what its definition says,
+// a label, a task. So an app may be as large as it likes.
+type appsReader struct {
+	json *scanner
+	// one has the texts that apps have in common.
+	one texts
+	// cost is what is kept of the answer.
+	cost int64
+
+	// app is being read. What of it appJSON wants is in definition, and what of one of its
+	// tasks taskJSON wants in listing.
+	app                 *appJSON
+	definition, listing *pick
+	tasks               taskList
+}
+
+// taskList is any number of tasks. However long it gets, it is not copied to grow.
+type taskList struct {
+	full [][]Task
+	last []Task
+}
+
+// fullList is how many tasks are copied at most.
+const fullList = 1024
+
+func (l *taskList) add(t Task) {
+	if len(l.last) == fullList {
+		l.full, l.last = append(l.full, l.last), make([]Task, 0, fullList)
+	}
+	l.last = append(l.last, t)
+}
+
+// take returns all tasks, and forgets them.
+func (l *taskList) take() []Task {
+	all := slices.Concat(append(l.full, l.last)...)
+	l.forget()
+	if all == nil {
+		return []Task{}
+	}
+	return all
+}
+
+func (l *taskList) forget() {
+	clear(l.last)
+	l.full, l.last = nil, l.last[:0]
+}
+
+func newAppsReader(json *scanner) *appsReader {
+	return &appsReader{json: json, one: texts{}, definition: newPick[appJSON](json), listing: newPick[taskJSON](json)}
+}
+
+// keep adds to what is kept.
+func (r *appsReader) keep(cost int) error {
+	r.cost += int64(cost)
+	if r.cost > freeCost && r.cost > r.json.offset()/4*3 {
+		return errors.New("what it lists takes more memory than the answer is large")
+	}
+	return nil
+}
+
+// read reads one app. The first error is that of the app, whose ID is there even so if it
+// could be read, and the second that of the whole answer.
+func (r *appsReader) read() (app *appJSON, wrong, err error) {
+	r.app = &appJSON{}
+	r.tasks.forget()
+	r.definition.begin()
+	c, err := r.json.peek()
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case c != '{':
+		return r.app, unexpected(c), r.json.value()
+	}
+	if err := r.json.object(r.member); err != nil {
+		return nil, nil, err
+	}
+	if r.app.Tasks != nil {
+		r.app.Tasks = r.tasks.take()
+	}
+	return r.app, r.definition.decode(r.app), nil
+}
+
+// unexpected is the error of a value that begins with c; nil for null, which says nothing.
+func unexpected(c byte) error {
+	if c == 'n' {
+		return nil
+	}
+	return fmt.Errorf("unexpected %s", kindOf(c))
+}
+
+func (r *appsReader) member(name []byte) error {
+	switch string(name) {
+	case "tasks":
+		r.app.Tasks = nil
+		r.tasks.forget()
+		return r.listed("tasks", '[', func() error {
+			r.app.Tasks = []Task{}
+			return r.json.array(r.task)
+		})
+	case "labels":
+		r.app.Labels = nil
+		return r.listed("labels", '{', func() error {
+			r.app.Labels = map[string]string{}
+			return r.json.object(r.label)
+		})
+	}
+	return r.definition.member(name)
+}
+
+// listed reads a field that is a list, or null.
+func (r *appsReader) listed(field string, open byte, list func() error) error {
+	c, err := r.json.peek()
+	switch {
+	case err != nil:
+		return err
+	case c == open:
+		return list()
+	}
+	if err := unexpected(c); err != nil {
+		r.definition.fail(field, err)
+	}
+	return r.json.value()
+}
+
+// label reads one of the app's labels.
+func (r *appsReader) label(name []byte) error {
+	label := string(name)
+	if name == nil {
+		r.definition.fail("labels", errTooMuch)
+	}
+	raw, err := r.json.raw()
+	if errors.Is(err, errTooMuch) {
+		r.definition.fail("labels", err)
+		return nil
+	}
+	if err != nil || r.definition.wrong != nil {
+		return err
+	}
+	var value []byte
+	if raw[0] == '"' {
+		value, err = unquoted(raw)
+	} else if wrong := unexpected(raw[0]); wrong != nil {
+		r.definition.fail("labels", wrong)
+	}
+	if err != nil {
+		return err
+	}
+	r.app.Labels[label] = string(value)
+	return r.keep(labelCost + len(label) + len(value))
+}
+
+// task reads one of the app's tasks.
+func (r *appsReader) task() error {
+	r.listing.begin()
+	c, err := r.json.peek()
+	if err != nil {
+		return err
+	}
+	if c == '{' {
+		err = r.json.object(r.listing.member)
+	} else {
+		r.listing.wrong = unexpected(c)
+		err = r.json.value()
+	}
+	if err != nil || r.definition.wrong != nil {
+		return err
+	}
+	var t taskJSON
+	if !r.definition.understood(within("tasks", r.listing.decode(&t))) {
+		return nil
+	}
+	task, wrong := t.task(r.one)
+	if !r.definition.understood(wrong) {
+		return nil
+	}
+	task.HealthCheckResults, wrong = healthCheckResults(t.HealthCheckResults, r.one)
+	r.app.TaskProblems = withProblem(r.app.TaskProblems, wrong, "task %s", task.ID)
+	r.tasks.add(task)
+	return r.keep(taskCost + len(task.ID) + 8*len(task.Ports) + 16*len(task.Addresses) + resultCost*len(task.HealthCheckResults))
+}
+
+// within says in which field an error is; nil for none.
+func within(field string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", field, err)
+}

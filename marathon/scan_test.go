@@ -1,0 +1,108 @@
+package marathon
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+// FuzzScanner checks that what is skipped is JSON, as what is kept is: a value that ends
+// elsewhere than encoding/json sees it end would be taken for more or less than it says.
+func FuzzScanner(f *testing.F) {
+	for _, path := range fixtures(f, "rest", ".json") {
+		f.Add(fixture(f, path))
+	}
+	for _, text := range []string{
+		`{"a":[1,2.5e-3,-0,true,false,null,"x\n\u00e9\\",{}]}`, ` [ ] `, `{"a" : 1 , "b":{ } }`, `[1,]`, `{"a"}`, `{,}`, `[1 2]`, `01`, `1.`, `-`, `+1`, `nul`, `truefalse`,
+		`"\q"`, `"\u12g4"`, "\"\x01\"", "\"\xff\"", `{"a":1}}`, `[}`, `""`, `1 `, `{1:2}`, "\ufeff1", "[1\v]", `[NaN]`, `[1e5,1E+5,1e]`,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for name, read := range map[string]func(*scanner) error{
+			"skipped": (*scanner).value,
+			"kept": func(s *scanner) error {
+				raw, err := s.raw()
+				var got, want any
+				if err == nil && json.Unmarshal(raw, &got) == nil && json.Unmarshal(data, &want) == nil && !reflect.DeepEqual(got, want) {
+					t.Errorf("%q is kept as %q", data, raw)
+				}
+				return err
+			},
+		} {
+			s := newScanner(iotest.HalfReader(bytes.NewReader(data)))
+			err := read(s)
+			if err == nil {
+				err = s.end()
+			}
+			if (err == nil) != json.Valid(data) && len(data) <= maxLiteral {
+				t.Errorf("%s %q: %v, and encoding/json takes it: %v", name, data, err, json.Valid(data))
+			}
+		}
+	})
+}
+
+// What is too large to be kept is read to its end all the same.
+func TestValuesThatAreTooLargeAreSkipped(t *testing.T) {
+	for name, value := range map[string]string{
+		"a text":      `"` + strings.Repeat("x", maxKept) + `"`,
+		"many values": "[" + strings.Repeat("{},", maxValues) + "1]",
+		"many bytes":  "[" + strings.Repeat(`"`+strings.Repeat("x", 1<<20)+`",`, 16) + "1]",
+		"a name":      `{"` + strings.Repeat("x", maxKept) + `":1}`,
+	} {
+		s := newScanner(strings.NewReader(value + ` "next"`))
+		if raw, err := s.raw(); !errors.Is(err, errTooMuch) || raw != nil {
+			t.Errorf("%s: %d bytes, %v", name, len(raw), err)
+		}
+		if raw, err := s.raw(); err != nil || string(raw) != `"next"` {
+			t.Errorf("after %s: %.99q, %v", name, raw, err)
+		}
+	}
+}
+
+// An app may be as large as it likes: what is too large of it costs that app, and what is
+// not ours to keep costs nothing.
+func TestLargeApps(t *testing.T) {
+	large := strings.Repeat("x", maxKept)
+	much := strings.Repeat("x", 1<<20)
+	for name, test := range map[string]struct{ fields, wrong string }{
+		"other fields":      {`"env":{"A":"` + large + `","` + large + `":1},"cmd":"` + large + `","` + large + `":7,"tasks":[]`, ""},
+		"a label":           {`"labels":{"a":"` + large + `"},"tasks":[]`, "field labels: larger"},
+		"labels":            {`"labels":{` + numbered(20, `"k#":"`+much+`"`) + `},"tasks":[]`, ""},
+		"a label's name":    {`"labels":{"` + large + `":""},"tasks":[]`, "field labels: larger"},
+		"tasks":             {`"tasks":[{"id":"a.1","other":"` + large + `"},` + numbered(20, `{"id":"a.#","host":"`+much+`"}`) + `]`, ""},
+		"a task":            {`"tasks":[{"id":"a.1"},{"id":"a.2","host":"` + large + `"}]`, "tasks: field host: larger"},
+		"a task's ports":    {`"tasks":[{"id":"a.1","ports":[` + numbered(maxValues, "#") + `]}]`, "tasks: field ports: larger"},
+		"a field":           {`"portDefinitions":[{"name":"` + large + `"}],"tasks":[]`, "field portDefinitions: larger"},
+		"ports":             {`"portDefinitions":[` + numbered(maxValues, "{}") + `],"tasks":[]`, "field portDefinitions: larger"},
+		"fields together":   {`"portDefinitions":[{"name":"` + large[:maxKept/2] + `"}],"container":{"x":"` + large[:maxKept/2] + `"},"tasks":[]`, "field container: larger"},
+		"fields and the ID": {`"portDefinitions":[{"name":"` + large + `"}],"version":"v","tasks":[]`, "field portDefinitions: larger"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer := `{"apps":[{"id":"/first","tasks":[]},{` + test.fields + `,"id":"/a"},{"id":"/last","tasks":[]}]}`
+			snapshot, err := ReadSnapshot(strings.NewReader(answer))
+			switch {
+			case err != nil:
+				t.Fatal(err)
+			case test.wrong == "" && (len(snapshot.Apps) != 3 || snapshot.Apps[1].ID != "/a"):
+				t.Errorf("read %d apps, unreadable are %.300v", len(snapshot.Apps), snapshot.Unreadable)
+			case test.wrong != "" && (len(snapshot.Apps) != 2 || snapshot.Unreadable[0].ID != "/a" || !strings.HasPrefix(snapshot.Unreadable[0].Err.Error(), test.wrong)):
+				t.Errorf("read %d apps, unreadable are %.300v, want %s", len(snapshot.Apps), snapshot.Unreadable, test.wrong)
+			}
+		})
+	}
+}
+
+// numbered returns n texts with commas between them, a number in place of each #.
+func numbered(n int, text string) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(strings.ReplaceAll(text, "#", strconv.Itoa(i)) + ",")
+	}
+	return strings.TrimSuffix(b.String(), ",")
+}
