@@ -108,7 +108,11 @@ func (w *agentWorker) execute(ctx context.Context, j job) (outcome, error) {
 		want = want.OffNode()
 	}
 	var failed []error
+	unchecked := "" // a service that has not got its new check: it keeps the old one
 	for _, d := range plan.Decide(want, here, ours, w.standing(ctx, n, j, want)) {
+		if d.Op == plan.DeregisterCheck && d.Service.ID == unchecked {
+			continue
+		}
 		if d.Op == plan.Register && done.Registered > 0 && len(failed) == 0 && !j.rest && w.queue.len() > 0 {
 			w.requeueRest(j)
 			break
@@ -117,6 +121,9 @@ func (w *agentWorker) execute(ctx context.Context, j job) (outcome, error) {
 		switch {
 		case errors.Is(err, errRefused), errors.Is(err, errUnable):
 			failed = append(failed, err)
+			if d.Op == plan.RegisterCheck {
+				unchecked = d.Service.ID
+			}
 		case err != nil:
 			return done, err
 		}

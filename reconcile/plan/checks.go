@@ -25,9 +25,11 @@ func appendChecks(decisions []Decision, w desired.Want, s consul.Service, have *
 		return decisions // nobody has asked for them, or there are none
 	}
 	before := desired.Sum(have.Checks)
+	var grounds desired.Grounds
 	for _, c := range s.Checks {
 		if d, some := decideCheck(w.Health, c, have.Checks, before); some {
 			d.Service, d.Before = s, before
+			grounds |= d.Grounds
 			decisions = append(decisions, d)
 		}
 	}
@@ -35,6 +37,7 @@ func appendChecks(decisions []Decision, w desired.Want, s consul.Service, have *
 		if findCheck(s.Checks, c.ID) == nil {
 			decisions = append(decisions, Decision{
 				Op: DeregisterCheck, Service: s, Check: c, Before: before, Why: []string{"check extra: " + c.ID},
+				Grounds: grounds, // held back as long as what takes its place is
 			})
 		}
 	}
