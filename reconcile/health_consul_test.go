@@ -29,9 +29,13 @@ func checkedWeb(id string, n int) simulator.App {
 }
 
 // healthEnv has a Marathon that probes its tasks as time goes by.
-func healthEnv(t *testing.T, dev *devconsul.Cluster) *env {
+func healthEnv(t *testing.T, dev *devconsul.Cluster, executors ...func(simulator.Task)) *env {
 	s := newEnv(t, dev, simulator.Config{
-		TaskKilling: true, Probes: true,
+		TaskKilling: true, Probes: true, Executor: func(task simulator.Task) {
+			for _, run := range executors {
+				run(task)
+			}
+		},
 		Pace: simulator.Pace{Offer: 5 * time.Millisecond, Start: 5 * time.Millisecond, Run: 5 * time.Millisecond, Killing: 20 * time.Millisecond, Kill: 500 * time.Millisecond},
 	})
 	s.configure = mirrors
@@ -59,16 +63,22 @@ type consumer struct {
 	service, app string
 	// healthy are the tasks that Marathon has ever called so.
 	healthy map[string]bool
-	fewest  int
-	early   []string
-	looks   int
-	stop    context.CancelFunc
-	ended   sync.WaitGroup
+	// may tells which tasks may pass, if not those that Marathon has called healthy.
+	may    func(task string) bool
+	fewest int
+	early  []string
+	looks  int
+	stop   context.CancelFunc
+	ended  sync.WaitGroup
 }
 
-func (s *env) consume(app, service string) *consumer {
+func (s *env) consume(app, service string, may ...func(task string) bool) *consumer {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &consumer{env: s, service: service, app: app, healthy: map[string]bool{}, fewest: 1 << 30, stop: cancel}
+	c.may = func(task string) bool { return c.healthy[task] }
+	if len(may) > 0 {
+		c.may = may[0]
+	}
 	c.note()
 	c.ended.Go(func() {
 		for ctx.Err() == nil {
@@ -98,7 +108,7 @@ func (c *consumer) look() {
 	passing := c.passing(c.service)
 	c.note()
 	for id := range passing {
-		if !c.healthy[id] {
+		if !c.may(id) {
 			c.early = append(c.early, id)
 		}
 	}

@@ -218,3 +218,43 @@ func TestBadChecks(t *testing.T) {
 		}
 	}
 }
+
+// A copy that may not write leaves checks alone, whatever it hears; who takes over says what is
+// so now.
+func TestAStandbyWritesNoCheck(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		mirror(x)
+		x.marathon.apps = []marathon.App{checkedApp("t1", "t2", "t3")}
+		turns := func(task string, alive bool) {
+			x.marathon.set(func(m *fakeMarathon) {
+				m.apps[0].Tasks = slices.Clone(m.apps[0].Tasks)
+				for i := range m.apps[0].Tasks {
+					if m.apps[0].Tasks[i].ID == task {
+						m.apps[0].Tasks[i].HealthCheckResults = []marathon.HealthCheckResult{{Alive: alive, LastSuccess: time.Now(), LastFailure: time.Now()}}
+					}
+				}
+			})
+			x.turns(task, alive)
+		}
+		p := x.standby()
+		turns("t1", false)
+		turns("t2", false)
+		turns("t2", true)
+		if n := x.dials(); n > 0 {
+			t.Errorf("a standby made %d requests", n)
+		}
+		p.unlock(x.Reconciler)
+		time.Sleep(time.Second)
+		x.saysOf("t1", "critical")
+		x.saysOf("t2", "passing")
+		p.shut()
+		turns("t1", true)
+		turns("t3", false)
+		x.saysOf("t1", "critical")
+		x.saysOf("t3", "passing")
+		p.unlock(x.Reconciler)
+		time.Sleep(time.Second)
+		x.saysOf("t1", "passing")
+		x.saysOf("t3", "critical")
+	}, h1)
+}
