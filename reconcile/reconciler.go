@@ -46,7 +46,7 @@ func (c Config) Check() error {
 		return fmt.Errorf("--registration-id: %w", err)
 	}
 	if err := c.Translation.Health.Check(); err != nil {
-		return fmt.Errorf("--health: %w", err)
+		return fmt.Errorf("--health %.40q: %w", string(c.Translation.Health), err)
 	}
 	switch {
 	case c.Policy.Limit < 0 || c.Policy.Limit > 100:

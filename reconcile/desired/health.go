@@ -2,7 +2,7 @@ package desired
 
 import (
 	"cmp"
-	"fmt"
+	"errors"
 	"slices"
 	"time"
 
@@ -26,14 +26,16 @@ const (
 	HealthNone HealthMode = "none"
 )
 
-// Check reports why a mode is none; "" is HealthNone.
+// Check reports why a mode is none.
 func (mode HealthMode) Check() error {
 	switch mode {
-	case HealthMirror, HealthChecks, HealthNone, "":
+	case HealthMirror, HealthChecks, HealthNone:
 		return nil
 	}
-	return fmt.Errorf("%.40q: want mirror, checks or none", string(mode))
+	return errNoMode
 }
+
+var errNoMode = errors.New("must be mirror, checks or none")
 
 // EventTypes returns the types of events that may be needed: those about health unless
 // neither the option nor any label asks for it.

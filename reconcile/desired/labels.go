@@ -180,8 +180,6 @@ func (r *labelReader) instead(l said) string {
 	return asWithout
 }
 
-var errNoMode = errors.New("must be mirror, checks or none")
-
 var errNeither = errors.New("must be true or false")
 
 // take takes one label in, or says why it makes no sense.
@@ -261,8 +259,8 @@ func (r *labelReader) takeApps(l said) (err error) {
 		return err
 	case "health":
 		mode := HealthMode(strings.TrimSpace(l.value))
-		if err := mode.Check(); err != nil || mode == "" {
-			return errNoMode
+		if err := mode.Check(); err != nil {
+			return err
 		}
 		r.health = mode
 	default:
