@@ -112,6 +112,12 @@ type Reconciler struct {
 	lastHeard atomic.Int64
 	// unfinished is set when the last resync left something for another one.
 	unfinished atomic.Bool
+	// told is who answered the last snapshot, and when it was asked for. Only the resync's
+	// goroutine uses it.
+	told struct {
+		from string
+		at   time.Time
+	}
 	// resyncNumber counts resyncs, modulo everywhereEvery: at 0 all nodes are listed.
 	// One whose catalog could not be read is not counted. Only the resync's goroutine
 	// uses it.
@@ -125,6 +131,8 @@ type Reconciler struct {
 
 // Consul is the side that is written.
 type Consul struct {
+	// URL is the main agent's, as people may see it: "" where nobody asks.
+	URL string
 	// Agent finds the agent on a host, and the main agent for "".
 	Agent   func(host string) (Agent, error)
 	Labels  Labels

@@ -44,8 +44,10 @@ type Want struct {
 	Anew []string
 	// Grounds say, on Absent, why the services go.
 	Grounds Grounds
-	// Unfit says why a task that runs is left out.
+	// Unfit says why a task that runs is left out, and Kept which rule else leaves its services
+	// as they are, or lets them go though it runs; "" for none.
 	Unfit error
+	Kept  Kind
 	// Health is what the checks on Services should say.
 	Health Health
 }
@@ -113,9 +115,11 @@ func (m *Model) Want(task, app string) Want {
 	a := m.apps[t.task.AppID]
 	switch {
 	case a != nil && t.out:
-		w.Grounds = Excluded
-	case a == nil || a.unreadable || m.quarantined(a):
-		w.Verdict = Untouched
+		w.Grounds, w.Kept = Excluded, KindExcluded
+	case a == nil || a.unreadable:
+		w.Verdict, w.Kept = Untouched, KindUnread
+	case m.quarantined(a):
+		w.Verdict, w.Kept = Untouched, KindQuarantined
 	case t.lost:
 		w.Grounds = Lost
 	case !t.running():
@@ -161,6 +165,7 @@ func (m *Model) wantRunning(w *Want, a *appEntry, t marathon.Task) {
 	w.Verdict = Untouched
 	sh, def := m.shapeOf(t)
 	if sh == nil || sh.leftOut != "" { // left out, and what the task runs is not known any more
+		w.Kept = KindUnknownDefinition
 		return
 	}
 	w.VersionGone = m.versionGone(t)

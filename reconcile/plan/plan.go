@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 
 	"consular/consul"
@@ -97,6 +98,9 @@ type Change struct {
 	Fallback bool `json:"-"`
 	// Grounds say why something may be removed, or turn critical; none for a write.
 	Grounds desired.Grounds `json:"-"`
+	// HeldWhy says why the policy holds it back, and Confirmable is set when time confirms it.
+	HeldWhy     string `json:"-"`
+	Confirmable bool   `json:"-"`
 	// Recovers is set when a check becomes passing, and Turn when one becomes critical
 	// because Marathon calls the task unhealthy.
 	Recovers bool `json:"-"`
@@ -122,6 +126,29 @@ type Unread struct {
 	// What is an agent's address, "keys", "catalog", "versions" or "app" and its ID.
 	What string `json:"what"`
 	Err  string `json:"error"`
+}
+
+// Source is where one side was read from.
+type Source struct {
+	// What is Marathon or Consul, and From its URL; of Consul it is the main agent's, and Agents
+	// are how many were listed.
+	What   string `json:"what"`
+	From   string `json:"from"`
+	Agents int    `json:"agents,omitempty"`
+	// AgeMS is how old the oldest of its answers was in the end, in milliseconds.
+	AgeMS int64 `json:"age_ms"`
+}
+
+// String says it to people.
+func (s Source) String() string {
+	agents := ""
+	switch {
+	case s.Agents == 1:
+		agents = " and 1 agent"
+	case s.Agents > 1:
+		agents = fmt.Sprintf(" and %d agents", s.Agents)
+	}
+	return fmt.Sprintf("%s read from %s%s, %.1f s ago", s.What, shown(s.From), agents, float64(s.AgeMS)/1000)
 }
 
 // Unfit is what of Marathon is not in Consul as it stands there: a task, or a service of it,
@@ -171,6 +198,8 @@ type Plan struct {
 	Frameworks       []string `json:"-"`
 	// Framework is Marathon's own.
 	Framework string `json:"-"`
+	// Read says where all of this was read from.
+	Read []Source `json:"read,omitempty"`
 	// Services and Keys count what we own in Consul now.
 	Services int `json:"services"`
 	Keys     int `json:"keys"`

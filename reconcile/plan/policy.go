@@ -184,6 +184,7 @@ func (g *Guard) Filter(p *Plan, now time.Time, empty bool) {
 		}
 		switch {
 		case why != "":
+			c.HeldWhy, c.Confirmable = why, j.confirmable(c)
 			p.Held = append(p.Held, c)
 			p.HeldWhy = append(p.HeldWhy, why)
 		default:

@@ -107,6 +107,9 @@ func (p *Plan) footer() []string {
 		lines = append(lines, fmt.Sprintf("%d services with this registration ID belong to another Marathon framework (%s): left alone, and no key is removed; `consular sync --force` removes both",
 			p.ForeignFramework, shown(strings.Join(p.Frameworks, ", "))))
 	}
+	for _, s := range p.Read {
+		lines = append(lines, s.String())
+	}
 	state := "in sync"
 	if len(p.Unread) > 0 {
 		state = "no drift in what could be read"
@@ -172,5 +175,6 @@ var colours = map[string]string{
 	string(Register): "\x1b[32m", string(Update): "\x1b[33m", string(Set): "\x1b[33m",
 	string(RegisterCheck): "\x1b[32m", string(UpdateCheck): "\x1b[33m", string(DeregisterCheck): "\x1b[33m",
 	string(Deregister): "\x1b[31m", string(Delete): "\x1b[31m",
+	string(Absent): "\x1b[31m", string(Differs): "\x1b[33m", string(LeftOver): "\x1b[31m", string(Unknown): "\x1b[35m",
 	"held": "\x1b[35m", "unconfirmed": "\x1b[35m", "conflict": "\x1b[31m", "clash": "\x1b[31m", "unread": "\x1b[31m",
 }

@@ -280,7 +280,7 @@ func (s Settings) Reconciler(log zerolog.Logger) (*reconcile.Reconciler, error) 
 		return cluster.Agent(host)
 	}
 	agent := func(host string) (reconcile.Agent, error) { return agentOn(host) }
-	target := reconcile.Consul{Agent: agent, Labels: cluster.Labels(), Catalog: cluster.Catalog()}
+	target := reconcile.Consul{URL: s.ShownConsul(), Agent: agent, Labels: cluster.Labels(), Catalog: cluster.Catalog()}
 	if s.Stays {
 		target.Token = cluster.TokenAccessor
 		target.Watch = func(ctx context.Context, host, id string) error {
