@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"sync/atomic"
 
@@ -106,17 +105,10 @@ func (a *Agent) Deregister(ctx context.Context, id string) error {
 	if err == nil {
 		err = a.client.Agent().ServiceDeregisterOpts(id, query(ctx))
 	}
-	if err != nil && !unknownService(err) {
+	if err != nil && !Unknown(err) {
 		return a.failed("deregister "+printable(id), err, "service:write")
 	}
 	return nil
-}
-
-// unknownService tells Consul's 404 from that of a proxy, or of another server
-// that has the port now.
-func unknownService(err error) bool {
-	status, ok := errors.AsType[api.StatusError](err)
-	return ok && status.Code == http.StatusNotFound && isConsulUnknown(status.Body)
 }
 
 func query(ctx context.Context) *api.QueryOptions {

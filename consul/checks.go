@@ -120,7 +120,8 @@ func (a *Agent) RegisterCheck(ctx context.Context, service string, c Check) erro
 }
 
 // UpdateCheck sets the status of a check that the agent does not make itself. Of what
-// an agent knows of such a check, it is all that outlives its restart.
+// an agent knows of such a check, it is all that outlives its restart. The error is Unknown
+// if there is no such check.
 // Source: PUT /v1/agent/check/update/{id}, which needs service:write for the service's name.
 func (a *Agent) UpdateCheck(ctx context.Context, id string, status Status, output string) error {
 	err := a.client.Agent().UpdateTTLOpts(id, clipped(output, maxOutput), string(status), query(ctx))
@@ -137,7 +138,7 @@ func (a *Agent) DeregisterCheck(ctx context.Context, id string) error {
 	if err == nil {
 		err = a.client.Agent().CheckDeregisterOpts(id, query(ctx))
 	}
-	if err != nil && !unknownService(err) {
+	if err != nil && !Unknown(err) {
 		return a.failed("deregister check "+printable(id), err, "service:write")
 	}
 	return nil

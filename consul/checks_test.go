@@ -67,6 +67,9 @@ func TestACheckIsUpdatedAndRemoved(t *testing.T) {
 	if checks, err := agent.Checks(t.Context()); err != nil || len(checks[s.ID]) > 0 {
 		t.Errorf("left: %+v, %v", checks[s.ID], err)
 	}
+	if err := agent.UpdateCheck(t.Context(), id, Passing, "gone"); !Unknown(err) {
+		t.Errorf("updating what is not there: %v", err)
+	}
 	must(t, agent.RegisterCheck(t.Context(), s.ID, Check{ID: id, Name: "Marathon", Status: Passing}))
 	if have := checkOf(t, agent, s.ID); have.Status != Passing {
 		t.Errorf("added as %s, want passing", have.Status)

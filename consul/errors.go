@@ -113,8 +113,15 @@ func (e *answerError) Error() string {
 
 func (e *answerError) Unwrap() error { return e.status }
 
-// isConsulUnknown knows the texts of the 404 of agent/service/deregister and of
-// agent/check/deregister, in all of Consul 1.13 to 1.22.
+// Unknown reports whether Consul answered that it has no such service or check. A 404 of a
+// proxy, or of another server that has the port now, says nothing.
+func Unknown(err error) bool {
+	status, ok := errors.AsType[api.StatusError](err)
+	return ok && status.Code == http.StatusNotFound && isConsulUnknown(status.Body)
+}
+
+// isConsulUnknown knows the texts of the 404 of agent/service/deregister, and of
+// agent/check/deregister and update, in all of Consul 1.13 to 1.22.
 func isConsulUnknown(body string) bool {
 	text := strings.ToLower(body)
 	return strings.HasPrefix(text, "unknown service id") || strings.HasPrefix(text, "unknown check id")

@@ -28,7 +28,8 @@ func (w *agentWorker) withChecks(ctx context.Context, services []consul.Service)
 }
 
 // writeCheck writes one check. What we keep ourselves is updated when it has been
-// registered: only that outlives an agent's restart.
+// registered: only that outlives an agent's restart. One that somebody has removed is
+// registered anew.
 func (w *agentWorker) writeCheck(ctx context.Context, d plan.Decision) error {
 	c := d.Check
 	if d.Op == plan.DeregisterCheck {
@@ -39,7 +40,12 @@ func (w *agentWorker) writeCheck(ctx context.Context, d plan.Decision) error {
 			return err
 		}
 	}
-	return w.agent.UpdateCheck(ctx, c.ID, c.Status, c.Output)
+	err := w.agent.UpdateCheck(ctx, c.ID, c.Status, c.Output)
+	if d.Op == plan.UpdateCheck && consul.Unknown(err) {
+		d.Op = plan.RegisterCheck
+		return w.writeCheck(ctx, d)
+	}
+	return err
 }
 
 // keepStatus makes what a service was registered with outlive an agent's restart.

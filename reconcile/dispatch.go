@@ -53,12 +53,15 @@ func (d *dispatch) confirm(ctx context.Context, p *plan.Plan) {
 		d.tally.expect()
 		asked := d.beside.ask(ctx, "app "+app, func() {
 			done := outcome{}
-			if err := d.readApp(ctx, app, d.enqueueAnswer); err != nil {
+			err := d.readApp(ctx, app, func(effects desired.Effects) {
+				// First the resync's own jobs: what a worker does for the answer's is not counted.
+				d.giveConfirmed(assignments(changes, nil))
+				d.enqueueAnswer(effects)
+			})
+			if err != nil {
 				done.unconfirmed = len(changes)
 				d.tellUnconfirmed(err)
 				d.lookAgain()
-			} else {
-				d.giveConfirmed(assignments(changes, nil))
 			}
 			d.tally.done(done)
 		})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 
+	"github.com/hashicorp/consul/api"
+
 	"consular/consul"
 	"consular/reconcile"
 )
@@ -82,13 +84,17 @@ func (a *fakeAgent) RegisterCheck(_ context.Context, service string, c consul.Ch
 func (a *fakeAgent) UpdateCheck(_ context.Context, id string, status consul.Status, output string) error {
 	return a.serve(func() error {
 		a.checkWrites = append(a.checkWrites, checkWrite{id, status})
+		known := false
 		for service := range a.services {
 			a.change(service, func(checks map[string]consul.Check) {
 				if c, is := checks[id]; is {
 					c.Status, c.Output = status, output
-					checks[id] = c
+					checks[id], known = c, true
 				}
 			})
+		}
+		if !known {
+			return api.StatusError{Code: 404, Body: "Unknown check ID " + id}
 		}
 		return nil
 	})

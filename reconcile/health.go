@@ -102,6 +102,9 @@ func (r *Reconciler) allowCritical(want desired.Want, allowed map[string]desired
 	return heldBack
 }
 
+// turnsHeld is what is told of checks that are not written for now.
+const turnsHeld = "held back: too many services turn critical at once, they stay passing for now"
+
 // tellHeldTurns says whose checks stay passing for now: one in a minute as an error.
 func (r *Reconciler) tellHeldTurns(heldBack []heldTurn, now time.Time) {
 	if len(heldBack) > 0 {
@@ -113,8 +116,7 @@ func (r *Reconciler) tellHeldTurns(heldBack []heldTurn, now time.Time) {
 			level = zerolog.ErrorLevel
 		}
 		r.config.tell(Notice{
-			Level: level, Message: "held back: too many services turn critical at once, they stay passing for now",
-			App: h.app, Task: h.task, Why: h.why,
+			Level: level, Message: turnsHeld, App: h.app, Task: h.task, Why: h.why,
 		})
 	}
 }

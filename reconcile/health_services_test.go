@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"consular/consul"
 	"consular/marathon"
 	"consular/reconcile/desired"
 )
@@ -256,5 +257,19 @@ func TestAStandbyWritesNoCheck(t *testing.T) {
 		time.Sleep(time.Second)
 		x.saysOf("t1", "passing")
 		x.saysOf("t3", "critical")
+	}, h1)
+}
+
+// A check that somebody has removed is there again with the next flip, and with its status.
+func TestAFlipOfACheckThatIsGone(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		mirror(x)
+		x.marathon.apps = []marathon.App{checkedApp("t1")}
+		x.connect()
+		if err := x.agents[h1].DeregisterCheck(t.Context(), consul.CheckID("t1")); err != nil {
+			t.Fatal(err)
+		}
+		x.turns("t1", false)
+		x.saysOf("t1", "critical")
 	}, h1)
 }

@@ -70,7 +70,7 @@ func (r *Reconciler) readAsked(ctx context.Context, q question) {
 // readOne reads an app or a definition.
 func (r *Reconciler) readOne(ctx context.Context, q question) error {
 	if q.definition {
-		return r.define(ctx, []desired.Version{q.Version})
+		return r.define(ctx, []desired.Version{q.Version}, r.enqueueAnswer)
 	}
 	return r.readApp(ctx, q.App, r.enqueueAnswer)
 }
@@ -134,7 +134,7 @@ func (r *Reconciler) defineBeside(ctx context.Context, versions []desired.Versio
 	for _, v := range versions {
 		one := []desired.Version{v}
 		r.beside.ask(ctx, "version "+v.App+" "+v.Version, func() {
-			if err := r.define(ctx, one); err != nil && ctx.Err() == nil {
+			if err := r.define(ctx, one, r.enqueueAnswer); err != nil && ctx.Err() == nil {
 				r.config.tell(Notice{
 					Level: zerolog.WarnLevel, Message: "cannot read the versions that some tasks run: their services stay as they are",
 					App: v.App, Version: v.Version, Err: err,
@@ -145,8 +145,9 @@ func (r *Reconciler) defineBeside(ctx context.Context, versions []desired.Versio
 	}
 }
 
-// define reads the definitions of old versions, which never change.
-func (r *Reconciler) define(ctx context.Context, versions []desired.Version) error {
+// define reads the definitions of old versions, which never change, and calls then with
+// what each of them changes.
+func (r *Reconciler) define(ctx context.Context, versions []desired.Version, then func(desired.Effects)) error {
 	var all errgroup.Group
 	all.SetLimit(readsAtOnce)
 	for _, v := range versions {
@@ -165,7 +166,7 @@ func (r *Reconciler) define(ctx context.Context, versions []desired.Version) err
 			r.mu.Lock()
 			effects := r.model.ApplyDefinition(v, def, gone)
 			r.mu.Unlock()
-			r.enqueueAnswer(effects)
+			then(effects)
 			return nil
 		})
 	}

@@ -209,10 +209,11 @@ func (r *Reconciler) tellHeld(p *plan.Plan) {
 	}
 	switch {
 	case len(p.Held) > 0:
-		r.config.tell(Notice{
-			Level: level, Message: "removals are held back: " + wayOut(p),
-			Held: len(p.Held), Why: why, Attempt: times,
-		})
+		message := "removals are held back: " + wayOut(p)
+		if !slices.ContainsFunc(p.Held, plan.Change.Removes) {
+			message = turnsHeld
+		}
+		r.config.tell(Notice{Level: level, Message: message, Held: len(p.Held), Why: why, Attempt: times})
 	case before != "":
 		r.config.tell(Notice{Level: zerolog.InfoLevel, Message: "nothing is held back any more"})
 	}

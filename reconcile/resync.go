@@ -280,7 +280,7 @@ func (r *Reconciler) snapshot(ctx context.Context, wait bool) (empty bool, unrea
 	r.reads.askAgain(effects.ReadAgain, time.Now(), r.config.PollInterval)
 	if !wait {
 		r.defineBeside(ctx, effects.Definitions)
-	} else if err := r.define(ctx, effects.Definitions); err != nil {
+	} else if err := r.define(ctx, effects.Definitions, func(desired.Effects) {}); err != nil { // the plan will see them
 		r.config.tell(Notice{
 			Level: zerolog.WarnLevel, Message: "cannot read the versions that some tasks run: their services stay as they are", Err: err,
 		})

@@ -106,5 +106,8 @@ func (g *Guard) holdTurn(c Change, checked int, now time.Time, looked map[string
 	return why
 }
 
-// turns reports whether a change turns a service critical.
+// Removes reports whether a change takes a service or a key away.
+func (c Change) Removes() bool { return c.Op == Deregister || c.Op == Delete }
+
+// turns reports whether a change turns a service critical, or goes with one that does.
 func (c Change) turns() bool { return c.Grounds.Has(desired.Unhealthy) }
