@@ -94,7 +94,16 @@ func application(stdout, stderr io.Writer) *cli.App {
 		ExitErrHandler: func(*cli.Context, error) {},
 		Action:         command(runCommand),
 	}
-	app.Commands = []*cli.Command{
+	app.Commands = commands()
+	manual.AddTo(app)
+	for _, c := range app.Commands {
+		c.OnUsageError, c.HideHelpCommand = settings.UsageError, true
+	}
+	return app
+}
+
+func commands() []*cli.Command {
+	return []*cli.Command{
 		{Name: "run", Usage: "subscribe and reconcile, until told to stop (the default)", Action: command(runCommand)},
 		{
 			Name: "sync", Usage: "make Consul right once, print a summary, and end", Action: command(syncCommand),
@@ -140,11 +149,6 @@ func application(stdout, stderr io.Writer) *cli.App {
 			),
 		},
 	}
-	manual.AddTo(app)
-	for _, c := range app.Commands {
-		c.OnUsageError, c.HideHelpCommand = settings.UsageError, true
-	}
-	return app
 }
 
 // program is what every command works with.

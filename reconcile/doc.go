@@ -32,6 +32,7 @@
 //	tally.go, summary.go   what came of a resync's jobs; sync.go: one resync and its end
 //	notice.go      what the operator is told, one type for the log and other listeners
 //	report.go      of that, what is told beside writes: each thing once, or now and then
+//	explain.go     why something is there or not, for the command explain
 //	remove.go      a Marathon without apps, for the command remove
 //
 // # Flow

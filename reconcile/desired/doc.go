@@ -5,7 +5,7 @@
 //
 //	model.go         the model, and what it can be asked about itself
 //	want.go          what should be there of one task (Want), or of one name's keys (WantKeys)
-//	grounds.go       why something may be removed
+//	grounds.go       why something may be removed; reason.go: why something is not there
 //	apply_event.go   what an event changes; the event table is in the doc of package reconcile
 //	apply_answer.go  what an answer of Marathon changes
 //	journal.go       events that came while something was being read; plans by version

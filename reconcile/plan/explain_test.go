@@ -78,7 +78,8 @@ var explanations = []struct {
 	{"excluded, and gone", excluding("/a", newApp("/a", newTask("t1", "/a"))), Actual{}, "/a", true, true},
 	{
 		"quarantined", knowing(newApp("/a/b", newTask("t1", "/a/b")), newApp("/a-b", newTask("t2", "/a-b"))),
-		Actual{Agents: []Agent{agentOn("agent-1.test", serviceOf(newTask("t1", "/a/b")))}}, "/a-b", false, true,
+		Actual{Agents: []Agent{agentOn("agent-1.test", serviceOf(newTask("t1", "/a/b")))}},
+		"/a-b", false, true,
 	},
 	{"unfit", knowing(newApp("/a", newTaskOn("t1", "/a", "not a host"))), Actual{}, "t1", true, true},
 	{"no port yet", knowing(newApp("/a", marathon.Task{
