@@ -94,7 +94,16 @@ func application(stdout, stderr io.Writer) *cli.App {
 		ExitErrHandler: func(*cli.Context, error) {},
 		Action:         command(runCommand),
 	}
-	app.Commands = []*cli.Command{
+	app.Commands = commands()
+	manual.AddTo(app)
+	for _, c := range app.Commands {
+		c.OnUsageError, c.HideHelpCommand = settings.UsageError, true
+	}
+	return app
+}
+
+func commands() []*cli.Command {
+	return []*cli.Command{
 		{Name: "run", Usage: "subscribe and reconcile, until told to stop (the default)", Action: command(runCommand)},
 		{
 			Name: "sync", Usage: "make Consul right once, print a summary, and end", Action: command(syncCommand),
@@ -112,6 +121,11 @@ func application(stdout, stderr io.Writer) *cli.App {
 		{
 			Name: "plan", Usage: "print what sync would change, and write nothing (exit 0: in sync, 2: drift)", Action: command(planCommand),
 			Flags: settings.CommandFlags("plan", &cli.StringFlag{Name: "format", Value: "table", Usage: "`table` or json"}),
+		},
+		{
+			Name: "explain", Usage: "say of an app, a task or a service why it is in Consul, or is not (exit codes as plan's)",
+			ArgsUsage: "APP|TASK|SERVICE", Action: about(explainCommand),
+			Flags: settings.CommandFlags("explain", &cli.StringFlag{Name: "format", Value: "text", Usage: "`text` or json"}),
 		},
 		{
 			Name: "events", Usage: "print Marathon's events as they come", Action: command(eventsCommand),
@@ -135,11 +149,6 @@ func application(stdout, stderr io.Writer) *cli.App {
 			),
 		},
 	}
-	manual.AddTo(app)
-	for _, c := range app.Commands {
-		c.OnUsageError, c.HideHelpCommand = settings.UsageError, true
-	}
-	return app
 }
 
 // program is what every command works with.
@@ -149,12 +158,34 @@ type program struct {
 	log zerolog.Logger
 }
 
-// command reads the options before a command.
+// command is one that takes no arguments.
 func command(do func(context.Context, program) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		if c.NArg() > 0 {
 			return settings.UnexpectedArgument(c)
 		}
+		return withOptions(do)(c)
+	}
+}
+
+// about is a command that is told one name.
+func about(do func(context.Context, program) error) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		switch name, more := c.Args().First(), c.Args().Get(1); {
+		case name == "":
+			return fmt.Errorf("%s: say of what: %s", c.Command.Name, c.Command.ArgsUsage)
+		case strings.HasPrefix(more, "-"):
+			return fmt.Errorf("%s %s: %.40q stands before the name", c.Command.Name, name, more)
+		case c.NArg() > 1:
+			return fmt.Errorf("%s takes one name: %.40q is a second one", c.Command.Name, more)
+		}
+		return withOptions(do)(c)
+	}
+}
+
+// withOptions reads the options before a command, and opens the log.
+func withOptions(do func(context.Context, program) error) cli.ActionFunc {
+	return func(c *cli.Context) error {
 		return settings.Blame(c, settings.WithLog(c.Context, c, func(log zerolog.Logger) error {
 			s, err := settings.Read(c, settings.NoteRotation(log))
 			if err != nil {
@@ -247,6 +278,41 @@ func printPlan(ctx context.Context, p program, format string) error {
 	case len(plan.Unread) > 0 || len(plan.Unconfirmed) > 0:
 		return exitCode(1)
 	case !plan.InSync():
+		return exitCode(2)
+	}
+	return nil
+}
+
+// explainCommand tells of each app that has the name. The exit code is that of the worst.
+func explainCommand(ctx context.Context, p program) error {
+	format := p.String("format")
+	if format != "text" && format != "json" {
+		return fmt.Errorf("--format %q: must be text or json", format)
+	}
+	r, err := p.Reconciler(p.log)
+	if err != nil {
+		return err
+	}
+	told, err := r.Explain(ctx, p.Args().First())
+	if err != nil {
+		return err
+	}
+	inSync, complete := true, true
+	for _, x := range told {
+		inSync, complete = inSync && x.InSync(), complete && x.Complete()
+		if format == "json" {
+			err = x.WriteJSON(p.App.Writer)
+		} else {
+			err = x.WriteText(p.App.Writer, settings.Coloured(p.App.Writer))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case !complete:
+		return exitCode(1)
+	case !inSync:
 		return exitCode(2)
 	}
 	return nil

@@ -361,8 +361,12 @@ func TestPlanAndSync(t *testing.T) {
 	if have := w.have(); have != nil {
 		t.Errorf("plan wrote %s", have)
 	}
+	does("explain /db", 2, "/db is not in Consul as it should be", "missing", w.marathon.Tasks("/db")[0].ID, "Marathon read from "+w.master)
 	does("sync", 0, "registered 7, updated 0, deregistered 0; keys set 3")
 	w.converges()
+	does("explain /db", 0, "/db is in Consul as it should be")
+	does("explain --format json "+w.marathon.Tasks("/db")[0].ID, 0, `"schema": 1`, `"state": "equal"`)
+	does("explain /dbs", 1, "neither Marathon nor Consul knows it; the nearest: /db")
 	python := "--debug --scheme http --host h --port 80 --timeout 5 --sync-interval 300 "
 	does(python+"sync", 0, "registered 0, updated 0, deregistered 0", "--scheme, --host and --port do nothing")
 	does("plan", 0, "7 services and 3 keys are ours: in sync")

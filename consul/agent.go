@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"sync/atomic"
 
@@ -81,14 +80,16 @@ func (a *Agent) Services(ctx context.Context) ([]Service, error) {
 	return services, nil
 }
 
-// Register registers the service, or replaces the one of the same ID. It is in
-// the catalog when Register returns. Source: PUT /v1/agent/service/register,
+// Register registers the service with its checks, or replaces the one of the same
+// ID, whose other checks stay, and whose same checks keep their status. It is in the
+// catalog when Register returns. Source: PUT /v1/agent/service/register,
 // which needs service:write for its name.
 func (a *Agent) Register(ctx context.Context, s Service) error {
 	err := unfit(s.Check())
 	if err == nil {
 		err = a.client.Agent().ServiceRegisterOpts(&api.AgentServiceRegistration{
 			ID: s.ID, Name: s.Name, Address: s.Address, Port: s.Port, Tags: s.Tags, Meta: s.Meta,
+			Checks: registered(s.Checks),
 		}, api.ServiceRegisterOpts{}.WithContext(ctx))
 	}
 	if err != nil {
@@ -104,17 +105,10 @@ func (a *Agent) Deregister(ctx context.Context, id string) error {
 	if err == nil {
 		err = a.client.Agent().ServiceDeregisterOpts(id, query(ctx))
 	}
-	if err != nil && !unknownService(err) {
+	if err != nil && !Unknown(err) {
 		return a.failed("deregister "+printable(id), err, "service:write")
 	}
 	return nil
-}
-
-// unknownService tells Consul's 404 from that of a proxy, or of another server
-// that has the port now.
-func unknownService(err error) bool {
-	status, ok := errors.AsType[api.StatusError](err)
-	return ok && status.Code == http.StatusNotFound && isConsulUnknown(status.Body)
 }
 
 func query(ctx context.Context) *api.QueryOptions {

@@ -113,10 +113,18 @@ func (e *answerError) Error() string {
 
 func (e *answerError) Unwrap() error { return e.status }
 
-// isConsulUnknown knows the text of agent/service/deregister's 404, in all of
-// Consul 1.13 to 1.22.
+// Unknown reports whether Consul answered that it has no such service or check. A 404 of a
+// proxy, or of another server that has the port now, says nothing.
+func Unknown(err error) bool {
+	status, ok := errors.AsType[api.StatusError](err)
+	return ok && status.Code == http.StatusNotFound && isConsulUnknown(status.Body)
+}
+
+// isConsulUnknown knows the texts of the 404 of agent/service/deregister, and of
+// agent/check/deregister and update, in all of Consul 1.13 to 1.22.
 func isConsulUnknown(body string) bool {
-	return strings.HasPrefix(body, "Unknown service ID") || strings.HasPrefix(body, "unknown service ID")
+	text := strings.ToLower(body)
+	return strings.HasPrefix(text, "unknown service id") || strings.HasPrefix(text, "unknown check id")
 }
 
 // unfit marks what our own check says of something that was to be sent.

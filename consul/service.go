@@ -11,6 +11,9 @@ type Service struct {
 	Port int
 	Tags []string
 	Meta map[string]string
+	// Checks are those of its checks that are ours, in the order of their IDs. nil is that
+	// they were not asked for, where it was listed.
+	Checks []Check
 }
 
 // Meta keys of the services that consular registers.

@@ -23,7 +23,7 @@ func (a *Agent) Watch(ctx context.Context, id string) error {
 		options := (&api.QueryOptions{WaitHash: hash, WaitTime: WatchWait}).WithContext(ctx)
 		_, err := a.client.Raw().Query("/v1/agent/service/"+id, &service, options)
 		switch {
-		case unknownService(err):
+		case Unknown(err):
 			return nil
 		case err != nil:
 			return a.failed("watch "+printable(id), err, "service:read")

@@ -88,6 +88,7 @@ func (c *Client) apps(ctx context.Context, query string) (Snapshot, error) {
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("read all apps: %w", err)
 	}
+	snapshot.From = c.masters[c.first.Load()].String()
 	return snapshot, nil
 }
 

@@ -8,6 +8,8 @@ import (
 
 // Snapshot is every app of a Marathon at about one moment, in no order.
 type Snapshot struct {
+	// From is the URL of the master that answered, without its user.
+	From string
 	// Apps are those that could be read, each ID once.
 	Apps []App
 	// Unreadable are the others. What is known of them has to stay as it is.

@@ -98,7 +98,9 @@ func (g *guarded) app(id string, instances int) {
 	g.Helper()
 	g.must(g.marathon.Create(simulator.App{
 		ID: id, Instances: instances, Labels: map[string]string{"role": id}, Ports: []simulator.Port{{Name: "http"}},
+		HealthChecks: []simulator.HealthCheck{{Path: "/health", GracePeriod: time.Minute}}, // checks need their rules too
 	}))
+	g.marathon.Probe()
 }
 
 // newToken returns the secret of a token with these rules.
@@ -283,6 +285,7 @@ func (g *guarded) drift(token string) {
 	g.wantState(g.want())
 	g.must(g.marathon.Destroy("/gone"))
 	g.must(g.marathon.Restart("/web"))
+	g.marathon.Probe()
 }
 
 // wantRefused wants a resync that says what it may not do, and what is kept of

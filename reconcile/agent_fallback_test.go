@@ -17,6 +17,7 @@ import (
 
 // balancer is an address of several agents, which take turns.
 type balancer struct {
+	noChecks
 	turn   atomic.Int64
 	agents []*fakeAgent
 }

@@ -23,6 +23,7 @@ import (
 
 // standIn is an agent without a Consul: it remembers, or is a black hole.
 type standIn struct {
+	noChecks
 	host string
 	hole bool
 	// refuses is set while there is no way to it.

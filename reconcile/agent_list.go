@@ -115,6 +115,9 @@ func (w *agentWorker) list(ctx context.Context) (consul.Node, []consul.Service, 
 	defer n.unlock()
 	n.outdated.Store(false) // unless it becomes so while it is listed
 	services, err := w.agent.Services(ctx)
+	if err == nil {
+		err = w.withChecks(ctx, services)
+	}
 	if err == nil && w.host == mainHost {
 		err = w.stillIs(ctx, self)
 	}

@@ -103,6 +103,7 @@ func TestOverloadedAgentIsLeftAlone(t *testing.T) {
 
 // overloadedAgent lists, and takes no writes.
 type overloadedAgent struct {
+	noChecks
 	*crowdAgent
 	code int
 

@@ -17,6 +17,7 @@ import (
 
 // severalAgent is an agent that refuses some services, and dies at others.
 type severalAgent struct {
+	Checker  // none that it could be asked for
 	services map[string]consul.Service
 	refuses  []string
 	dies     string

@@ -34,6 +34,8 @@ type agentWorker struct {
 	// ours reports whether we own a service, and tagged whether it carries our registration
 	// ID, whatever framework it names.
 	ours, tagged func(consul.Service) bool
+	// checked reports whether there may be checks of ours.
+	checked func() bool
 	// stale reports whether Marathon has not been heard for too long to register.
 	stale func() bool
 	// watch is Consul.Watch.
@@ -80,11 +82,18 @@ func (w *agentWorker) execute(ctx context.Context, j job) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
+	want := w.want(j.key, j.app)
+	if want.Checked() && ignorant(n.of(j.key)) { // listed when no app had checks
+		n.unsure[j.key] = true
+		n.unlock()
+		if n, err = w.lockListed(ctx, j.key); err != nil {
+			return outcome{}, err
+		}
+	}
 	defer n.unlock()
 	if j.key == "" {
 		return done, nil
 	}
-	want := w.want(j.key, j.app)
 	want.Anew = j.anew
 	if j.state.Phase() == marathon.Ended && want.Host == "" {
 		want.Verdict, want.Grounds = desired.Absent, desired.Ended // however long the job waited
@@ -104,13 +113,20 @@ func (w *agentWorker) execute(ctx context.Context, j job) (outcome, error) {
 		want = want.OffNode()
 	}
 	var failed []error
+	unchecked := "" // a service that has not got its new check: it keeps the old one
 	for _, d := range plan.Decide(want, here, ours, w.standing(ctx, n, j, want)) {
+		if d.Op == plan.DeregisterCheck && d.Service.ID == unchecked {
+			continue
+		}
 		if d.Op == plan.Register && done.Registered > 0 && len(failed) == 0 && !j.rest && w.queue.len() > 0 {
 			w.requeueRest(j)
 			break
 		}
 		if err := w.carryOut(ctx, n, j, want, d, &done); ofItsOwn(err) {
 			failed = append(failed, err)
+			if d.Op == plan.RegisterCheck {
+				unchecked = d.Service.ID
+			}
 		} else if err != nil {
 			return done, err
 		}
@@ -158,7 +174,7 @@ func (w *agentWorker) carryOut(ctx context.Context, n *node, j job, want desired
 	case d.Op == plan.Deregister && d.HomeFirst:
 		done.homeFirst++
 		return nil
-	case d.Op == plan.Deregister && !j.allowed.Allow(d.Grounds):
+	case d.Grounds != 0 && !j.allowed.Allow(d.Grounds):
 		return nil
 	case d.Op != plan.Deregister && w.stale():
 		w.tell(Notice{
@@ -186,11 +202,21 @@ func (w *agentWorker) carryOut(ctx context.Context, n *node, j job, want desired
 	case plan.Deregister:
 		n.remove(j.key, d.Service.ID)
 		notice.Message, notice.Why = "deregistered", strings.Join(d.Why, ", ")
+	case plan.RegisterCheck, plan.UpdateCheck, plan.DeregisterCheck:
+		n.wroteCheck(j.key, d, &notice)
 	case plan.Update:
-		n.put(j.key, d.Service)
+		s := d.Service
+		if have := n.service(j.key, s.ID); have != nil {
+			s.Checks = have.Checks // which it keeps
+		}
+		n.put(j.key, s)
 		notice.Message, notice.Port, notice.Drift = "updated", d.Service.Port, d.Why
 	default:
 		n.put(j.key, d.Service)
+		for _, c := range d.Service.Checks {
+			n.putCheck(j.key, d.Service.ID, c)
+			notice.Status = string(c.Status)
+		}
 		notice.Message, notice.Port = "registered", d.Service.Port
 	}
 	w.tell(notice)
@@ -199,10 +225,21 @@ func (w *agentWorker) carryOut(ctx context.Context, n *node, j job, want desired
 
 // write makes one request.
 func (w *agentWorker) write(ctx context.Context, d plan.Decision) error {
-	if d.Op == plan.Deregister {
-		return w.agent.Deregister(ctx, d.Service.ID)
+	s := d.Service
+	switch d.Op {
+	case plan.Deregister:
+		return w.agent.Deregister(ctx, s.ID)
+	case plan.Register:
+		if err := w.agent.Register(ctx, s); err != nil {
+			return err
+		}
+		return w.keepStatus(ctx, s)
+	case plan.Update:
+		s.Checks = nil // which stay as they are
+		return w.agent.Register(ctx, s)
+	default:
+		return w.writeCheck(ctx, d)
 	}
-	return w.agent.Register(ctx, d.Service)
 }
 
 // makeSure deregisters a task of which, as far as we remember, nothing is here: an

@@ -148,6 +148,7 @@ func assignments(changes []plan.Change, have map[string][]consul.Key) []assignme
 			all = append(all, a)
 		}
 		all[i].starts = all[i].starts || c.Op == plan.Register
+		all[i].recovers = all[i].recovers || c.Recovers
 		if c.Op == plan.Deregister {
 			all[i].removes++
 		}

@@ -23,14 +23,17 @@
 //	list.go        all of Consul listed; nodes.go: what the catalog knows
 //	fleet.go       the agents, one worker for each host; node.go: what is registered there
 //	queue.go       what waits for a worker; worker.go: its loop, and its backoff
-//	agent_worker.go, key_worker.go, catalog_worker.go   what a worker does with one job
+//	agent_worker.go, key_worker.go, catalog_worker.go   what a worker does with one job;
+//	               agent_checks.go: with checks; node_checks.go: what is remembered of them
 //	starts.go      what is about to be registered, and who waits for that
+//	health.go      what is asked of Marathon for health alone, and tasks that turn critical
 //	gate.go        whether anything may be written; gated.go: Consul behind it
 //	takeover.go    what happens when nothing may, and when it may again
 //	state.go       what is known at one moment
 //	tally.go, summary.go   what came of a resync's jobs; sync.go: one resync and its end
 //	notice.go      what the operator is told, one type for the log and other listeners
 //	report.go      of that, what is told beside writes: each thing once, or now and then
+//	explain.go     why something is there or not, for the command explain
 //	remove.go      a Marathon without apps, for the command remove
 //
 // # Flow
@@ -54,8 +57,9 @@
 // enqueue jobs. A job names one task, with all of its services, or one name, with all of
 // its keys; it says on what grounds something may be removed, and never what happened.
 // What was overtaken while it waited is therefore not done. A task event of a known app
-// costs one write to one agent, with no listing and no request to Marathon; and where the
-// app has labels, a read of its keys.
+// costs one write to one agent, with no listing and no request to Marathon; where the
+// app has labels, a read of its keys; and where it has checks, a second write that makes
+// the status of a new one outlive the agent's restart.
 //
 // A job's grounds bound it: a worker removes only on grounds that the job allows. So an
 // event deregisters what has ended, and never what a snapshot merely lacks; that is for a
@@ -104,6 +108,16 @@
 //	                                                                         deployments; a resync if
 //	                                                                         no such plan was heard
 //	app_terminated_event    a known app is marked as stopped  -              that app, if known
+//	health_status_changed_event, of a task that has checks in Consul
+//	  of its only check,    the verdict on the task           the task       -
+//	  and of its launch
+//	  any other, but for    the verdict is in doubt           -              the app, a second after
+//	  what says the same                                                     the last read at the soonest
+//	  of none that runs     -                                 -              the same
+//	instance_health_changed_event, of such a task
+//	  true, false, and the  the verdict is in doubt           -              the app a second later, if
+//	  verdict is another                                                     it is still in doubt
+//	  null, or the verdict  -                                 -              -
 //	event_stream_attached   -                                 -              -
 //	a gap                   no app is marked any more         -              - (a resync)
 //	any other               not subscribed to by run
@@ -151,7 +165,9 @@
 // and tasks that are lost, rest on a look at Marathon alone: a Marathon that has lost its
 // task state, or whose agents are behind a partition, says the same. These removals pass
 // plan.Guard, whether a plan wants them (Filter) or an event and an app's answer (Allow).
-// It has one memory: beyond Policy.Limit percent of what we own, counted with what went so
+// So do checks that turn critical, for a Marathon that is cut off from its tasks finds them all
+// dead: beyond that share of the services that have checks, the first ones are believed
+// (AllowCritical). For removals it has one memory: beyond Policy.Limit percent of what we own, counted with what went so
 // within the last minute, they are held back, and stay so whatever names them again, until
 // they are announced, not wanted any more, or three resyncs at least have agreed for
 // Policy.Confirm. No time confirms removals that rest on a snapshot without a single app,
@@ -213,7 +229,7 @@
 //
 // # Workers
 //
-// A worker does one job at a time; ended tasks go first. One exception: what is being killed
+// A worker does one job at a time; ended tasks go first, and those that have recovered. One exception: what is being killed
 // (TASK_KILLING) still serves, and stays registered while other tasks of its app that were heard of
 // earlier are about to be registered, a second at most from the kill on (plan.WaitsUntil).
 // Else the two agents would decide whether an app of one task is in Consul at every moment of
@@ -273,8 +289,8 @@
 // catalog. An agent registers one service after the other whatever it is sent
 // (Consul 1.22: 191 a second with one in flight, 192 with 32), so more would only
 // wait there, in front of what is urgent. A resync lists each agent with two
-// requests (the main agent, with fallback, with four), all agents at once, and the
-// keys with one. Marathon has one stream,
+// requests (the main agent, with fallback, with four), and one more where some app has checks,
+// all agents at once, and the keys with one. Marathon has one stream,
 // at most one snapshot, and at most readsAtOnce reads in flight for events and as
 // many for resyncs. Whoever answers 429 or 503, or nothing but errors, is left alone for a
 // while, as one who does not answer is.

@@ -36,10 +36,14 @@ func newBare(c *devconsul.Cluster) *bare {
 }
 
 // coldStart makes the writes of a cold start: one registration for each port of each
-// task, one transaction for each app's labels.
+// task, with the status of its check where it has one, and one transaction for each app's
+// labels.
 func (b *bare) coldStart(t *testing.T, m *simulated) time.Duration {
 	t.Helper()
-	apps, byHost := m.Apps(), map[string][]simulator.Task{}
+	apps, byHost, checked := m.Apps(), map[string][]simulator.Task{}, map[string]bool{}
+	for _, app := range apps {
+		checked[app.ID] = len(app.HealthChecks) > 0
+	}
 	for _, task := range m.Tasks("") {
 		byHost[task.Host] = append(byHost[task.Host], task)
 	}
@@ -48,7 +52,7 @@ func (b *bare) coldStart(t *testing.T, m *simulated) time.Duration {
 	for host, tasks := range byHost {
 		share(&all, *scaleWidth, tasks, func(task simulator.Task) error {
 			for port := range task.Ports {
-				if err := b.registerPort(host, task, port); err != nil {
+				if err := b.registerPort(host, task, port, checked[task.AppID]); err != nil {
 					return err
 				}
 			}
@@ -87,22 +91,33 @@ func share[T any](all *errgroup.Group, atOnce int, list []T, do func(T) error) {
 }
 
 // register writes what consular writes for a task of one service.
-func (b *bare) register(host string, task simulator.Task) error { return b.registerPort(host, task, 0) }
+func (b *bare) register(host string, task simulator.Task) error {
+	return b.registerPort(host, task, 0, false)
+}
 
 // registerPort writes what consular writes for one service of a task.
-func (b *bare) registerPort(host string, task simulator.Task, port int) error {
+func (b *bare) registerPort(host string, task simulator.Task, port int, checked bool) error {
 	id, name := task.ID, strings.ReplaceAll(task.AppID[1:], "/", "-")
 	if port > 0 {
 		id, name = fmt.Sprint(id, ":p", port), fmt.Sprint(name, "-p", port)
 	}
-	return b.send(http.MethodPut, "http://"+host+":8500/v1/agent/service/register", map[string]any{
+	service := map[string]any{
 		"ID": id, "Name": name, "Address": host, "Port": task.Ports[port],
 		"Tags": []string{"consular-reg-id=bare", "consular-app-id=" + task.AppID},
 		"Meta": map[string]string{
 			"marathon-app-id": task.AppID, "marathon-task-id": task.ID, "marathon-version": task.Version,
 			"marathon-framework-id": "6f0e7f52-2a9e-4c4b-9c1c-0d5b8f1e7a01-0000",
 		},
-	})
+	}
+	if !checked {
+		return b.send(http.MethodPut, "http://"+host+":8500/v1/agent/service/register", service)
+	}
+	check := id + ":marathon"
+	service["Checks"] = []any{map[string]any{"CheckID": check, "Name": "Marathon", "TTL": "87600h", "Status": "passing"}}
+	if err := b.send(http.MethodPut, "http://"+host+":8500/v1/agent/service/register", service); err != nil {
+		return err
+	}
+	return b.send(http.MethodPut, "http://"+host+":8500/v1/agent/check/update/"+check, map[string]any{"Status": "passing", "Output": "healthy"})
 }
 
 // label writes an app's labels.

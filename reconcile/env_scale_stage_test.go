@@ -59,9 +59,8 @@ type simulated struct {
 }
 
 // newMarathon starts the Marathon that a cluster's hosts belong to, with all apps
-// running, which have so many ports; several of them are services by a label. It ends
-// with the test.
-func newMarathon(t *testing.T, c *devconsul.Cluster, ports int) *simulated {
+// running and shaped in one way. It ends with the test.
+func newMarathon(t *testing.T, c *devconsul.Cluster, shape func(*simulator.App)) *simulated {
 	t.Helper()
 	s := &simulated{}
 	for _, agent := range c.Clients() {
@@ -73,16 +72,12 @@ func newMarathon(t *testing.T, c *devconsul.Cluster, ports int) *simulated {
 		for l := range labelsOfApp {
 			app.Labels[fmt.Sprintf("label-%d", l)] = fmt.Sprintf("value %d of app %d", l, i)
 		}
-		if ports > 1 {
-			app.Labels["consul.ports"] = "all"
-			for n := range ports {
-				app.Ports = append(app.Ports, simulator.Port{Name: fmt.Sprint("p", n)})
-			}
-		}
+		shape(&app)
 		if err := s.Create(app); err != nil {
 			t.Fatal(err)
 		}
 	}
+	s.Probe()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -233,7 +233,7 @@ func (s *env) run(r *reconcile.Reconciler) *running {
 		must(s.t, err)
 		subscriber, err := stream.New(stream.Config{
 			URLs: []*url.URL{master}, IdleTimeout: 45 * time.Second, MaxEvent: 1 << 23,
-			EventTypes: marathon.EventTypes(), Transport: streams,
+			EventTypes: desired.Translation{Health: desired.HealthMirror}.EventTypes(), Transport: streams,
 			Log: zerolog.New(s.log).With().Timestamp().Logger(),
 		}, listener{r})
 		must(s.t, err)

@@ -249,6 +249,9 @@ type fakeAgent struct {
 	lists     int
 	registers map[string]int
 	removed   []string
+	// checkLists counts listings of checks, and checkWrites are their writes.
+	checkLists  int
+	checkWrites []checkWrite
 }
 
 func (a *fakeAgent) set(change func(*fakeAgent)) {

@@ -142,6 +142,7 @@ func (m *memory) do(ctx context.Context, f *fault, what func() error) error {
 }
 
 type memoryAgent struct {
+	noChecks
 	memory   *memory
 	host     string
 	services map[string]consul.Service

@@ -18,6 +18,12 @@ import (
 
 // Agent is one Consul agent, as consul.Agent is.
 type Agent interface {
+	Registry
+	Checker
+}
+
+// Registry is an agent's services.
+type Registry interface {
 	Address() string
 	// Self and Services need agent:read and service:read.
 	Self(ctx context.Context) (consul.Node, error)
@@ -26,6 +32,16 @@ type Agent interface {
 	// there is no error.
 	Register(ctx context.Context, s consul.Service) error
 	Deregister(ctx context.Context, id string) error
+}
+
+// Checker is an agent's checks of ours, as consul.Agent has them.
+type Checker interface {
+	// Checks has them by the IDs of the services, and needs service:read and node:read.
+	Checks(ctx context.Context) (map[string][]consul.Check, error)
+	// The others need service:write. Deregistering what is not there is no error.
+	RegisterCheck(ctx context.Context, service string, c consul.Check) error
+	UpdateCheck(ctx context.Context, id string, status consul.Status, output string) error
+	DeregisterCheck(ctx context.Context, id string) error
 }
 
 // fleet is all agents: one worker for each host that Marathon has named, one

@@ -48,6 +48,23 @@ func (a gatedAgent) Deregister(ctx context.Context, id string) error {
 	return a.gate.write(ctx, a.Address(), "deregister", func(ctx context.Context) error { return a.agent.Deregister(ctx, id) })
 }
 
+func (a gatedAgent) Checks(ctx context.Context) (map[string][]consul.Check, error) {
+	defer doing(ctx).waits()()
+	return a.agent.Checks(ctx)
+}
+
+func (a gatedAgent) RegisterCheck(ctx context.Context, service string, c consul.Check) error {
+	return a.gate.write(ctx, a.Address(), "check", func(ctx context.Context) error { return a.agent.RegisterCheck(ctx, service, c) })
+}
+
+func (a gatedAgent) UpdateCheck(ctx context.Context, id string, status consul.Status, output string) error {
+	return a.gate.write(ctx, a.Address(), "check", func(ctx context.Context) error { return a.agent.UpdateCheck(ctx, id, status, output) })
+}
+
+func (a gatedAgent) DeregisterCheck(ctx context.Context, id string) error {
+	return a.gate.write(ctx, a.Address(), "check", func(ctx context.Context) error { return a.agent.DeregisterCheck(ctx, id) })
+}
+
 type gatedLabels struct {
 	labels Labels
 	gate   *gate

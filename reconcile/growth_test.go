@@ -134,6 +134,7 @@ func (c *crowd) reconcilerWith(agent func(host string) (reconcile.Agent, error))
 
 // crowdAgent is one of the crowd's agents.
 type crowdAgent struct {
+	noChecks
 	crowd    *crowd
 	host     string
 	services map[string]consul.Service // guarded by crowd.mu

@@ -58,6 +58,9 @@ func (r *Reconciler) Event(e marathon.Event) {
 		r.tellTask(task)
 	}
 	r.enqueue(effects, why)
+	if r.checked() {
+		nudge(r.reads.wake) // it may have given cause to read an app some time later
+	}
 }
 
 // enqueue gives workers what an event or an answer has changed, and asks for what has to
@@ -81,7 +84,7 @@ func (r *Reconciler) enqueue(effects desired.Effects, why cause) {
 func (r *Reconciler) enqueueTasks(tasks []desired.TaskRef, why cause) {
 	allowed := r.allowed(tasks)
 	for _, t := range tasks {
-		j := job{key: t.Task, app: t.App, ids: t.IDs, term: r.gate.term(), allowed: allowed[t.Task], cause: why}
+		j := job{key: t.Task, app: t.App, ids: t.IDs, term: r.gate.term(), recovers: t.Recovered, allowed: allowed[t.Task], cause: why}
 		if t.Quiet {
 			if w := r.fleet.workerIf(t.Host); w != nil {
 				j.elsewhere = true
@@ -118,17 +121,22 @@ func (r *Reconciler) begin(host string, j job) *start {
 }
 
 // allowed are, by task, the grounds on which services may go because an event or an
-// answer has named their tasks: what announces an end, and, if the guard lets them all go,
-// that they are lost or not in their app's own answer.
+// answer has named their tasks: what announces an end, and, if the guard lets them, that
+// they are lost or not in their app's own answer, or unhealthy: then they turn critical.
 func (r *Reconciler) allowed(tasks []desired.TaskRef) map[string]desired.Grounds {
 	allowed := make(map[string]desired.Grounds, len(tasks))
 	var losses []plan.Loss
+	var turned []heldTurn
 	now := time.Now()
 	r.mu.Lock()
 	for _, t := range tasks {
 		allowed[t.Task] = desired.Announced
-		if grounds := r.model.Want(t.Task, t.App).Grounds & (desired.Lost | desired.Answered); grounds != 0 {
+		want := r.model.Want(t.Task, t.App)
+		if grounds := want.Grounds & (desired.Lost | desired.Answered); grounds != 0 {
 			losses = append(losses, plan.Loss{Task: t.Task, Services: t.Services, Grounds: grounds})
+		}
+		if want.Verdict == desired.Present {
+			turned = r.allowCritical(want, allowed, turned, now)
 		}
 	}
 	var heldBack map[string]string
@@ -137,6 +145,7 @@ func (r *Reconciler) allowed(tasks []desired.TaskRef) map[string]desired.Grounds
 		heldBack, first = r.guard.Allow(losses, r.model.Services(), now)
 	}
 	r.mu.Unlock()
+	r.tellHeldTurns(turned, now)
 	for _, l := range losses {
 		if heldBack[l.Task] == "" {
 			allowed[l.Task] |= l.Grounds

@@ -28,9 +28,11 @@ func newNode(id string) *node { return &node{ctxMutex: newCtxMutex(), id: id} }
 
 // replace takes in a listing.
 func (n *node) replace(services []consul.Service) {
+	before := n.have
 	n.have = make(map[string][]consul.Service, len(services))
 	for _, s := range services {
 		task := desired.TaskOf(s)
+		rememberOutputs(before[task], s)
 		n.have[task] = append(n.have[task], s)
 	}
 	n.listed, n.unsure = true, map[string]bool{}
@@ -56,6 +58,9 @@ func (n *node) service(task, id string) *consul.Service {
 
 // put takes in a service that was registered.
 func (n *node) put(task string, s consul.Service) {
+	if s.Checks == nil {
+		s.Checks = []consul.Check{} // known to have none
+	}
 	if have := n.service(task, s.ID); have != nil {
 		*have = s
 		return

@@ -35,6 +35,8 @@ type Notice struct {
 	Cause, Event string
 	State        marathon.State
 	At           time.Time
+	// Status is what a check says now, and Before what it said.
+	Status, Before string
 	// Drift says what had drifted, and Why why something goes or is held back.
 	Drift []string
 	Why   string
@@ -57,7 +59,7 @@ type Notice struct {
 
 // Write is a request to Consul that changes something: for keys, one name's transaction.
 type Write struct {
-	// Kind is "register", "deregister", "keys" or "catalog", and Outcome "done", "refused" when
+	// Kind is "register", "deregister", "check", "keys" or "catalog", and Outcome "done", "refused" when
 	// Consul answered that it will not (Refused), or "failed".
 	Kind, Outcome string
 	// SinceEvent is how long ago the event was heard that caused it, when it was over; 0 if
@@ -115,6 +117,8 @@ func (n Notice) texts(line *zerolog.Event) {
 		{"event", n.Event},
 		{"cause", n.Cause},
 		{"state", string(n.State)},
+		{"status", n.Status},
+		{"before", n.Before},
 		{"why", n.Why},
 	} {
 		if f.value != "" {

@@ -34,6 +34,8 @@ type job struct {
 	// elsewhere jobs look whether a service is where it does not belong: no
 	// deregistration is sent for what is not known to be there.
 	elsewhere bool
+	// recovers is set when the task's check becomes passing: that goes before what is new.
+	recovers bool
 	// allowed are the grounds on which this job may remove something: whoever made it
 	// has judged these. What goes on other grounds by the time that the worker comes
 	// to it stays.
@@ -213,7 +215,7 @@ func (q *queue) putBack(j job, wait time.Duration) bool {
 // lineUp puts a job into its line, where it keeps a place that it has.
 func (q *queue) lineUp(j job) {
 	line := &q.later
-	if j.state.Phase() == marathon.Ended && !j.suspect {
+	if (j.state.Phase() == marathon.Ended || j.recovers) && !j.suspect {
 		line = &q.urgent
 	}
 	at := q.jobs[j.id()]
@@ -286,6 +288,7 @@ func merge(before, j job) job {
 	j.allowed |= before.allowed
 	j.anew = union(j.anew, before.anew)
 	j.fallback = j.fallback || before.fallback
+	j.recovers = j.recovers || before.recovers
 	j.elsewhere = j.elsewhere && before.elsewhere
 	j.rest = j.rest && before.rest
 	if j.ids == nil {

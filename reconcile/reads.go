@@ -37,12 +37,13 @@ func (r *Reconciler) readApps(ctx context.Context) {
 		if r.reads.tooMany(time.Now(), r.config.PollInterval) {
 			r.schedule.ask("many apps changed", time.Now())
 		}
+		watched := r.askForHealth()
 		due, next := r.reads.take(time.Now())
 		for _, q := range due {
 			reads.Go(func() { r.readAsked(ctx, q) })
 		}
 		loop.Rest()
-		sleepUntil(ctx, next, r.reads.wake)
+		sleepUntil(ctx, earliest(next, watched), r.reads.wake)
 	}
 }
 
@@ -92,7 +93,7 @@ func (r *Reconciler) readApp(ctx context.Context, id string, then func(desired.E
 	asked := r.model.BeginRead()
 	r.mu.Unlock()
 	r.reads.count.Add(1)
-	app, err := r.marathon.App(ctx, id)
+	app, err := r.app(ctx, id)
 	now := time.Now()
 	r.mu.Lock()
 	var effects desired.Effects
@@ -102,6 +103,7 @@ func (r *Reconciler) readApp(ctx context.Context, id string, then func(desired.E
 	case err != nil:
 		r.model.CancelRead(asked)
 	default:
+		r.noteClock()
 		effects = r.model.ApplyApp(asked, app, now)
 	}
 	clashes, troubles := r.model.ClashesOf(id), r.model.TroublesOf(id)

@@ -45,6 +45,9 @@ func (c Config) Check() error {
 	if err := consul.CheckRegistrationID(c.Translation.Owner.RegistrationID); err != nil {
 		return fmt.Errorf("--registration-id: %w", err)
 	}
+	if err := c.Translation.Health.Check(); err != nil {
+		return fmt.Errorf("--health %.40q: %w", string(c.Translation.Health), err)
+	}
 	switch {
 	case c.Policy.Limit < 0 || c.Policy.Limit > 100:
 		return fmt.Errorf("--purge-limit %d%%: must be from 0%% to 100%%", c.Policy.Limit)
@@ -110,6 +113,12 @@ type Reconciler struct {
 	lastHeard atomic.Int64
 	// unfinished is set when the last resync left something for another one.
 	unfinished atomic.Bool
+	// told is who answered the last snapshot, and when it was asked for. Only the resync's
+	// goroutine uses it.
+	told struct {
+		from string
+		at   time.Time
+	}
 	// resyncNumber counts resyncs, modulo everywhereEvery: at 0 all nodes are listed.
 	// One whose catalog could not be read is not counted. Only the resync's goroutine
 	// uses it.
@@ -123,6 +132,8 @@ type Reconciler struct {
 
 // Consul is the side that is written.
 type Consul struct {
+	// URL is the main agent's, as people may see it: "" where nobody asks.
+	URL string
 	// Agent finds the agent on a host, and the main agent for "".
 	Agent   func(host string) (Agent, error)
 	Labels  Labels
@@ -165,7 +176,7 @@ func (r *Reconciler) newAgentWorker(host string) (*agentWorker, error) {
 	return &agentWorker{
 		worker: r.newWorker(a.Address(), "agents"),
 		host:   host, agent: a, fleet: r.fleet, starts: r.starts,
-		want: r.want, ours: r.ours, tagged: r.config.Translation.Tagged, stale: r.stale,
+		want: r.want, ours: r.ours, tagged: r.config.Translation.Tagged, stale: r.stale, checked: r.checked,
 		watch: r.consul.Watch, enqueueAll: r.enqueueAll, elsewhere: r.elsewhere, unreachable: r.unreachable,
 	}, nil
 }

@@ -97,6 +97,14 @@ func (r *Reconciler) tellPlan(p *plan.Plan) {
 			r.leaveOut(u)
 		}
 	}
+	for _, app := range slices.Sorted(maps.Keys(p.Mirrored)) {
+		if why := p.Mirrored[app]; r.firstTime("mirrored " + app + why) {
+			r.config.tell(Notice{
+				Level: zerolog.WarnLevel, Message: "its checks cannot be made by Consul's agents: Marathon's verdict is mirrored instead",
+				App: app, Why: why,
+			})
+		}
+	}
 	r.tellUnread(p)
 	r.tellHeld(p)
 	for _, key := range p.UnownedKeys {
@@ -201,10 +209,11 @@ func (r *Reconciler) tellHeld(p *plan.Plan) {
 	}
 	switch {
 	case len(p.Held) > 0:
-		r.config.tell(Notice{
-			Level: level, Message: "removals are held back: " + wayOut(p),
-			Held: len(p.Held), Why: why, Attempt: times,
-		})
+		message := "removals are held back: " + wayOut(p)
+		if !slices.ContainsFunc(p.Held, plan.Change.Removes) {
+			message = turnsHeld
+		}
+		r.config.tell(Notice{Level: level, Message: message, Held: len(p.Held), Why: why, Attempt: times})
 	case before != "":
 		r.config.tell(Notice{Level: zerolog.InfoLevel, Message: "nothing is held back any more"})
 	}

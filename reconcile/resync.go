@@ -147,15 +147,29 @@ func (r *Reconciler) execute(ctx context.Context, why string, wait bool, finish 
 // what is held back. It asks for the apps of what is merely missing from the snapshot, and
 // judges again. It writes nothing.
 func (r *Reconciler) Plan(ctx context.Context) (plan.Plan, error) {
-	p, actual, empty, err := r.compare(ctx, true, func() {}, func(plan.Plan) {})
-	if err != nil || len(p.Unconfirmed) == 0 {
-		return p, err
+	p, _, err := r.read(ctx)
+	return p, err
+}
+
+// read is what Plan does, and returns what is in Consul too.
+func (r *Reconciler) read(ctx context.Context) (plan.Plan, plan.Actual, error) {
+	start := time.Now()
+	p, actual, empty, err := r.compare(ctx, true, func() { start = time.Now() }, func(plan.Plan) {})
+	if err != nil {
+		return p, actual, err
 	}
-	apps := slices.Sorted(maps.Keys(p.ToConfirm()))
-	if err := r.readAll(ctx, apps, func(desired.Effects) {}); err != nil {
-		r.tellUnconfirmed(err)
+	if len(p.Unconfirmed) > 0 {
+		apps := slices.Sorted(maps.Keys(p.ToConfirm()))
+		if err := r.readAll(ctx, apps, func(desired.Effects) {}); err != nil {
+			r.tellUnconfirmed(err)
+		}
+		p = r.judge(actual, empty)
 	}
-	return r.judge(actual, empty), ctx.Err()
+	p.Read = []plan.Source{
+		{What: "Marathon", From: r.told.from, AgeMS: time.Since(r.told.at).Milliseconds()},
+		{What: "Consul", From: r.consul.URL, Agents: len(actual.Agents), AgeMS: time.Since(start).Milliseconds()},
+	}
+	return p, actual, ctx.Err()
 }
 
 // plan makes one plan of both sides, judged.
@@ -216,7 +230,10 @@ func (r *Reconciler) judge(actual plan.Actual, empty bool) plan.Plan {
 		r.model.NoteAnother(n > 0, all)
 	})
 	p := plan.Make(r.model, actual, r.locked)
-	r.locked(func() { r.guard.Filter(&p, time.Now(), empty) })
+	r.locked(func() {
+		r.guard.KeepCritical(r.model.Unhealthy)
+		r.guard.Filter(&p, time.Now(), empty)
+	})
 	return p
 }
 
@@ -229,6 +246,7 @@ func (r *Reconciler) snapshot(ctx context.Context, wait bool) (empty bool, unrea
 	asked := r.model.BeginRead()
 	r.mu.Unlock()
 	r.resyncLoop.Rest()
+	r.told.at = time.Now()
 	info, err := r.marathon.Info(ctx)
 	if errors.Is(err, marathon.ErrForbidden) { // its framework is not known then, and that is all
 		r.tellForbidden(err)
@@ -236,17 +254,22 @@ func (r *Reconciler) snapshot(ctx context.Context, wait bool) (empty bool, unrea
 	}
 	var s marathon.Snapshot
 	if err == nil {
-		s, err = r.marathon.Apps(ctx)
+		s, err = r.apps(ctx)
 	}
 	r.resyncLoop.Round()
 	if err != nil {
 		r.locked(func() { r.model.CancelRead(asked) })
 		return false, nil, err
 	}
+	r.told.from = s.From
 	r.setToken(ctx)
-	r.locked(func() { r.model.SetFramework(info.FrameworkID) })
+	r.locked(func() {
+		r.model.SetFramework(info.FrameworkID)
+		r.noteClock()
+	})
 	effects := r.model.ApplySnapshot(asked, s, time.Now(), r.locked)
 	r.reads.served(postponed)
+	nudge(r.reads.wake) // there may be apps to watch now
 	r.heard()
 	r.outdated.Store(false)
 	r.tellSnapshot(s)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"consular/consul/devconsul"
+	"consular/marathon/simulator"
 )
 
 // What TestScale does; it takes minutes, and a machine that does nothing else:
@@ -51,11 +52,17 @@ type figures struct {
 
 // scenes are what is measured, in the order of the table.
 var scenes = []string{
-	"cold start", coldStartOfSeveral, "steady resync", "burst", "burst, an agent dead", "idle, other types", "idle, pods", "event, median", "event, p99",
+	"cold start", coldStartOfSeveral, coldStartOfChecked, "steady resync", steadyOfChecked, "burst", "burst, an agent dead", "idle, other types", "idle, pods", "event, median", "event, p99",
 }
 
-// coldStartOfSeveral is a cold start of tasks that have three services each.
-const coldStartOfSeveral = "cold start, 3 services"
+const (
+	// coldStartOfSeveral is a cold start of tasks that have three services each.
+	coldStartOfSeveral = "cold start, 3 services"
+	// coldStartOfChecked is one of tasks that have one health check each, mirrored, and
+	// steadyOfChecked a resync that finds nothing to do about them.
+	coldStartOfChecked = "cold start, checks"
+	steadyOfChecked    = "steady resync, checks"
+)
 
 // TestScale measures what consular costs beyond what Consul itself costs. Each
 // run has the bare client's turn and consular's one after the other, in turns who
@@ -76,23 +83,42 @@ func TestScale(t *testing.T) {
 	printTable(os.Stdout, seen)
 }
 
+// coldStarts has the apps of each cold start.
+var coldStarts = map[string]func(*simulator.App){
+	"cold start": plainApp, coldStartOfSeveral: severalServices, coldStartOfChecked: aCheck,
+}
+
+func plainApp(*simulator.App) {}
+
+// severalServices makes a service of each of several ports.
+func severalServices(app *simulator.App) {
+	app.Labels["consul.ports"] = "all"
+	for n := range severalPorts {
+		app.Ports = append(app.Ports, simulator.Port{Name: fmt.Sprint("p", n)})
+	}
+}
+
+// aCheck has Marathon call all tasks healthy.
+func aCheck(app *simulator.App) {
+	app.HealthChecks = []simulator.HealthCheck{{Path: "/health", GracePeriod: time.Minute, Interval: 10 * time.Second, Timeout: time.Second}}
+}
+
 // measure is one run: a cluster for each cold start, which is on an empty one.
 func measure(t *testing.T, binaries binaries, bareFirst bool) map[string]figures {
-	var bareCold, bareSeveral time.Duration
+	bares := map[string]time.Duration{}
 	bare := func() {
-		bareCold = onCluster(t, binaries, func(c *devconsul.Cluster) time.Duration {
-			return newBare(c).coldStart(t, newMarathon(t, c, 1))
-		})
-		bareSeveral = onCluster(t, binaries, func(c *devconsul.Cluster) time.Duration {
-			return newBare(c).coldStart(t, newMarathon(t, c, severalPorts))
-		})
+		for scene, shape := range coldStarts {
+			bares[scene] = onCluster(t, binaries, func(c *devconsul.Cluster) time.Duration {
+				return newBare(c).coldStart(t, newMarathon(t, c, shape))
+			})
+		}
 	}
 	if bareFirst {
 		bare()
 	}
 	seen := map[string]figures{}
 	onCluster(t, binaries, func(c *devconsul.Cluster) time.Duration {
-		s := &stage{marathon: newMarathon(t, c, 1), cluster: c, bare: newBare(c), binary: binaries.consular}
+		s := &stage{marathon: newMarathon(t, c, plainApp), cluster: c, bare: newBare(c), binary: binaries.consular}
 		seen["cold start"] = s.coldStart(t)
 		seen["steady resync"] = s.steadyResync(t)
 		seen["event, median"], seen["event, p99"] = s.events(t)
@@ -107,15 +133,22 @@ func measure(t *testing.T, binaries binaries, bareFirst bool) map[string]figures
 		return 0
 	})
 	onCluster(t, binaries, func(c *devconsul.Cluster) time.Duration {
-		s := &stage{marathon: newMarathon(t, c, severalPorts), cluster: c, bare: newBare(c), binary: binaries.consular}
+		s := &stage{marathon: newMarathon(t, c, severalServices), cluster: c, bare: newBare(c), binary: binaries.consular}
 		seen[coldStartOfSeveral] = s.coldStart(t)
+		s.stop(t)
+		return 0
+	})
+	onCluster(t, binaries, func(c *devconsul.Cluster) time.Duration {
+		s := &stage{marathon: newMarathon(t, c, aCheck), cluster: c, bare: newBare(c), binary: binaries.consular}
+		seen[coldStartOfChecked] = s.coldStart(t)
+		seen[steadyOfChecked] = s.steadyResync(t)
 		s.stop(t)
 		return 0
 	})
 	if !bareFirst {
 		bare()
 	}
-	for scene, bare := range map[string]time.Duration{"cold start": bareCold, coldStartOfSeveral: bareSeveral} {
+	for scene, bare := range bares {
 		cold := seen[scene]
 		cold.bare = bare
 		seen[scene] = cold

@@ -57,7 +57,7 @@ func (s *Summary) notice() Notice {
 func (s *Summary) fields(line *zerolog.Event) {
 	line.Int("apps", s.Apps).Int("tasks", s.Tasks).Int("reads", s.Reads).Int("services", s.Services).Int("keys", s.Keys).
 		Int("registered", s.Registered).Int("updated", s.Updated).Int("deregistered", s.Deregistered).
-		Int("keys_set", s.KeysSet).Int("keys_deleted", s.KeysDeleted).
+		Int("checks", s.Checks).Int("keys_set", s.KeysSet).Int("keys_deleted", s.KeysDeleted).
 		Int("failed", s.Failed).Int("held_back", s.HeldBack()).Int("conflicts", s.Conflicts).
 		Int("quarantined", s.Quarantined).Int("skipped_agents", s.Skipped).Int("unread", s.Unread).
 		Int("foreign_framework", s.ForeignFramework).Int("left_out", s.LeftOut)

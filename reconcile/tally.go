@@ -10,6 +10,8 @@ import (
 type outcome struct {
 	Registered, Updated, Deregistered int
 	KeysSet, KeysDeleted              int
+	// Checks counts writes of checks alone.
+	Checks int
 	// Failed counts jobs that failed at first try; their workers go on.
 	Failed int
 	// homeFirst counts services that stay where they are until they are
@@ -46,6 +48,8 @@ func (o *outcome) count(op plan.Op) {
 		o.Updated++
 	case plan.Deregister:
 		o.Deregistered++
+	case plan.RegisterCheck, plan.UpdateCheck, plan.DeregisterCheck:
+		o.Checks++
 	}
 }
 
@@ -53,6 +57,7 @@ func (o *outcome) add(p outcome) {
 	o.Registered += p.Registered
 	o.Updated += p.Updated
 	o.Deregistered += p.Deregistered
+	o.Checks += p.Checks
 	o.KeysSet += p.KeysSet
 	o.KeysDeleted += p.KeysDeleted
 	o.Failed += p.Failed
@@ -68,7 +73,7 @@ func (o *outcome) left() int { return o.homeFirst + o.tooOld }
 func (o *outcome) again() bool { return o.left() > 0 && o.Failed == 0 }
 
 // wrote reports whether any service was written.
-func (o *outcome) wrote() bool { return o.Registered+o.Updated+o.Deregistered > 0 }
+func (o *outcome) wrote() bool { return o.Registered+o.Updated+o.Deregistered+o.Checks > 0 }
 
 // tally sums up what came of one resync's jobs. When each of them has been done, or has
 // failed for the first time, it calls finish, once.

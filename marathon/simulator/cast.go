@@ -1,10 +1,12 @@
 package simulator
 
+import "time"
+
 // cast are the apps of the demo's story: a small shop, its observability and
 // its batch jobs, in every network mode, with the labels such apps carry.
 func cast() []App {
 	return []App{
-		tagged(hosted("/shop/web", 3, proxied("shop.example.com", map[string]string{"team": "storefront"}), "http", "admin"), "urlprefix-shop.example.com/", "backstage"),
+		watched(tagged(hosted("/shop/web", 3, proxied("shop.example.com", map[string]string{"team": "storefront"}), "http", "admin"), "urlprefix-shop.example.com/", "backstage")),
 		bridged("/shop/api", 2, routed("api.shop.example.com", "/v1"), 8080),
 		bridged("/shop/cart", 2, routed("api.shop.example.com", "/v1/cart"), 8080),
 		bridged("/shop/checkout", 1, routed("pay.shop.example.com", "/"), 8443),
@@ -24,6 +26,12 @@ func hosted(id string, instances int, labels map[string]string, ports ...string)
 	for _, name := range ports {
 		app.Ports = append(app.Ports, Port{Name: name})
 	}
+	return app
+}
+
+// watched has a health check that is made often enough to watch.
+func watched(app App) App {
+	app.HealthChecks = []HealthCheck{{Path: "/health", GracePeriod: 30 * time.Second, Interval: 2 * time.Second, Timeout: time.Second}}
 	return app
 }
 

@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"consular/consul"
-	"consular/marathon"
 	"consular/marathon/transport"
 	"consular/reconcile"
 	"consular/reconcile/heartbeat"
@@ -48,7 +47,7 @@ func New(s settings.Settings, log zerolog.Logger) (*Daemon, error) {
 	if d.Reconciler, err = s.Reconciler(log); err != nil {
 		return nil, err
 	}
-	s.Stream.Log, s.Stream.EventTypes = log, marathon.EventTypes()
+	s.Stream.Log, s.Stream.EventTypes = log, s.Reconcile.Translation.EventTypes()
 	if d.subscriber, err = stream.New(s.Stream, handler{d, loops.Add("stream")}); err != nil {
 		return nil, err
 	}

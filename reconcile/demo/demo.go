@@ -78,14 +78,42 @@ func (o Options) run(ctx context.Context, cluster *devconsul.Cluster) error {
 	}
 	var tasks simulator.Servers
 	defer tasks.Close()
-	m := simulator.New(simulator.Config{Hosts: hosts, TaskKilling: true, Pace: simulator.HumanPace(), Executor: tasks.Run})
+	m := simulator.New(simulator.Config{Hosts: hosts, TaskKilling: true, Probes: true, Pace: simulator.HumanPace(), Executor: tasks.Run})
 	master, agent := "http://"+listener.Addr().String(), cluster.Server().URL()
 	fmt.Fprintf(o.Out, whereItIs, agent, agent, agent, master, master)
 	all, ctx := errgroup.WithContext(ctx)
 	all.Go(func() error { return m.Serve(ctx, listener) })
 	all.Go(func() error { return simulator.Story{Tell: o.Tell}.Run(ctx, m) })
+	all.Go(func() error { o.ail(ctx, m); return nil })
 	all.Go(func() error { return o.Consular(ctx, master, agent) })
 	return all.Wait()
+}
+
+// ailing is the app whose tasks fail their health check now and then.
+const ailing = "/shop/web"
+
+// ail lets one task after the other fail its health check for a while, until ctx ends.
+func (o Options) ail(ctx context.Context, m *simulator.Marathon) {
+	every := time.NewTicker(10 * time.Second)
+	defer every.Stop()
+	for sick := ""; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+		tasks := m.Tasks(ailing)
+		switch {
+		case sick != "" && m.Mend(sick) == nil:
+			o.Tell(sick + " answers its health check again")
+			sick = ""
+		case len(tasks) > 0 && m.Break(tasks[0].ID) == nil:
+			sick = tasks[0].ID
+			o.Tell(sick + " fails its health check")
+		default:
+			sick = ""
+		}
+	}
 }
 
 const whereItIs = `Consul's UI:  %s/ui
@@ -94,6 +122,7 @@ Try:  curl -s '%s/v1/catalog/services'
       curl -s '%s/v2/apps?embed=apps.tasks'
 The tasks answer HTTP: README's "From labels to HAProxy" puts a proxy before them.
 Another terminal can watch Marathon:  consular --marathon %s events   (or go run .)
+The task of shop-web that is critical in the UI fails its health check, and recovers.
 Ctrl-C ends it all.
 
 `

@@ -65,6 +65,7 @@ func (m *Model) endSnapshot(asked Ticket, unreadable []marathon.Unreadable, list
 	m.dropUnlisted(asked, listed, at, out)
 	m.dropTombstones(asked, at)
 	m.dropDefinitions()
+	m.recountChecks()
 	m.readUnheard(asked, out)
 	m.recheckGone(asked, at)
 }
@@ -129,14 +130,17 @@ func (m *Model) ApplyDefinition(v Version, def marathon.Definition, gone bool) E
 		known.Definition, known.shape = m.shaped(v.App, def, a.app.Definition, a.shape)
 	}
 	m.definitions[v] = known
+	m.noteChecks(def)
 	if a == nil {
 		return out
 	}
 	for _, id := range sortedKeys(a.tasks) {
 		if t := m.tasks[id]; t.task.Version == v.Version {
 			m.place(t)
+			m.assess(a, t, a.asked)
 			out.addTask(t)
 		}
+		m.watch(a)
 	}
 	m.claim(a, m.now, &out)
 	m.noteTrouble(a)
@@ -181,6 +185,7 @@ func (m *Model) applyApp(asked Ticket, app marathon.App, at time.Time, out *Effe
 	}
 	m.claim(a, asked, out)
 	m.noteTrouble(a)
+	m.noteHealth(a, old, was, at)
 	m.compare(a, was, out)
 	if relabelled {
 		out.Names = append(out.Names, a.name)
@@ -304,6 +309,7 @@ func (m *Model) compare(a *appEntry, was map[string]*taskEntry, out *Effects) {
 	for _, id := range sortedKeys(a.tasks) {
 		t := m.tasks[id].task
 		out.addTask(m.tasks[id])
+		out.noteHealth(m.tasks[id])
 		old, known := m.definitions[Version{t.AppID, t.Version}]
 		if known && !old.gone || asked[t.Version] || a.app.Runs(t.Version) {
 			continue

@@ -33,6 +33,8 @@ type TaskRef struct {
 	// Quiet is set when it should have none, by its labels or an option: only where something
 	// of it is known to be, it is to be looked at.
 	Quiet bool
+	// Recovered is set when Marathon calls it healthy now, and did not before.
+	Recovered bool
 }
 
 func (e *Effects) addTask(t *taskEntry) {
@@ -43,6 +45,7 @@ func (e *Effects) addTask(t *taskEntry) {
 // The event table is in doc.go.
 func (m *Model) ApplyEvent(e marathon.Event, at time.Time) Effects {
 	m.now++
+	m.at = at
 	var out Effects
 	switch e := e.(type) {
 	case marathon.TaskChanged:
@@ -52,6 +55,9 @@ func (m *Model) ApplyEvent(e marathon.Event, at time.Time) Effects {
 		}
 		m.journal.add(taskEvent{at: m.now, task: e.Task})
 		m.applyTask(e.Task, at, &out)
+		m.noteStart(e)
+	case marathon.HealthStatusChanged, marathon.InstanceHealthChanged:
+		m.applyHealth(e, &out)
 	case marathon.DeploymentPlanned:
 		m.deployments.remember(e.Version, e.Apps, m.now)
 		m.noteNamed(e.Apps)
@@ -297,6 +303,10 @@ func (m *Model) put(t marathon.Task) {
 	m.forget(t.ID)
 	entry := &taskEntry{task: t, again: before != nil && before.again}
 	m.tasks[t.ID] = entry
+	if before != nil {
+		entry.task.HealthCheckResults = before.task.HealthCheckResults
+		m.setHealth(entry, before.health)
+	}
 	if a := m.apps[t.AppID]; a != nil {
 		a.tasks[t.ID] = struct{}{}
 	}
@@ -322,5 +332,6 @@ func (m *Model) drop(id string) {
 		return
 	}
 	delete(m.tasks, id)
+	m.forgetInstance(t)
 	m.unplace(t)
 }

@@ -5,7 +5,7 @@
 //
 //	model.go         the model, and what it can be asked about itself
 //	want.go          what should be there of one task (Want), or of one name's keys (WantKeys)
-//	grounds.go       why something may be removed
+//	grounds.go       why something may be removed; reason.go: why something is not there
 //	apply_event.go   what an event changes; the event table is in the doc of package reconcile
 //	apply_answer.go  what an answer of Marathon changes
 //	journal.go       events that came while something was being read; plans by version
@@ -19,6 +19,9 @@
 //	translate.go     a task as services, labels as keys, whose a service is
 //	names.go         who wants which name; clash.go: who goes on where several do
 //	trouble.go       what is wrong with labels
+//	health.go        what answers say of the health of tasks; health_event.go: what events say
+//	health_read.go   which apps are to be read for a verdict that no event tells of
+//	health_want.go   what checks on services should be and say; probes.go: those that agents make
 //
 // # Shapes
 //
@@ -36,6 +39,17 @@
 // has claimants; where there are several, the one that had it before goes on. Names that
 // labels give are nobody's.
 //
+// # Health
+//
+// A verdict on a task is the last one that Marathon gave: nothing that it merely does not
+// say changes it. A result counts if it is of the task's own launch, for an instance
+// hands its results on to the next task; so a Marathon that has failed over, and has no
+// results, gives no verdict. Of a task with one check an event is the verdict; of one with
+// several, and where an event may be about an earlier launch, it is cause to read the
+// app. While there is no verdict, the check says what it said before: Consul remembers for us,
+// across our own restarts too. Only a check that is new says how old the task is: critical
+// while it may be starting, and passing after that.
+//
 // # Tickets, journal, tombstones
 //
 // Nothing of Marathon's orders anything: timestamps run backwards, a rollback
@@ -44,7 +58,7 @@
 // nothing about events with a later ticket than its own, and of two answers about one
 // app the one that was asked for later counts.
 //
-// The journal keeps the task events since the oldest read in flight was asked for, and
+// The journal keeps the events about tasks and their health since the oldest read in flight was asked for, and
 // an answer has those since its own question replayed onto it. Final states need no
 // replay, for their tombstones outlast the answer. RUNNING and the lost states win for
 // now if they contradict the answer, and lead to one more read, which settles it.

@@ -5,7 +5,7 @@ import "strings"
 // Grounds say why something may be removed: a set, for one thing may be removed for
 // several reasons at once. Whoever allows removals (the policy, an event) allows sets
 // too, and two that allow the same removal allow it on the grounds of both.
-type Grounds uint8
+type Grounds uint16
 
 const (
 	// Ended is that the task has ended: an event about the task itself said so, or an
@@ -27,6 +27,9 @@ const (
 	// Excluded is that the task runs, and its definition or an option leaves this
 	// service of it out.
 	Excluded
+	// Unhealthy is that Marathon calls the task unhealthy: then nothing is removed, but a
+	// check that was passing turns critical.
+	Unhealthy
 
 	// Announced are the grounds that nothing holds back: what they rest on speaks of the
 	// thing itself.
@@ -47,6 +50,7 @@ var groundNames = []struct {
 	{Answered, "task is not in its app's answer"},
 	{Missing, "task is not in Marathon"},
 	{Excluded, "excluded"},
+	{Unhealthy, "unhealthy"},
 }
 
 // Has reports whether any of the other grounds is among these.

@@ -180,6 +180,8 @@ func (r *labelReader) instead(l said) string {
 		return nameOfID
 	case l.what == "ports":
 		return "taken instead: --ports"
+	case l.what == "health":
+		return "taken instead: --health"
 	}
 	return asWithout
 }
@@ -259,6 +261,11 @@ func (r *labelReader) takeApps(l said) error {
 		r.noKeys = err == nil && !in
 		return err
 	case "health":
+		mode := HealthMode(strings.TrimSpace(l.value))
+		if err := mode.Check(); err != nil {
+			return err
+		}
+		r.health = mode
 	default:
 		return r.describe(l, &r.description)
 	}

@@ -36,9 +36,9 @@ type Model struct {
 	tasks     map[string]*taskEntry
 	// another is what is known of another Marathon with our registration ID.
 	another Another
-	// running counts the tasks that run and are not left out, and the services that they
-	// should have.
-	running struct{ tasks, services int }
+	// running counts the tasks that run and are not left out, the services that they should
+	// have, and those of them that have checks.
+	running struct{ tasks, services, checked int }
 	// onHost are the IDs of tasks by their host, so that what concerns one agent
 	// does not cost a look at all tasks. What is left out is not among them.
 	onHost map[string]map[string]struct{}
@@ -59,6 +59,19 @@ type Model struct {
 
 	deployments deployments
 	journal     journal
+
+	// at is when something was last heard, by our clock, and ahead how far Marathon's is
+	// ahead of it.
+	at    time.Time
+	ahead time.Duration
+	// hasChecks is set while any definition has checks, and instances has the IDs of tasks
+	// whose health is known by those of their instances.
+	hasChecks bool
+	instances map[string]string
+	// watched are the apps that are to be read for the health of their tasks.
+	watched map[string]*watch
+	// nextDue is when the first of them is due at the earliest; zero for never.
+	nextDue time.Time
 	// failed are the apps of deployments that failed since the last snapshot was
 	// asked for, and when that was heard. A change that names no app may take back
 	// what they did.
@@ -128,6 +141,8 @@ type taskEntry struct {
 	// services are how many it should have; counted is set while they are in the model's sum.
 	counted  bool
 	services int32
+	// health is nil for a task without checks.
+	health *health
 }
 
 func (t *taskEntry) running() bool { return !t.lost && t.task.State.Phase() == marathon.Running }

@@ -47,9 +47,7 @@ func (m *Model) place(t *taskEntry) {
 	}
 	m.onHost[t.task.Host][t.task.ID] = struct{}{}
 	if !t.lost {
-		t.counted = true
-		m.running.tasks++
-		m.running.services += int(t.services)
+		m.count(t)
 	}
 }
 
@@ -64,12 +62,26 @@ func (m *Model) unplace(t *taskEntry) {
 	}
 }
 
+// count counts a task among those that run.
+func (m *Model) count(t *taskEntry) {
+	t.counted = true
+	m.running.tasks++
+	m.running.services += int(t.services)
+	if t.health != nil {
+		m.running.checked += int(t.services)
+	}
+}
+
 // uncount takes a task out of those that run.
 func (m *Model) uncount(t *taskEntry) {
-	if t.counted {
-		t.counted = false
-		m.running.tasks--
-		m.running.services -= int(t.services)
+	if !t.counted {
+		return
+	}
+	t.counted = false
+	m.running.tasks--
+	m.running.services -= int(t.services)
+	if t.health != nil {
+		m.running.checked -= int(t.services)
 	}
 }
 

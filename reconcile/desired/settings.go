@@ -16,6 +16,8 @@ type settings struct {
 	// leftOut says what leaves the app out, and noKeys that none of its labels is a key.
 	leftOut string
 	noKeys  bool
+	// health is how the health of its tasks comes to Consul; "" is as the option says.
+	health HealthMode
 	// The names are the first service's; none is the name made of the app's ID. The tags and
 	// meta are those of all services.
 	description

@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,6 +16,8 @@ type shape struct {
 	// neither services nor keys. noKeys is that it has no keys.
 	leftOut string
 	noKeys  bool
+	// health is how the health of its tasks comes to Consul, if it has checks.
+	health HealthMode
 	// services are in the order of the declared ports. None of them may be.
 	services []serviceShape
 	// firstPort is the name of the first declared port.
@@ -54,6 +57,7 @@ func (tr Translation) shape(app string, d marathon.Definition) *shape {
 	}
 	b.settings = tr.Shaping.read(d, &b.problems)
 	b.labels(d)
+	b.health = cmp.Or(b.settings.health, tr.Health, HealthNone)
 	if b.leftOut = b.settings.leftOut; b.leftOut == "" {
 		b.noKeys = b.settings.noKeys
 		for i, port := range b.settings.ports {

@@ -29,6 +29,8 @@ type Translation struct {
 	Encode func(value string) string
 	// Prefix is that of all keys, for people to read.
 	Prefix string
+	// Health is how the health of tasks comes to Consul; "" is HealthNone.
+	Health HealthMode
 	// Shaping is what options say about services and keys.
 	Shaping Shaping
 }

@@ -48,8 +48,12 @@ type Want struct {
 	// Killing is, on Absent, since when the task is known to be being killed, by our clock: it may
 	// still serve. Zero when it has ended, or nothing of that is known.
 	Killing time.Time
-	// Unfit says why a task that runs is left out.
+	// Unfit says why a task that runs is left out, and Kept which rule else leaves its services
+	// as they are, or lets them go though it runs; "" for none.
 	Unfit error
+	Kept  Kind
+	// Health is what the checks on Services should say.
+	Health Health
 }
 
 // Waiting is a service that is left as it is.
@@ -115,9 +119,11 @@ func (m *Model) Want(task, app string) Want {
 	a := m.apps[t.task.AppID]
 	switch {
 	case a != nil && t.out:
-		w.Grounds = Excluded
-	case a == nil || a.unreadable || m.quarantined(a):
-		w.Verdict = Untouched
+		w.Grounds, w.Kept = Excluded, KindExcluded
+	case a == nil || a.unreadable:
+		w.Verdict, w.Kept = Untouched, KindUnread
+	case m.quarantined(a):
+		w.Verdict, w.Kept = Untouched, KindQuarantined
 	case t.lost:
 		w.Grounds = Lost
 	case !t.running():
@@ -163,6 +169,7 @@ func (m *Model) wantRunning(w *Want, a *appEntry, t marathon.Task) {
 	w.Verdict = Untouched
 	sh, def := m.shapeOf(t)
 	if sh == nil || sh.leftOut != "" { // left out, and what the task runs is not known any more
+		w.Kept = KindUnknownDefinition
 		return
 	}
 	w.VersionGone = m.versionGone(t)
@@ -189,6 +196,7 @@ func (m *Model) wantRunning(w *Want, a *appEntry, t marathon.Task) {
 		}
 	}
 	w.Verdict, w.Services, w.FirstPort = Present, services, sh.firstPort
+	m.wantHealth(w, m.tasks[t.ID], def, sh.healthMode(def))
 }
 
 // WantKeys is what the model says about the keys of one service name.

@@ -37,7 +37,7 @@ func Make(m *desired.Model, actual Actual, locked desired.Locked) Plan {
 	p.keys()
 	p.traceKeys()
 	locked(func() {
-		p.Clashes, p.another, p.LeftOut = m.Clashes(), m.Another(), m.LeftOut()
+		p.Clashes, p.another, p.LeftOut, p.checked = m.Clashes(), m.Another(), m.LeftOut(), m.CheckedServices()
 		p.trouble(m.Troubles())
 	})
 	p.sort()
@@ -232,7 +232,10 @@ func (p *comparison) task(a *Agent, task string, here []consul.Service) {
 			Op: d.Op, Agent: a.Address, App: w.App, Task: task, ID: d.Service.ID, Port: w.PortName(d.Service.ID), Service: d.Service.Name,
 			Why: d.Why, Grounds: d.Grounds, Anew: d.Anew,
 		}
-		if d.Op != Deregister {
+		if c.Recovers = d.Recovers(); c.turns() {
+			c.Turn = Turn{Task: task, Services: len(w.Services), Window: w.Health.Window}
+		}
+		if d.Op == Register || d.Op == Update {
 			c.Definition, c.Fallback = d.Service, home != p.agents[w.Host]
 		}
 		if a.Failed {
@@ -273,6 +276,12 @@ func (p *comparison) ours(s consul.Service) bool {
 // see notes that a task was compared at home, and why it has no service there.
 func (p *comparison) see(w desired.Want) {
 	p.seen[w.Task] = true
+	if err := w.Health.Mirrored; err != nil {
+		if p.Mirrored == nil {
+			p.Mirrored = map[string]string{}
+		}
+		p.Mirrored[w.App] = err.Error()
+	}
 	if w.Unfit != nil {
 		p.Unfit = append(p.Unfit, Unfit{App: w.App, Task: w.Task, Err: w.Unfit.Error()})
 	}

@@ -28,10 +28,14 @@ const (
 // Decision is what is to become of one service on one agent. Services that stay as
 // they are have none.
 type Decision struct {
-	// Op is Register, Update or Deregister; none for a Conflict.
+	// Op is Register, Update, Deregister, or one of those for checks; none for a Conflict.
 	Op Op
 	// Service is what is written, or what goes.
 	Service consul.Service
+	// Check is what is written of a check of Service's, or what goes, and Before what
+	// our checks on the service have said.
+	Check  consul.Check
+	Before consul.Status
 	// Why says what has drifted, or on what Grounds it goes.
 	Why     []string
 	Grounds desired.Grounds
@@ -56,8 +60,12 @@ func Decide(w desired.Want, here []consul.Service, ours func(consul.Service) boo
 	}
 	var decisions []Decision
 	for _, s := range w.Services {
-		if d, some := decideWanted(w, s, find(here, s.ID), ours, standing(s.ID)); some {
+		have, at := find(here, s.ID), standing(s.ID)
+		if d, some := decideWanted(w, s, have, ours, at); some {
 			decisions = append(decisions, d)
+		}
+		if have != nil && at == Home && ours(*have) && !w.VersionGone {
+			decisions = appendChecks(decisions, w, s, have)
 		}
 	}
 	for i := range here {
@@ -99,7 +107,7 @@ func decideWanted(w desired.Want, s consul.Service, have *consul.Service, ours f
 			Why: []string{fmt.Sprintf("%s: runs on %s", desired.Moved, w.Host)},
 		}, true
 	case have == nil:
-		return Decision{Op: Register, Service: s, Why: []string{"not registered"}}, true
+		return Decision{Op: Register, Service: withStatus(w.Health, s), Why: []string{"not registered"}}, true
 	case !ours(*have):
 		return Decision{Service: *have, Conflict: true}, true
 	case w.VersionGone:

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 
 	"consular/consul"
@@ -57,14 +58,19 @@ type Op string
 // The operations, in the order in which a worker does them: what is new is there
 // before what it replaces is gone.
 const (
-	Register   Op = "register"
-	Update     Op = "update"
-	Set        Op = "set"
-	Deregister Op = "deregister"
-	Delete     Op = "delete"
+	Register        Op = "register"
+	Update          Op = "update"
+	RegisterCheck   Op = "register-check"
+	UpdateCheck     Op = "update-check"
+	Set             Op = "set"
+	Deregister      Op = "deregister"
+	DeregisterCheck Op = "deregister-check"
+	Delete          Op = "delete"
 )
 
-var opOrder = map[Op]int{Register: 0, Update: 1, Set: 2, Deregister: 3, Delete: 4}
+var opOrder = map[Op]int{
+	Register: 0, Update: 1, RegisterCheck: 2, UpdateCheck: 3, Set: 4, Deregister: 5, DeregisterCheck: 6, Delete: 7,
+}
 
 // Change is one write that would remove drift.
 type Change struct {
@@ -90,8 +96,15 @@ type Change struct {
 	Anew bool `json:"-"`
 	// Fallback is set for what is registered on the main agent instead of its own.
 	Fallback bool `json:"-"`
-	// Grounds say why something may be removed; none for a write.
+	// Grounds say why something may be removed, or turn critical; none for a write.
 	Grounds desired.Grounds `json:"-"`
+	// HeldWhy says why the policy holds it back, and Confirmable is set when time confirms it.
+	HeldWhy     string `json:"-"`
+	Confirmable bool   `json:"-"`
+	// Recovers is set when a check becomes passing, and Turn when one becomes critical
+	// because Marathon calls the task unhealthy.
+	Recovers bool `json:"-"`
+	Turn     Turn `json:"-"`
 	// Definition is what is registered of a service, and Write what is written of a key.
 	Definition consul.Service   `json:"-"`
 	Write      consul.KeyChange `json:"-"`
@@ -113,6 +126,29 @@ type Unread struct {
 	// What is an agent's address, "keys", "catalog", "versions" or "app" and its ID.
 	What string `json:"what"`
 	Err  string `json:"error"`
+}
+
+// Source is where one side was read from.
+type Source struct {
+	// What is Marathon or Consul, and From its URL; of Consul it is the main agent's, and Agents
+	// are how many were listed.
+	What   string `json:"what"`
+	From   string `json:"from"`
+	Agents int    `json:"agents,omitempty"`
+	// AgeMS is how old the oldest of its answers was in the end, in milliseconds.
+	AgeMS int64 `json:"age_ms"`
+}
+
+// String says it to people.
+func (s Source) String() string {
+	agents := ""
+	switch {
+	case s.Agents == 1:
+		agents = " and 1 agent"
+	case s.Agents > 1:
+		agents = fmt.Sprintf(" and %d agents", s.Agents)
+	}
+	return fmt.Sprintf("%s read from %s%s, %.1f s ago", s.What, shown(s.From), agents, float64(s.AgeMS)/1000)
 }
 
 // Unfit is what of Marathon is not in Consul as it stands there: a task, or a service of it,
@@ -162,12 +198,19 @@ type Plan struct {
 	Frameworks       []string `json:"-"`
 	// Framework is Marathon's own.
 	Framework string `json:"-"`
+	// Read says where all of this was read from.
+	Read []Source `json:"read,omitempty"`
 	// Services and Keys count what we own in Consul now.
 	Services int `json:"services"`
 	Keys     int `json:"keys"`
 
 	// adopts is set when every key below the prefix that nobody owns is taken as ours.
 	adopts bool
+	// Mirrored says by app why its checks are not made by Consul's agents although they
+	// should be: then Marathon's verdict is mirrored.
+	Mirrored map[string]string `json:"-"`
+	// checked counts the services that have checks.
+	checked int
 	// another is what is known of another Marathon with our registration ID.
 	another desired.Another
 	// catalogUnread is set when nobody could look for such services elsewhere.

@@ -52,6 +52,7 @@ type Guard struct {
 	// order has those of recent, the oldest first, and services counts the services among them.
 	order    []string
 	services int
+	turns    turns
 }
 
 // held is one task, or one key, whose removal is held back.
@@ -72,7 +73,10 @@ type removed struct {
 
 // NewGuard returns a guard that has not judged anything.
 func NewGuard(policy Policy) *Guard {
-	return &Guard{policy: policy, held: map[string]held{}, recent: map[string]removed{}, confirmed: map[string]time.Time{}}
+	return &Guard{
+		policy: policy, held: map[string]held{}, recent: map[string]removed{}, confirmed: map[string]time.Time{},
+		turns: turns{let: map[string]letTurn{}, held: map[string]held{}},
+	}
 }
 
 // Loss is a task whose services are to go, all of them, though nothing has announced its end;
@@ -164,7 +168,7 @@ func (g *Guard) Filter(p *Plan, now time.Time, empty bool) {
 		p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool { return c.Grounds.Has(kept) })
 	}
 	j := judgement{plan: p, trips: g.trips(p), empty: empty, next: map[string]held{}}
-	seen := map[string]bool{}
+	seen, looked := map[string]bool{}, map[string]bool{}
 	changes := p.Changes[:0]
 	for _, c := range p.Changes {
 		if c.Grounds == 0 {
@@ -172,8 +176,15 @@ func (g *Guard) Filter(p *Plan, now time.Time, empty bool) {
 			continue
 		}
 		seen[c.subject()] = true
-		switch why := g.hold(&j, c, now); {
+		why := ""
+		if c.turns() {
+			why = g.holdTurn(c, p.checked, now, looked)
+		} else {
+			why = g.hold(&j, c, now)
+		}
+		switch {
 		case why != "":
+			c.HeldWhy, c.Confirmable = why, j.confirmable(c)
 			p.Held = append(p.Held, c)
 			p.HeldWhy = append(p.HeldWhy, why)
 		default:

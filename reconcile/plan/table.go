@@ -24,6 +24,9 @@ func (p *Plan) WriteTable(w io.Writer, colour bool) error {
 	change := func(op string, c Change, why ...string) {
 		row(op, c.Agent, c.App, c.Service, c.Port, c.ID+c.Key, append(c.Why, why...)...)
 	}
+	if n := p.Counts()[RegisterCheck]; n > 0 {
+		fmt.Fprintf(&table, "%d checks are added to services that are registered: critical only where the row says so\n", n)
+	}
 	if !p.InSync() {
 		row("CHANGE", "AGENT", "APP", "SERVICE", "PORT", "ID OR KEY", "WHY")
 	}
@@ -104,6 +107,9 @@ func (p *Plan) footer() []string {
 		lines = append(lines, fmt.Sprintf("%d services with this registration ID belong to another Marathon framework (%s): left alone, and no key is removed; `consular sync --force` removes both",
 			p.ForeignFramework, shown(strings.Join(p.Frameworks, ", "))))
 	}
+	for _, s := range p.Read {
+		lines = append(lines, s.String())
+	}
 	state := "in sync"
 	if len(p.Unread) > 0 {
 		state = "no drift in what could be read"
@@ -112,6 +118,9 @@ func (p *Plan) footer() []string {
 		n := p.Counts()
 		state = fmt.Sprintf("%d to register, %d to update, %d to deregister, %d keys to set, %d to delete, %d held back",
 			n[Register], n[Update], n[Deregister], n[Set], n[Delete], len(p.Held)+len(p.Unconfirmed))
+		if checks := n[RegisterCheck] + n[UpdateCheck] + n[DeregisterCheck]; checks > 0 {
+			state += fmt.Sprintf(", %d checks to write", checks)
+		}
 	}
 	if len(p.Unread) > 0 {
 		state += fmt.Sprintf("; %d things could not be read", len(p.Unread))
@@ -164,6 +173,8 @@ func paint(table string) string {
 
 var colours = map[string]string{
 	string(Register): "\x1b[32m", string(Update): "\x1b[33m", string(Set): "\x1b[33m",
+	string(RegisterCheck): "\x1b[32m", string(UpdateCheck): "\x1b[33m", string(DeregisterCheck): "\x1b[33m",
 	string(Deregister): "\x1b[31m", string(Delete): "\x1b[31m",
+	string(Absent): "\x1b[31m", string(Differs): "\x1b[33m", string(LeftOver): "\x1b[31m", string(Unknown): "\x1b[35m",
 	"held": "\x1b[35m", "unconfirmed": "\x1b[35m", "conflict": "\x1b[31m", "clash": "\x1b[31m", "unread": "\x1b[31m",
 }

@@ -83,7 +83,8 @@ func Read(c *cli.Context, notice transport.Notice) (Settings, error) {
 	s.Consul = consul.Config{MaxAnswer: maxAnswer, Prefix: prefix, Format: consul.Format(c.String("kv-format"))}
 	s.Reconcile = reconcile.Config{
 		Translation: desired.Translation{
-			Owner: consul.Owner{RegistrationID: c.String("registration-id")}, Prefix: prefix, Shaping: shaping,
+			Health: desired.HealthMode(c.String("health")),
+			Owner:  consul.Owner{RegistrationID: c.String("registration-id")}, Prefix: prefix, Shaping: shaping,
 		},
 		Fallback:     enabled(c, "fallback"),
 		Policy:       plan.Policy{Purge: enabled(c, "purge"), Limit: limit, Confirm: span("purge-confirm")},
@@ -279,7 +280,7 @@ func (s Settings) Reconciler(log zerolog.Logger) (*reconcile.Reconciler, error) 
 		return cluster.Agent(host)
 	}
 	agent := func(host string) (reconcile.Agent, error) { return agentOn(host) }
-	target := reconcile.Consul{Agent: agent, Labels: cluster.Labels(), Catalog: cluster.Catalog()}
+	target := reconcile.Consul{URL: s.ShownConsul(), Agent: agent, Labels: cluster.Labels(), Catalog: cluster.Catalog()}
 	if s.Stays {
 		target.Token = cluster.TokenAccessor
 		target.Watch = func(ctx context.Context, host, id string) error {

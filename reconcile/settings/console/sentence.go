@@ -167,6 +167,7 @@ var (
 		{"registered", "registered %d", "", added},
 		{"updated", "updated %d", "", changed},
 		{"deregistered", "deregistered %d", "", removed},
+		{"checks", "wrote %d check", "wrote %d checks", changed},
 		{"keys_set", "set %d key", "set %d keys", changed},
 		{"keys_deleted", "deleted %d key", "deleted %d keys", removed},
 		{"failed", "failed %d", "", removed},

@@ -1,0 +1,110 @@
+package reconcile_test
+
+import (
+	"context"
+	"slices"
+
+	"github.com/hashicorp/consul/api"
+
+	"consular/consul"
+	"consular/reconcile"
+)
+
+// Checks of the agents in memory.
+
+// noChecks is an agent's checks where a test has none.
+type noChecks struct{}
+
+var _ reconcile.Checker = noChecks{}
+
+func (noChecks) Checks(context.Context) (map[string][]consul.Check, error) { return nil, nil }
+
+func (noChecks) RegisterCheck(context.Context, string, consul.Check) error { return nil }
+
+func (noChecks) UpdateCheck(context.Context, string, consul.Status, string) error { return nil }
+
+func (noChecks) DeregisterCheck(context.Context, string) error { return nil }
+
+// checkWrite is one write of a check to a fakeAgent.
+type checkWrite struct {
+	id     string
+	status consul.Status
+}
+
+func (a *fakeAgent) Checks(context.Context) (all map[string][]consul.Check, err error) {
+	err = a.serve(func() error {
+		a.checkLists++
+		all = map[string][]consul.Check{}
+		for id, s := range a.services {
+			all[id] = append([]consul.Check(nil), s.Checks...)
+		}
+		return nil
+	})
+	return all, err
+}
+
+// change changes the checks of a service.
+func (a *fakeAgent) change(service string, f func(checks map[string]consul.Check)) {
+	s := a.services[service]
+	checks := map[string]consul.Check{}
+	for _, c := range s.Checks {
+		checks[c.ID] = c
+	}
+	f(checks)
+	s.Checks = nil
+	for _, id := range sorted(checks) {
+		s.Checks = append(s.Checks, checks[id])
+	}
+	a.services[service] = s
+}
+
+func sorted[V any](m map[string]V) []string {
+	var keys []string
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func (a *fakeAgent) RegisterCheck(_ context.Context, service string, c consul.Check) error {
+	return a.serve(func() error {
+		a.checkWrites = append(a.checkWrites, checkWrite{c.ID, c.Status})
+		a.change(service, func(checks map[string]consul.Check) {
+			if old, is := checks[c.ID]; is {
+				c.Status = old.Status
+			}
+			c.Wrote = ""
+			checks[c.ID] = c
+		})
+		return nil
+	})
+}
+
+func (a *fakeAgent) UpdateCheck(_ context.Context, id string, status consul.Status, output string) error {
+	return a.serve(func() error {
+		a.checkWrites = append(a.checkWrites, checkWrite{id, status})
+		known := false
+		for service := range a.services {
+			a.change(service, func(checks map[string]consul.Check) {
+				if c, is := checks[id]; is {
+					c.Status, c.Output = status, output
+					checks[id], known = c, true
+				}
+			})
+		}
+		if !known {
+			return api.StatusError{Code: 404, Body: "Unknown check ID " + id}
+		}
+		return nil
+	})
+}
+
+func (a *fakeAgent) DeregisterCheck(_ context.Context, id string) error {
+	return a.serve(func() error {
+		for service := range a.services {
+			a.change(service, func(checks map[string]consul.Check) { delete(checks, id) })
+		}
+		return nil
+	})
+}

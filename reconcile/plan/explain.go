@@ -1,0 +1,320 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"consular/consul"
+	"consular/reconcile/desired"
+)
+
+// Explanation says of one app, or of one of its tasks, what is in Consul of it, and why
+// something is not, or still is.
+type Explanation struct {
+	Schema int    `json:"schema"`
+	App    string `json:"app"`
+	// Reasons are the rules that something of it meets.
+	Reasons []desired.Reason `json:"reasons"`
+	Tasks   []TaskStory      `json:"tasks"`
+	Keys    []KeyStory       `json:"keys"`
+	// Read says where all of this was read from.
+	Read []Source `json:"read,omitempty"`
+
+	// task is the one that it is about; "" when it is about all of the app.
+	task string
+	// listed is set when Marathon has the app, and leftOut is what leaves it out.
+	listed  bool
+	leftOut string
+	// drift and unread are what InSync and Complete report.
+	drift, unread bool
+}
+
+// State is how a thing in Consul compares with what it should be.
+type State string
+
+// The states.
+const (
+	// Equal things are there as they should be.
+	Equal State = "equal"
+	// Absent things should be there.
+	Absent State = "missing"
+	// Differs is said of what is there otherwise than it should be.
+	Differs State = "differs"
+	// Unknown is said of what could not be read, and of what a rule leaves as it is.
+	Unknown State = "unknown"
+	// LeftOver things are there, and should not be.
+	LeftOver State = "left-over"
+)
+
+// TaskStory is one task of an app.
+type TaskStory struct {
+	ID   string `json:"id"`
+	Host string `json:"host"`
+	// State is Marathon's word; "" for a task that Marathon has not.
+	State string `json:"state"`
+	// Healthy is Marathon's verdict; nil while it has not given one, or is not asked for it.
+	Healthy  *bool          `json:"healthy,omitempty"`
+	Services []ServiceStory `json:"services"`
+}
+
+// ServiceStory is one service of a task.
+type ServiceStory struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// Agent is the address of the agent that it is on, or should be.
+	Agent   string `json:"agent"`
+	Address string `json:"address"`
+	Port    int    `json:"port"`
+	State   State  `json:"state"`
+	// Why says what differs.
+	Why []string `json:"why,omitempty"`
+}
+
+// KeyStory is one key of an app.
+type KeyStory struct {
+	Key   string   `json:"key"`
+	State State    `json:"state"`
+	Why   []string `json:"why,omitempty"`
+}
+
+// InSync reports whether a plan has nothing to do for it or to decide.
+func (x *Explanation) InSync() bool { return !x.drift }
+
+// Complete reports whether all of it could be read and confirmed.
+func (x *Explanation) Complete() bool { return !x.unread }
+
+// Explain tells of what somebody asks for: an app's ID with or without its first slash, a
+// task's or a service's ID, or a service's name, which several apps may have. p is the plan
+// that was made of the model and of actual, judged. The error says that neither side knows
+// it, and names what has a similar name.
+func Explain(p *Plan, m *desired.Model, actual Actual, asked string) ([]Explanation, error) {
+	e := explainer{
+		comparison: newComparison(m, actual, func(piece func()) { piece() }), judged: p,
+		all: slices.Concat(p.Changes, p.Held, p.Unconfirmed),
+	}
+	apps, task, err := e.find(asked)
+	if err != nil {
+		return nil, err
+	}
+	told := make([]Explanation, len(apps))
+	for i, app := range apps {
+		told[i] = e.tell(app, task)
+	}
+	return told, nil
+}
+
+// explainer explains a plan.
+type explainer struct {
+	*comparison
+	judged *Plan
+	// all are the plan's changes, whether they may be done or not.
+	all []Change
+}
+
+// tell tells of an app; if a task is named, of that alone.
+func (e *explainer) tell(app, only string) Explanation {
+	x := Explanation{
+		Schema: 1, App: app, task: only, Reasons: []desired.Reason{}, Tasks: []TaskStory{}, Keys: []KeyStory{}, Read: e.judged.Read,
+	}
+	x.leftOut, x.listed = e.model.Lists(app)
+	for _, task := range e.tasksOf(app) {
+		if only == "" || task == only {
+			x.Tasks = append(x.Tasks, e.task(&x, app, task))
+		}
+	}
+	if only == "" {
+		e.keys(&x)
+	}
+	e.reasons(&x, only)
+	return x
+}
+
+// tasksOf returns the tasks of an app that either side knows, in order.
+func (e *explainer) tasksOf(app string) []string {
+	tasks := map[string]bool{}
+	for _, task := range e.model.TasksOf(app) {
+		tasks[task] = true
+	}
+	e.registered(func(_ *Agent, s consul.Service, of string) {
+		if of == app {
+			tasks[desired.TaskOf(s)] = true
+		}
+	})
+	return slices.Sorted(maps.Keys(tasks))
+}
+
+// registered calls do with each service of ours, and the app that it is of.
+func (e *explainer) registered(do func(a *Agent, s consul.Service, app string)) {
+	for i := range e.actual.Agents {
+		a := &e.actual.Agents[i]
+		if a.Err != nil && !a.Failed {
+			continue
+		}
+		for _, s := range a.Services {
+			if app, ours := e.tr.Owns(s); ours {
+				do(a, s, app)
+			}
+		}
+	}
+}
+
+// task tells of one task: what it should have, and then what else there is of it.
+func (e *explainer) task(x *Explanation, app, id string) TaskStory {
+	w := e.model.Want(id, app)
+	story := TaskStory{ID: id, Host: w.Host, Services: []ServiceStory{}}
+	if t, known := e.model.Task(id); known {
+		story.State = string(t.State)
+	}
+	if status := w.Health.Status; status != "" {
+		healthy := status == consul.Passing
+		story.Healthy = &healthy
+	}
+	home := e.home(w)
+	if home != nil && home != e.agents[w.Host] {
+		w = w.OffNode()
+	}
+	for _, s := range w.Services {
+		story.Services = append(story.Services, e.wanted(home, w, s))
+	}
+	for _, s := range w.Waits {
+		story.Services = append(story.Services, e.waits(home, w, s.ID))
+	}
+	e.registered(func(a *Agent, s consul.Service, of string) {
+		if of != app || desired.TaskOf(s) != id || a == home && w.Belongs(s.ID) {
+			return
+		}
+		left := storyOn(a, s, LeftOver)
+		if w.Verdict == desired.Untouched {
+			left.State = Unknown
+		}
+		story.Services = append(story.Services, left)
+	})
+	e.reasonsOfTask(x, w, home)
+	return story
+}
+
+func storyOn(a *Agent, s consul.Service, state State) ServiceStory {
+	return ServiceStory{ID: s.ID, Name: s.Name, Agent: a.Address, Address: s.Address, Port: s.Port, State: state}
+}
+
+// wanted tells of a service that should be there.
+func (e *explainer) wanted(home *Agent, w desired.Want, s consul.Service) ServiceStory {
+	if home == nil {
+		return ServiceStory{ID: s.ID, Name: s.Name, Agent: e.addressOf(w.Host), Address: s.Address, Port: s.Port, State: Unknown}
+	}
+	told := storyOn(home, s, Equal)
+	have := find(home.Services, s.ID)
+	if have == nil || !e.ours(*have) {
+		told.State = Absent
+		return told
+	}
+	for _, c := range e.all {
+		if c.ID == s.ID && c.Agent == home.Address && c.Op != Deregister {
+			told.State = Differs
+			told.Why = append(told.Why, c.Why...)
+		}
+	}
+	return told
+}
+
+// waits tells of a service that cannot be written now.
+func (e *explainer) waits(home *Agent, w desired.Want, id string) ServiceStory {
+	told := ServiceStory{ID: id, Agent: e.addressOf(w.Host), State: Absent}
+	if home == nil {
+		told.State = Unknown
+	} else if have := find(home.Services, id); have != nil && e.ours(*have) {
+		told = storyOn(home, *have, Unknown)
+	}
+	return told
+}
+
+// addressOf is what the agent on a host is called.
+func (e *explainer) addressOf(host string) string {
+	if a := e.agents[host]; a != nil {
+		return a.Address
+	}
+	return host
+}
+
+// keys tells of an app's keys: its labels', and what else is below its name.
+func (e *explainer) keys(x *Explanation) {
+	name := e.tr.ServiceName(x.App)
+	w := e.model.WantKeys(name)
+	if e.actual.NoKeys || w.App != "" && w.App != x.App {
+		return // there are to be none, or they are another app's
+	}
+	have := map[string]consul.Key{}
+	for _, k := range e.actual.Keys {
+		if k.Service == name {
+			have[k.Label] = k
+		}
+	}
+	for _, label := range slices.Sorted(maps.Keys(w.Labels)) {
+		k, there := have[label]
+		delete(have, label)
+		told := KeyStory{Key: e.tr.Path(consul.Key{Service: name, Label: label}), State: Equal}
+		switch {
+		case e.actual.KeysErr != nil:
+			told.State = Unknown
+		case !there || !e.tr.OwnsKey(k.Flags):
+			told.State = Absent
+		default:
+			if told.Why = keyDrift(e.tr.Owner, k, w.Labels[label]); told.Why != nil {
+				told.State = Differs
+			}
+		}
+		x.Keys = append(x.Keys, told)
+	}
+	for _, label := range slices.Sorted(maps.Keys(have)) {
+		if k := have[label]; k.Flags != 0 && e.tr.OwnsKey(k.Flags) {
+			state := LeftOver
+			if w.Verdict == desired.Untouched {
+				state = Unknown
+			}
+			x.Keys = append(x.Keys, KeyStory{Key: e.tr.Path(k), State: state})
+		}
+	}
+}
+
+// find finds what somebody asks for: apps, or one task of an app.
+func (e *explainer) find(asked string) (apps []string, task string, err error) {
+	known := map[string]bool{}
+	for _, app := range e.model.AppIDs() {
+		known[app] = true
+	}
+	named, names := map[string]bool{}, map[string]bool{}
+	owner := map[string]string{}
+	e.registered(func(_ *Agent, s consul.Service, app string) {
+		known[app], names[s.Name] = true, true
+		owner[desired.TaskOf(s)] = app
+		if s.Name == asked {
+			named[app] = true
+		}
+	})
+	if id := "/" + strings.Trim(asked, "/"); known[id] {
+		return []string{id}, "", nil
+	}
+	for _, id := range []string{asked, beforeColon(asked)} { // a task's, or a service's
+		if t, is := e.model.Task(id); is {
+			return []string{t.AppID}, id, nil
+		}
+		if app, is := owner[id]; is {
+			return []string{app}, id, nil
+		}
+	}
+	for _, app := range e.model.Called(asked) {
+		named[app] = true
+	}
+	if len(named) > 0 {
+		return slices.Sorted(maps.Keys(named)), "", nil
+	}
+	candidates := slices.Concat(slices.Collect(maps.Keys(known)), slices.Collect(maps.Keys(names)))
+	return nil, "", fmt.Errorf("explain %s: neither Marathon nor Consul knows it%s", shown(asked), nearest(asked, candidates))
+}
+
+func beforeColon(id string) string {
+	task, _, _ := strings.Cut(id, ":")
+	return task
+}

@@ -1,0 +1,261 @@
+package plan
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"consular/reconcile/desired"
+)
+
+// WriteJSON prints an explanation for machines: one object, its lists never null.
+func (x *Explanation) WriteJSON(w io.Writer) error {
+	out := json.NewEncoder(w)
+	out.SetIndent("", "  ")
+	out.SetEscapeHTML(false)
+	return out.Encode(x)
+}
+
+// WriteText prints an explanation for people: the answer, the evidence, and what to do.
+func (x *Explanation) WriteText(w io.Writer, colour bool) error {
+	var text bytes.Buffer
+	answer := x.answer()
+	if colour {
+		code := "\x1b[1;31m"
+		if x.InSync() && x.Complete() {
+			code = "\x1b[1;32m"
+		}
+		answer = code + answer + "\x1b[0m"
+	}
+	fmt.Fprintln(&text, answer)
+	for _, line := range x.grouped() {
+		fmt.Fprintln(&text, "  "+line)
+	}
+	if err := x.evidence(&text, colour); err != nil {
+		return err
+	}
+	for _, s := range x.Read {
+		fmt.Fprintln(&text, s.String())
+	}
+	for _, line := range x.advice() {
+		fmt.Fprintln(&text, "-> "+line)
+	}
+	_, err := w.Write(text.Bytes())
+	return err
+}
+
+// grouped says each reason once, with what it is about.
+func (x *Explanation) grouped() []string {
+	type said struct{ kind, text string }
+	about := map[said][]string{}
+	var order []said
+	for _, r := range x.Reasons {
+		s := said{string(r.Kind), shown(r.Text)}
+		if about[s] == nil {
+			order = append(order, s)
+			about[s] = []string{}
+		}
+		if what := r.Service + r.Key; what != "" {
+			about[s] = append(about[s], shown(what))
+		}
+	}
+	lines := make([]string, len(order))
+	for i, s := range order {
+		lines[i] = s.kind + ": " + s.text
+		switch what := about[s]; len(what) {
+		case 0:
+		case 1:
+			lines[i] = s.kind + ": " + what[0] + ": " + s.text
+		default:
+			lines[i] = fmt.Sprintf("%s: %d of the things below: %s", s.kind, len(what), s.text)
+		}
+	}
+	return lines
+}
+
+// answer says it in one line.
+func (x *Explanation) answer() string {
+	subject := shown(x.App)
+	if x.task != "" {
+		subject = "task " + shown(x.task) + " of " + subject
+	}
+	services, keys := map[State]int{}, map[State]int{}
+	for _, t := range x.Tasks {
+		for _, s := range t.Services {
+			services[s.State]++
+		}
+	}
+	for _, k := range x.Keys {
+		keys[k.State]++
+	}
+	there := strings.Join(append(counted(services, "service"), counted(keys, "key")...), "; ")
+	if there != "" {
+		there = ": " + there
+	}
+	state := " is in Consul as it should be"
+	switch {
+	case !x.listed && there == "":
+		state = " is neither in Marathon nor in Consul"
+	case !x.listed:
+		state = " is not in Marathon, but still in Consul"
+	case x.leftOut != "" && there == "":
+		state = " is not in Consul, for it is left out by " + shown(x.leftOut)
+	case x.leftOut != "":
+		state = " is left out by " + shown(x.leftOut) + ", but still in Consul"
+	case x.unread && !x.drift:
+		state = " is in Consul, as far as could be read"
+	case x.drift || services[Unknown]+services[Absent] > 0:
+		state = " is not in Consul as it should be"
+	case len(x.Tasks) == 0 && there == "":
+		state = " has no task and no label: nothing of it is to be in Consul"
+	case len(x.Tasks) == 0:
+		state = " has no task: only its labels are to be in Consul"
+	case services[Equal] == 0 && keys[Equal] == 0:
+		state = " has nothing in Consul"
+	}
+	return subject + state + there
+}
+
+// states are in the order in which they are told.
+var states = []State{Equal, Absent, Differs, Unknown, LeftOver}
+
+// counted says how many things are in which state.
+func counted(n map[State]int, thing string) []string {
+	var parts []string
+	all := 0
+	for _, state := range states {
+		if n[state] > 0 {
+			all += n[state]
+			parts = append(parts, fmt.Sprintf("%d %s", n[state], state))
+		}
+	}
+	switch {
+	case all == 0:
+		return nil
+	case all > 1:
+		thing += "s"
+	}
+	if n[Equal] == all {
+		return []string{fmt.Sprintf("%d %s", all, thing)}
+	}
+	return []string{fmt.Sprintf("%d %s, %s", all, thing, strings.Join(parts, ", "))}
+}
+
+// evidence is a table of tasks and services, and one of keys.
+func (x *Explanation) evidence(w io.Writer, colour bool) error {
+	var services, keys [][]string
+	for _, t := range x.Tasks {
+		for _, s := range t.Services {
+			services = append(services, []string{
+				string(s.State), s.Name, s.Agent, s.place(), x.taskState(t), t.health(), s.ID, strings.Join(s.Why, ", "),
+			})
+		}
+		if len(t.Services) == 0 {
+			services = append(services, []string{"no service", "", t.Host, "", x.taskState(t), t.health(), t.ID, ""})
+		}
+	}
+	for _, k := range x.Keys {
+		keys = append(keys, []string{string(k.State), k.Key, strings.Join(k.Why, ", ")})
+	}
+	err := writeTable(w, colour, []string{"STATE", "SERVICE", "AGENT", "ADDRESS", "TASK IS", "HEALTH", "ID", "WHY"}, services)
+	if err == nil {
+		err = writeTable(w, colour, []string{"STATE", "KEY", "WHY"}, keys)
+	}
+	return err
+}
+
+// writeTable prints rows, if there are any. The last column is left out where no row has it.
+func writeTable(w io.Writer, colour bool, head []string, rows [][]string) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	last := len(head) - 1
+	if !slices.ContainsFunc(rows, func(row []string) bool { return row[last] != "" }) {
+		head = head[:last]
+	}
+	var text bytes.Buffer
+	columns := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(columns, strings.Join(head, "\t"))
+	for _, row := range rows {
+		cells := slices.Clone(row[:len(head)])
+		for i := range cells {
+			cells[i] = orDash(shown(cells[i]))
+		}
+		fmt.Fprintln(columns, strings.Join(cells, "\t"))
+	}
+	if err := columns.Flush(); err != nil {
+		return err
+	}
+	out := text.String()
+	if colour {
+		out = paint(out)
+	}
+	_, err := io.WriteString(w, out)
+	return err
+}
+
+// place is where a service can be reached; "" while nothing says so.
+func (s *ServiceStory) place() string {
+	address := s.Address
+	if strings.Contains(address, ":") {
+		address = "[" + address + "]"
+	}
+	if s.Port == 0 {
+		return address
+	}
+	return fmt.Sprintf("%s:%d", address, s.Port)
+}
+
+// taskState is what a task is in Marathon; "" for one of an app that nobody looks at.
+func (x *Explanation) taskState(t TaskStory) string {
+	if t.State == "" && x.leftOut == "" {
+		return "not in Marathon"
+	}
+	return t.State
+}
+
+func (t *TaskStory) health() string {
+	switch {
+	case t.Healthy == nil:
+		return ""
+	case *t.Healthy:
+		return "healthy"
+	}
+	return "unhealthy"
+}
+
+// advice says what to do, each thing once.
+func (x *Explanation) advice() []string {
+	var lines []string
+	told := map[desired.Kind]bool{}
+	for _, r := range x.Reasons {
+		line := remedies[r.Kind]
+		if r.Kind == desired.KindHeld && x.leftOut != "" {
+			line = "`consular sync --force` removes what is still there; no time does"
+		}
+		if !told[r.Kind] && line != "" {
+			told[r.Kind] = true
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) == 0 && x.drift {
+		lines = append(lines, "a running consular writes what differs within seconds; `consular sync` does so at once")
+	}
+	return lines
+}
+
+// remedies say what ends a reason, where somebody can.
+var remedies = map[desired.Kind]string{
+	desired.KindExcluded:          "to have it in Consul, change that option or label",
+	desired.KindQuarantined:       "give one of the apps, or the service of its port, another name (README, \"Shaping services\")",
+	desired.KindUnread:            "see that what could not be read is up and may be read; until then nothing of it changes",
+	desired.KindUnknownDefinition: "Marathon could not be asked for the version; a restart of the app gives its tasks one that is known",
+	desired.KindUnfit:             "change the app's definition or its labels",
+	desired.KindConflict:          "remove what is in its place, or give it another ID or key; ours is written at the next resync",
+	desired.KindHeld:              "if Marathon is right, wait, or run `consular sync --force`; if it is not, see what is wrong with it",
+	desired.KindUnconfirmed:       "see why Marathon does not answer for this app; its log and `consular run`'s say more",
+}

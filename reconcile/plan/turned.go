@@ -1,0 +1,113 @@
+package plan
+
+import (
+	"fmt"
+	"time"
+
+	"consular/reconcile/desired"
+)
+
+// A Marathon that is cut off from its agents finds them all unhealthy. So services that
+// turn critical are judged as removals are: the first ones are believed, and when they
+// become too many within the time that it takes to probe each once, the rest waits, until
+// it recovers or until time has confirmed it. Recoveries never wait.
+
+// Turn is a task whose services, so many, are to turn critical. Window is the time in which
+// each of its checks is made once.
+type Turn struct {
+	Task     string
+	Services int
+	Window   time.Duration
+}
+
+// turns are the tasks that have turned critical and are so still.
+type turns struct {
+	// let has those that were let turn.
+	let  map[string]letTurn
+	held map[string]held
+}
+
+// letTurn is a task that was let turn critical; it counts until some time.
+type letTurn struct {
+	until    time.Time
+	services int
+}
+
+// turnsAtLeast is for how long a turn counts at least.
+const turnsAtLeast = time.Minute
+
+// AllowCritical judges that a task's services turn critical. checked is how many services
+// have checks. It returns why they stay as they are for now, "" when they do not; first is
+// set when they were not held back before.
+func (g *Guard) AllowCritical(t Turn, checked int, now time.Time) (why string, first bool) {
+	_, passed := g.turns.let[t.Task]
+	before, was := g.turns.held[t.Task]
+	switch {
+	case g.policy.Force, passed:
+		return "", false
+	case was:
+		return before.why, false
+	}
+	n := t.Services
+	for _, let := range g.turns.let {
+		if now.Before(let.until) {
+			n += let.services
+		}
+	}
+	for _, h := range g.turns.held {
+		n += h.services
+	}
+	if n > guardedAbove && g.policy.tooMany(n, max(checked, n)) {
+		why = fmt.Sprintf("%d of %d services with checks have turned critical at once", n, checked)
+		g.turns.held[t.Task] = held{since: now, why: why, services: t.Services}
+		return why, true
+	}
+	g.turns.let[t.Task] = letTurn{until: now.Add(max(turnsAtLeast, t.Window)), services: t.Services}
+	return "", false
+}
+
+// Recovered takes in that Marathon does not call a task unhealthy any more.
+func (g *Guard) Recovered(task string) {
+	delete(g.turns.let, task)
+	delete(g.turns.held, task)
+}
+
+// KeepCritical forgets the tasks that are unhealthy no more.
+func (g *Guard) KeepCritical(still func(task string) bool) {
+	for task := range g.turns.let {
+		if !still(task) {
+			g.Recovered(task)
+		}
+	}
+	for task := range g.turns.held {
+		if !still(task) {
+			g.Recovered(task)
+		}
+	}
+}
+
+// holdTurn returns why a change of a plan that turns a service critical is held back; ""
+// when it is not. looked are the tasks that this plan has been judged for already.
+func (g *Guard) holdTurn(c Change, checked int, now time.Time, looked map[string]bool) (why string) {
+	why, first := g.AllowCritical(c.Turn, checked, now)
+	again := looked[c.Task]
+	looked[c.Task] = true
+	if why == "" || first || again {
+		return why
+	}
+	h := g.turns.held[c.Task]
+	h.resyncs++
+	g.turns.held[c.Task] = h
+	if h.resyncs >= confirmResyncs && now.Sub(h.since) >= g.policy.Confirm {
+		delete(g.turns.held, c.Task)
+		g.turns.let[c.Task] = letTurn{until: now} // believed, and counted no more
+		return ""
+	}
+	return why
+}
+
+// Removes reports whether a change takes a service or a key away.
+func (c Change) Removes() bool { return c.Op == Deregister || c.Op == Delete }
+
+// turns reports whether a change turns a service critical, or goes with one that does.
+func (c Change) turns() bool { return c.Grounds.Has(desired.Unhealthy) }
