@@ -171,7 +171,7 @@ func TestRollingUpgradeSeenByConsumers(t *testing.T) {
 			r := s.run(s.consular())
 			s.passes("/rolling", "rolling", n)
 			c := s.consume("/rolling", "rolling")
-			reads := s.marathon.Requests()["GET /v2/apps/"]
+			reads := s.marathon.Requests()["/v2/apps/rolling"]
 			must(t, s.marathon.Update("/rolling", func(a *simulator.App) { a.Cmd = "new" }))
 			old := s.passing("rolling")
 			eventually(t, "the middle", func() string {
@@ -185,11 +185,34 @@ func TestRollingUpgradeSeenByConsumers(t *testing.T) {
 			middle(s, r)
 			s.passes("/rolling", "rolling", n)
 			c.end()
-			t.Logf("%d looks, at least %d pass; %d reads of apps", c.looks, c.fewest, s.marathon.Requests()["GET /v2/apps/"]-reads)
+			t.Logf("%d looks, at least %d pass; %d reads of apps", c.looks, c.fewest, s.marathon.Requests()["/v2/apps/rolling"]-reads)
 			if c.fewest < least || len(c.early) > 0 {
 				t.Errorf("seen as few as %d, want %d at least; %d passed early: %.200v", c.fewest, least, len(c.early), c.early)
 			}
 		})
+	}
+}
+
+// What an upgrade of very many tasks asks of Marathon does not grow by a check: their events
+// are the verdict.
+func TestAnUpgradeWithACheckReadsNoMore(t *testing.T) {
+	const n = 200
+	s := healthEnv(t, theCluster(t))
+	s.run(s.consular())
+	upgrade := func(id, service string, app simulator.App) int {
+		app.CPUs = 0.01
+		must(t, s.marathon.Create(app))
+		s.passes(id, service, n)
+		reads := s.marathon.Requests()["/v2/apps"+id]
+		must(t, s.marathon.Update(id, func(a *simulator.App) { a.Cmd = "new" }))
+		s.passes(id, service, n)
+		return s.marathon.Requests()["/v2/apps"+id] - reads
+	}
+	plain := upgrade("/plain", "plain", web("/plain", n))
+	checked := upgrade("/checked", "checked", checkedWeb("/checked", n))
+	t.Logf("%d reads without a check, %d with one", plain, checked)
+	if checked > plain || plain == 0 {
+		t.Errorf("%d reads without a check, and %d with one", plain, checked)
 	}
 }
 

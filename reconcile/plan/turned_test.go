@@ -6,9 +6,6 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
-
-	"consular/consul"
-	"consular/reconcile/desired"
 )
 
 // Whatever turns and recovers in whatever order: of the services that turn critical within
@@ -58,25 +55,4 @@ func TestTurnsStayWithinTheLimit(t *testing.T) {
 			}
 		}
 	})
-}
-
-// A check that is replaced stays as long as the one in its place is held back: a service
-// without any would be passing.
-func TestAnOldCheckStaysWhileTheNewOneIsHeldBack(t *testing.T) {
-	s := consul.Service{ID: "t1", Name: "a", Checks: []consul.Check{{ID: "t1:marathon"}}}
-	have := s
-	have.Checks = []consul.Check{{ID: "t1:marathon-0", Status: consul.Passing}}
-	w := desired.Want{
-		Verdict: desired.Present, Task: "t1", Services: []consul.Service{s},
-		Health: desired.Health{Mode: desired.HealthMirror, Status: consul.Critical},
-	}
-	decided := Decide(w, []consul.Service{have}, func(consul.Service) bool { return true }, func(string) Standing { return Home })
-	if len(decided) != 2 || decided[0].Op != RegisterCheck || decided[1].Op != DeregisterCheck {
-		t.Fatalf("%+v", decided)
-	}
-	for _, d := range decided {
-		if d.Grounds != desired.Unhealthy {
-			t.Errorf("%s on the grounds %q", d.Op, d.Grounds)
-		}
-	}
 }
