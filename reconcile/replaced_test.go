@@ -135,3 +135,26 @@ func TestResyncRegistersReplacementFirst(t *testing.T) {
 		x.wants(h2, "new", "other")
 	}, h1, h2)
 }
+
+// A replacement that is registered serves nobody while its check is critical.
+func TestDeregistrationAwaitsThePassingCheck(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		mirror(x)
+		app := checkedApp("old", "new")
+		app.Tasks[1].Host, app.Tasks[1].HealthCheckResults[0].Alive = h2, false
+		app.Tasks[1].HealthCheckResults[0].LastSuccess = time.Time{}
+		x.marathon.apps = []marathon.App{app, appOn(h2, "/other", "other")}
+		x.connect()
+		x.agents[h2].set(func(a *fakeAgent) { a.slow = 300 * time.Millisecond })
+		x.Event(marathon.HealthStatusChanged{
+			Meta: marathon.Meta{Type: "health_status_changed_event", Time: time.Now()}, AppID: "/web", TaskID: "new", Version: "v1", Alive: true,
+		})
+		old := taskOn(h1, "/web", "old")
+		old.State = marathon.TaskKilling
+		x.tells(old)
+		time.Sleep(295 * time.Millisecond)
+		x.wants(h1, "old")
+		time.Sleep(400 * time.Millisecond)
+		x.wants(h1)
+	}, h1, h2)
+}
