@@ -347,6 +347,13 @@ func (a *fakeAgent) asked(task string) (lists, registers int) {
 	return a.lists, a.registers[task]
 }
 
+// deregistered is what was, in that order.
+func (a *fakeAgent) deregistered() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.removed)
+}
+
 // dialled returns how many requests were made, answered or not.
 func (a *fakeAgent) dialled() int {
 	a.mu.Lock()
