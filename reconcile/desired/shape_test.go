@@ -308,9 +308,9 @@ func TestOddNamesOfPorts(t *testing.T) {
 // What of a definition could not even be read is told with the labels.
 func TestFieldsThatAreNotUnderstoodAreTold(t *testing.T) {
 	app := newApp("/shop", newTask("t1", "/shop"))
-	app.Definition.Problems, app.Definition.LastConfigChangeAt = []string{"port 0: field labels: not text"}, "c1"
+	app.Definition.Problems, app.Definition.LastConfigChangeAt = []string{"port 0: field labels: not text; left out"}, "c1"
 	m := knowing(app)
-	if got := fmt.Sprint(m.Troubles()); got != "[{/shop c1 [port 0: field labels: not text: not understood; left out]}]" {
+	if got := fmt.Sprint(m.Troubles()); got != "[{/shop c1 [port 0: field labels: not text; left out]}]" {
 		t.Errorf("troubles %s", got)
 	}
 	mended := newApp("/shop", newTask("t1", "/shop"))
