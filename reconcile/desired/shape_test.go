@@ -141,9 +141,10 @@ func TestConsularLabels(t *testing.T) {
 		"two of one name": {
 			labels: "consul.port.web.name=x\nconsul.port.admin.name=x", want: "t1 x 31000", problems: []string{"the service of port admin: has the name of another: x; left out"},
 		},
-		"tags":                             {labels: `consul.tags= a ,b\,c, d\\e ,, f\g`, want: `t1 shop 31000 [a b,c d\e f\g]`},
-		"tags, a backslash before a comma": {labels: `consul.tags=a\\,b\,c`, want: `t1 shop 31000 [a\ b,c]`},
-		"tags, twice the same":             {labels: "consul.tags=a,b,a", want: "t1 shop 31000 [a b]"},
+		"tags": {labels: `consul.tags= a ,b\,c, d\\e ,, f\g`, want: `t1 shop 31000 [a b,c d\e f\g]`},
+		"tags, not the places of the other dialect": {labels: "consul.tags=x{port:web}", want: "t1 shop 31000 [x{port:web}]"},
+		"tags, a backslash before a comma":          {labels: `consul.tags=a\\,b\,c`, want: `t1 shop 31000 [a\ b,c]`},
+		"tags, twice the same":                      {labels: "consul.tags=a,b,a", want: "t1 shop 31000 [a b]"},
 		"tags that mark": {
 			labels: "consul.tags=a,consular-reg-id=x", want: first, problems: []string{"is how consular marks what is its own", "taken as if it were not there"},
 		},
