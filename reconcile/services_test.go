@@ -159,7 +159,9 @@ func TestSlowConfirmationsCountServices(t *testing.T) {
 			x.tells(lost)
 		}
 		time.Sleep(time.Minute)
-		if n := len(x.agents[h1].removed); n != 29 || x.log.count("71 of 100 services lost within a minute") != 1 {
+		n := 0
+		x.agents[h1].set(func(f *fakeAgent) { n = len(f.removed) })
+		if n != 29 || x.log.count("71 of 100 services lost within a minute") != 1 {
 			x.Errorf("%d services were removed, want the 29 that are lost", n)
 		}
 	}, h1)
