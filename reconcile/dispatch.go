@@ -117,7 +117,7 @@ type assignment struct {
 	host   string
 	ofKeys bool
 	// removes is how many services of the task are to go, and starts is set when one is to be
-	// registered.
+	// registered, or to pass.
 	removes int
 	starts  bool
 }
@@ -147,7 +147,7 @@ func assignments(changes []plan.Change, have map[string][]consul.Key) []assignme
 			at[a.target()] = i
 			all = append(all, a)
 		}
-		all[i].starts = all[i].starts || c.Op == plan.Register
+		all[i].starts = all[i].starts || c.Op == plan.Register || c.Recovers
 		all[i].recovers = all[i].recovers || c.Recovers
 		if c.Op == plan.Deregister {
 			all[i].removes++

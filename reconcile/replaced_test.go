@@ -135,3 +135,31 @@ func TestResyncRegistersReplacementFirst(t *testing.T) {
 		x.wants(h2, "new", "other")
 	}, h1, h2)
 }
+
+// One that has been called healthy counts when its check passes.
+func TestDeregistrationAwaitsHealthyReplacement(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		mirror(x)
+		old, next := checkedApp("old"), checkedApp("new")
+		next.Tasks[0].Host, next.Tasks[0].StagedAt = h2, time.Now()
+		next.Tasks[0].HealthCheckResults = nil
+		old.Tasks = append(old.Tasks, next.Tasks...)
+		x.marathon.apps = []marathon.App{old}
+		x.connect()
+		if says := x.agents[h2].says("new"); says != "critical" {
+			t.Fatalf("what starts is %q", says)
+		}
+		x.agents[h2].set(func(a *fakeAgent) { a.slow = 300 * time.Millisecond })
+		x.Event(marathon.HealthStatusChanged{AppID: "/web", TaskID: "new", Version: "v1", Alive: true})
+		kill := taskOn(h1, "/web", "old")
+		kill.State = marathon.TaskKilling
+		x.tells(kill)
+		time.Sleep(295 * time.Millisecond)
+		x.wants(h1, "old")
+		time.Sleep(10 * time.Millisecond)
+		x.wants(h1)
+		if says := x.agents[h2].says("new"); says != "passing" {
+			t.Errorf("the one that replaces it is %q", says)
+		}
+	}, h1, h2)
+}
