@@ -36,7 +36,7 @@ func healthEnv(t *testing.T, dev *devconsul.Cluster, executors ...func(simulator
 				run(task)
 			}
 		},
-		Pace: simulator.Pace{Offer: 5 * time.Millisecond, Start: 5 * time.Millisecond, Run: 5 * time.Millisecond, Killing: 20 * time.Millisecond, Kill: 500 * time.Millisecond},
+		Pace: simulator.Pace{Offer: 5 * time.Millisecond, Start: 5 * time.Millisecond, Run: 5 * time.Millisecond, Killing: 20 * time.Millisecond, Kill: 3 * time.Second},
 	})
 	s.configure = mirrors
 	ctx, cancel := context.WithCancel(context.Background())

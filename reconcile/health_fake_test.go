@@ -41,6 +41,13 @@ func (a *fakeAgent) says(service string) string {
 	return ""
 }
 
+// checksOn are the checks on a service.
+func (a *fakeAgent) checksOn(service string) []consul.Check {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.services[service].Checks)
+}
+
 // checksWritten returns how many writes of checks there were, and how often they were listed.
 func (a *fakeAgent) checksWritten() (writes, lists int) {
 	a.mu.Lock()
@@ -234,7 +241,7 @@ func TestAModeChanges(t *testing.T) {
 				}
 				want := map[desired.HealthMode][]string{desired.HealthMirror: {"t1:marathon"}, desired.HealthChecks: {"t1:marathon-0"}}[mode]
 				var have []string
-				for _, c := range x.agents[h1].services["t1"].Checks {
+				for _, c := range x.agents[h1].checksOn("t1") {
 					have = append(have, c.ID)
 					if c.Status != consul.Passing {
 						t.Errorf("%s: %s is %s", mode, c.ID, c.Status)

@@ -206,7 +206,7 @@ func TestBadChecks(t *testing.T) {
 					if mode == desired.HealthChecks {
 						want = test.checks
 					}
-					for _, c := range x.agents[h1].services["t1"].Checks {
+					for _, c := range x.agents[h1].checksOn("t1") {
 						if c.ID != want || c.Status != "passing" || c.Interval == 0 && !c.Kept() {
 							t.Errorf("has %+v, want %s, passing", c, want)
 						}

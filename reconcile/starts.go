@@ -10,7 +10,8 @@ import (
 	"consular/reconcile/plan"
 )
 
-// starts are the tasks that are about to be registered, or to pass their checks, by app, whichever agents they are on.
+// starts are the tasks that are about to be registered, or to pass, by app, whichever agents
+// they are on.
 // Each agent has a worker of its own, and so a task's deregistration could overtake the
 // registration of the one that takes its place: plan.WaitsUntil says which waits.
 type starts struct {
@@ -18,7 +19,8 @@ type starts struct {
 	apps map[string]map[string]*start // by app and task
 }
 
-// start is a job that registers a task, from the event until it was done, or has failed once.
+// start is a job that registers a task, or calls it passing, from the event until it was done, or
+// has failed once.
 type start struct {
 	all       *starts
 	app, task string
