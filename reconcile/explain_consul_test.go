@@ -105,6 +105,18 @@ func TestEachReasonIsExplained(t *testing.T) {
 		t.Errorf("excluded and gone: %s", statesOf(x))
 	}
 	s.wantReason(x, desired.KindExcluded, "--exclude-apps", 0)
+	must(t, s.marathon.Create(web("/slow", 1)))
+	s.marathon.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/v2/apps" || r.Header.Get("X-Inner") != "" {
+			return false
+		}
+		s.answerWith(w, r, "/slow", "state", "TASK_STAGING")
+		return true
+	})
+	if x = s.explain(s.marathon.Tasks("/slow")[0].ID); len(x.Tasks) != 1 || x.Tasks[0].State != "TASK_STAGING" || x.Tasks[0].Host == "" {
+		t.Errorf("a task that does not run yet: %+v", x)
+	}
+	s.marathon.Intercept(nil)
 	if _, err := s.consular().Explain(t.Context(), "/goof"); err == nil || !strings.Contains(err.Error(), "the nearest: /good") {
 		t.Errorf("what nobody knows: %v", err)
 	}
@@ -148,7 +160,7 @@ func TestWhatCannotBeReadIsExplained(t *testing.T) {
 		case strings.Contains(r.URL.Path, forgotten):
 			w.WriteHeader(http.StatusInternalServerError)
 		case r.URL.Path == "/v2/apps" && r.Header.Get("X-Inner") == "":
-			s.answerWithVersion(w, r, "/old", forgotten)
+			s.answerWith(w, r, "/old", "version", forgotten)
 		default:
 			return false
 		}
@@ -165,8 +177,8 @@ func TestWhatCannotBeReadIsExplained(t *testing.T) {
 	}
 }
 
-// answerWithVersion answers as the Marathon does, but for the version that an app's tasks run.
-func (s *env) answerWithVersion(w http.ResponseWriter, r *http.Request, app, version string) {
+// answerWith answers as the Marathon does, but for one field of an app's tasks.
+func (s *env) answerWith(w http.ResponseWriter, r *http.Request, app, field, value string) {
 	inner, err := http.NewRequestWithContext(r.Context(), http.MethodGet, s.master+r.URL.String(), http.NoBody)
 	if err != nil {
 		s.t.Error(err)
@@ -188,7 +200,7 @@ func (s *env) answerWithVersion(w http.ResponseWriter, r *http.Request, app, ver
 	for _, a := range answer.Apps {
 		if tasks, is := a["tasks"].([]any); is && a["id"] == app {
 			for _, t := range tasks {
-				t.(map[string]any)["version"] = version
+				t.(map[string]any)[field] = value
 			}
 		}
 	}

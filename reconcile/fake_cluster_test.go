@@ -329,13 +329,6 @@ func (a *fakeAgent) answer(task string) error {
 	return nil
 }
 
-// removals is how many services were deregistered.
-func (a *fakeAgent) removals() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.removed)
-}
-
 func (a *fakeAgent) tasks() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"consular/consul"
+	"consular/marathon"
 	"consular/reconcile/desired"
 	"consular/reconcile/heartbeat"
 	"consular/reconcile/plan"
@@ -113,11 +114,13 @@ type Reconciler struct {
 	lastHeard atomic.Int64
 	// unfinished is set when the last resync left something for another one.
 	unfinished atomic.Bool
-	// told is who answered the last snapshot, and when it was asked for. Only the resync's
-	// goroutine uses it.
+	// told is who answered the last snapshot, and when it was asked for; and, to whom explains,
+	// what it said. Only the resync's goroutine uses it.
 	told struct {
 		from string
 		at   time.Time
+		keep bool
+		apps []marathon.App
 	}
 	// resyncNumber counts resyncs, modulo everywhereEvery: at 0 all nodes are listed.
 	// One whose catalog could not be read is not counted. Only the resync's goroutine

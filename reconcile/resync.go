@@ -261,7 +261,9 @@ func (r *Reconciler) snapshot(ctx context.Context, wait bool) (empty bool, unrea
 		r.locked(func() { r.model.CancelRead(asked) })
 		return false, nil, err
 	}
-	r.told.from = s.From
+	if r.told.from = s.From; r.told.keep {
+		r.told.apps = s.Apps
+	}
 	r.setToken(ctx)
 	r.locked(func() {
 		r.model.SetFramework(info.FrameworkID)

@@ -159,7 +159,7 @@ func TestSlowConfirmationsCountServices(t *testing.T) {
 			x.tells(lost)
 		}
 		time.Sleep(time.Minute)
-		if n := x.agents[h1].removals(); n != 29 || x.log.count("71 of 100 services lost within a minute") != 1 {
+		if n := len(x.agents[h1].deregistered()); n != 29 || x.log.count("71 of 100 services lost within a minute") != 1 {
 			x.Errorf("%d services were removed, want the 29 that are lost", n)
 		}
 	}, h1)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"consular/consul"
+	"consular/marathon"
 	"consular/reconcile/desired"
 )
 
@@ -22,8 +23,9 @@ type Explanation struct {
 	// Read says where all of this was read from.
 	Read []Source `json:"read,omitempty"`
 
-	// task is the one that it is about; "" when it is about all of the app.
-	task string
+	// task is the one that it is about, "" when it is about all of the app, and service the one
+	// of the task's.
+	task, service string
 	// listed is set when Marathon has the app, and leftOut is what leaves it out.
 	listed  bool
 	leftOut string
@@ -87,22 +89,43 @@ func (x *Explanation) Complete() bool { return !x.unread }
 
 // Explain tells of what somebody asks for: an app's ID with or without its first slash, a
 // task's or a service's ID, or a service's name, which several apps may have. p is the plan
-// that was made of the model and of actual, judged. The error says that neither side knows
-// it, and names what has a similar name.
-func Explain(p *Plan, m *desired.Model, actual Actual, asked string) ([]Explanation, error) {
+// that was made of the model and of actual, judged, and listed what Marathon told: the model
+// knows nothing of tasks that do not run yet, or of apps that are left out. The error says that
+// neither side knows what is asked for, and names what has a similar name.
+func Explain(p *Plan, m *desired.Model, actual Actual, listed []marathon.App, asked string) ([]Explanation, error) {
 	e := explainer{
-		comparison: newComparison(m, actual, func(piece func()) { piece() }), judged: p,
-		all: slices.Concat(p.Changes, p.Held, p.Unconfirmed),
+		comparison: newComparison(m, actual, desired.Alone), judged: p,
+		all: slices.Concat(p.Changes, p.Held, p.Unconfirmed), listed: map[string]marathon.Task{},
+	}
+	for i := range listed {
+		for _, t := range listed[i].Tasks {
+			t.AppID = listed[i].ID
+			e.listed[t.ID] = t
+		}
 	}
 	apps, task, err := e.find(asked)
 	if err != nil {
 		return nil, err
 	}
+	service := ""
+	if task != "" && asked != task {
+		service = asked
+	}
 	told := make([]Explanation, len(apps))
 	for i, app := range apps {
-		told[i] = e.tell(app, task)
+		told[i] = e.tell(app, task, service)
 	}
 	return told, nil
+}
+
+// narrow leaves out what is of another service of the task.
+func (x *Explanation) narrow(service string) {
+	for i := range x.Tasks {
+		x.Tasks[i].Services = slices.DeleteFunc(x.Tasks[i].Services, func(s ServiceStory) bool { return s.ID != service })
+	}
+	x.Reasons = slices.DeleteFunc(x.Reasons, func(r desired.Reason) bool {
+		return strings.HasPrefix(r.Service, x.task+":") && r.Service != service
+	})
 }
 
 // explainer explains a plan.
@@ -111,12 +134,14 @@ type explainer struct {
 	judged *Plan
 	// all are the plan's changes, whether they may be done or not.
 	all []Change
+	// listed are the tasks that Marathon's answer had, by ID.
+	listed map[string]marathon.Task
 }
 
-// tell tells of an app; if a task is named, of that alone.
-func (e *explainer) tell(app, only string) Explanation {
+// tell tells of an app; if a task, or one of its services, is named, of that alone.
+func (e *explainer) tell(app, only, service string) Explanation {
 	x := Explanation{
-		Schema: 1, App: app, task: only, Reasons: []desired.Reason{}, Tasks: []TaskStory{}, Keys: []KeyStory{}, Read: e.judged.Read,
+		Schema: 1, App: app, task: only, service: service, Reasons: []desired.Reason{}, Tasks: []TaskStory{}, Keys: []KeyStory{}, Read: e.judged.Read,
 	}
 	x.leftOut, x.listed = e.model.Lists(app)
 	for _, task := range e.tasksOf(app) {
@@ -128,6 +153,9 @@ func (e *explainer) tell(app, only string) Explanation {
 		e.keys(&x)
 	}
 	e.reasons(&x, only)
+	if service != "" {
+		x.narrow(service)
+	}
 	return x
 }
 
@@ -136,6 +164,11 @@ func (e *explainer) tasksOf(app string) []string {
 	tasks := map[string]bool{}
 	for _, task := range e.model.TasksOf(app) {
 		tasks[task] = true
+	}
+	for id, t := range e.listed {
+		if t.AppID == app {
+			tasks[id] = true
+		}
 	}
 	e.registered(func(_ *Agent, s consul.Service, of string) {
 		if of == app {
@@ -164,8 +197,8 @@ func (e *explainer) registered(do func(a *Agent, s consul.Service, app string)) 
 func (e *explainer) task(x *Explanation, app, id string) TaskStory {
 	w := e.model.Want(id, app)
 	story := TaskStory{ID: id, Host: w.Host, Services: []ServiceStory{}}
-	if t, known := e.model.Task(id); known {
-		story.State = string(t.State)
+	if t, known := e.taskOf(id); known {
+		story.State, story.Host = string(t.State), t.Host
 	}
 	if status := w.Health.Status; status != "" {
 		healthy := status == consul.Passing
@@ -297,7 +330,7 @@ func (e *explainer) find(asked string) (apps []string, task string, err error) {
 		return []string{id}, "", nil
 	}
 	for _, id := range []string{asked, beforeColon(asked)} { // a task's, or a service's
-		if t, is := e.model.Task(id); is {
+		if t, is := e.taskOf(id); is {
 			return []string{t.AppID}, id, nil
 		}
 		if app, is := owner[id]; is {
@@ -312,6 +345,14 @@ func (e *explainer) find(asked string) (apps []string, task string, err error) {
 	}
 	candidates := slices.Concat(slices.Collect(maps.Keys(known)), slices.Collect(maps.Keys(names)))
 	return nil, "", fmt.Errorf("explain %s: neither Marathon nor Consul knows it%s", shown(asked), nearest(asked, candidates))
+}
+
+// taskOf returns a task as Marathon has it, be it that the model need not know of it.
+func (e *explainer) taskOf(id string) (t marathon.Task, known bool) {
+	if t, known = e.model.Task(id); !known {
+		t, known = e.listed[id]
+	}
+	return t, known
 }
 
 func beforeColon(id string) string {

@@ -65,55 +65,81 @@ var explanations = []struct {
 	model  *desired.Model
 	actual Actual
 	asked  string
+	// listed is what Marathon has beside that.
+	listed []marathon.App
 	// inSync and complete are what the exit code tells.
 	inSync, complete bool
 }{
-	{"as it should be", theCluster(), inSync(), "/a", true, true},
-	{"one task alone", theCluster(), inSync(), "t2", true, true},
+	{"as it should be", theCluster(), inSync(), "/a", nil, true, true},
+	{"one task alone", theCluster(), inSync(), "t2", nil, true, true},
 	{"missing, edited, and a label that is gone", theCluster(), Actual{
 		Agents: []Agent{agentOn("agent-1.test", edited(serviceOf(newTask("t1", "/a")))), agentOn("agent-2.test")},
 		Keys:   []consul.Key{keyOf("a", "role", "db"), keyOf("a", "old", "1")},
-	}, "a", false, true},
-	{"excluded, and still there", excluding("/a", newApp("/a", newTask("t1", "/a"))), inSync(), "/a", false, true},
-	{"excluded, and gone", excluding("/a", newApp("/a", newTask("t1", "/a"))), Actual{}, "/a", true, true},
+	}, "a", nil, false, true},
+	{"excluded, and still there", excluding("/a", newApp("/a", newTask("t1", "/a"))), inSync(), "/a", nil, false, true},
+	{"excluded, and gone", excluding("/a", newApp("/a", newTask("t1", "/a"))), Actual{}, "/a", nil, true, true},
 	{
 		"quarantined", knowing(newApp("/a/b", newTask("t1", "/a/b")), newApp("/a-b", newTask("t2", "/a-b"))),
 		Actual{Agents: []Agent{agentOn("agent-1.test", serviceOf(newTask("t1", "/a/b")))}},
-		"/a-b", false, true,
+		"/a-b", nil, false, true,
 	},
-	{"unfit", knowing(newApp("/a", newTaskOn("t1", "/a", "not a host"))), Actual{}, "t1", true, true},
+	{"unfit", knowing(newApp("/a", newTaskOn("t1", "/a", "not a host"))), Actual{}, "t1", nil, true, true},
 	{"no port yet", knowing(newApp("/a", marathon.Task{
 		ID: "t1", AppID: "/a", Host: "agent-1.test", State: marathon.TaskRunning, Version: "v1",
-	})), Actual{Agents: []Agent{agentOn("agent-1.test")}}, "t1", true, true},
+	})), Actual{Agents: []Agent{agentOn("agent-1.test")}}, "t1", nil, true, true},
 	{"conflict", theCluster(), Actual{
 		Agents: []Agent{agentOn("agent-1.test", theirs(serviceOf(newTask("t1", "/a")))), inSync().Agents[1]},
 		Keys:   []consul.Key{{Service: "a", Label: "role", Value: "web", Flags: 7}},
-	}, "/a", false, true},
-	{"held back", theCluster(), Actual{Agents: []Agent{agentOn("agent-1.test", many()...), agentOn("agent-2.test")}}, "t10", false, true},
-	{"unconfirmed", knowing(newApp("/b")), Actual{Agents: []Agent{agentOn("agent-1.test", serviceOf(newTask("t1", "/a")))}}, "/a", false, false},
+	}, "/a", nil, false, true},
+	{"held back", theCluster(), Actual{Agents: []Agent{agentOn("agent-1.test", many()...), agentOn("agent-2.test")}}, "t10", nil, false, true},
+	{"unconfirmed", knowing(newApp("/b")), Actual{Agents: []Agent{agentOn("agent-1.test", serviceOf(newTask("t1", "/a")))}}, "/a", nil, false, false},
 	{"unread", theCluster(), Actual{
 		Agents:  []Agent{{Address: "agent-1.test:8500", Hosts: []string{"agent-1.test"}, Err: errors.New("connection refused")}, inSync().Agents[1]},
 		KeysErr: errors.New("no leader"),
-	}, "/a", true, false},
+	}, "/a", nil, true, false},
 	{"unread, and the catalog shows something of it there", knowing(newApp("/a")), Actual{Agents: []Agent{{
 		Address: "agent-1.test:8500", Hosts: []string{"agent-1.test"}, Err: errors.New("connection refused"),
 		OnNode: map[string]consul.Service{"t1": serviceOf(newTask("t1", "/a"))},
-	}}}, "/a", false, false},
+	}}}, "/a", nil, false, false},
 	{"unread, and nothing of it there", theCluster(), Actual{
 		Agents: []Agent{{Address: "agent-3.test:8500", Hosts: []string{"agent-3.test"}, Err: errors.New("connection refused")}, inSync().Agents[0], inSync().Agents[1]},
 		Keys:   inSync().Keys,
-	}, "/a", true, true},
+	}, "/a", nil, true, true},
 	{"unknown definition", knowing(newApp("/a", marathon.Task{
 		ID: "t1", AppID: "/a", Host: "agent-1.test", State: marathon.TaskRunning, Ports: []int{1}, Version: "v0",
-	})), inSync(), "t1", true, false},
-	{"no task", knowing(newApp("/a")), Actual{Keys: inSync().Keys}, "/a", true, true},
+	})), inSync(), "t1", nil, true, false},
+	{
+		"a task that does not run yet", knowing(pending()), Actual{Agents: []Agent{agentOn("agent-1.test")}}, "/slow",
+		[]marathon.App{pending()}, true, true,
+	},
+	{"the task alone", knowing(pending()), Actual{}, "t9", []marathon.App{pending()}, true, true},
+	{"one service of two", theCluster(), Actual{Agents: []Agent{
+		agentOn("agent-1.test", serviceOf(newTask("t1", "/a")), extraOf("t1")), agentOn("agent-2.test"),
+	}}, "t1:admin", nil, false, true},
+	{"no task", knowing(newApp("/a")), Actual{Keys: inSync().Keys}, "/a", nil, true, true},
+}
+
+// pending is an app whose only task is about to start.
+func pending() marathon.App {
+	task := newTask("t9", "/slow")
+	task.State = marathon.TaskStaging
+	app := newApp("/slow", task)
+	app.Labels = nil
+	return app
+}
+
+// extraOf is a second service of a task, of a port that is none any more.
+func extraOf(task string) consul.Service {
+	s := serviceOf(newTask(task, "/a"))
+	s.ID, s.Name = task+":admin", "backstage"
+	return s
 }
 
 func TestExplain(t *testing.T) {
 	var all bytes.Buffer
 	for _, test := range explanations {
 		p := judged(test.model, test.actual)
-		told, err := Explain(&p, test.model, test.actual, test.asked)
+		told, err := Explain(&p, test.model, test.actual, test.listed, test.asked)
 		if err != nil || len(told) != 1 {
 			t.Fatalf("%s: %v, %d explanations", test.name, err, len(told))
 		}
@@ -154,7 +180,7 @@ func TestExplainFinds(t *testing.T) {
 		"/":               "explain /: neither Marathon nor Consul knows it",
 	} {
 		got := ""
-		switch told, err := Explain(&p, m, actual, asked); {
+		switch told, err := Explain(&p, m, actual, nil, asked); {
 		case err != nil:
 			got = err.Error()
 		case len(told) == 1:
@@ -170,12 +196,12 @@ func TestExplainFinds(t *testing.T) {
 func TestExplainTellsOfAllAppsOfAName(t *testing.T) {
 	m := knowing(newApp("/a/b", newTask("t1", "/a/b")), newApp("/a-b", newTask("t2", "/a-b")))
 	p := judged(m, Actual{})
-	told, err := Explain(&p, m, Actual{}, "a-b")
+	told, err := Explain(&p, m, Actual{}, nil, "a-b")
 	if err != nil || len(told) != 1 || told[0].App != "/a-b" { // that is the app's ID without its slash
 		t.Fatal(told, err)
 	}
 	m = knowing(newApp("/a/b/c"), newApp("/a-b/c"))
-	if told, err = Explain(&p, m, Actual{}, "a-b-c"); err != nil || len(told) != 2 {
+	if told, err = Explain(&p, m, Actual{}, nil, "a-b-c"); err != nil || len(told) != 2 {
 		t.Fatal(told, err)
 	}
 }
@@ -183,7 +209,7 @@ func TestExplainTellsOfAllAppsOfAName(t *testing.T) {
 func TestExplainJSON(t *testing.T) {
 	m, actual := theCluster(), inSync()
 	p := judged(m, actual)
-	told, err := Explain(&p, m, actual, "/a")
+	told, err := Explain(&p, m, actual, nil, "/a")
 	if err != nil {
 		t.Fatal(err)
 	}

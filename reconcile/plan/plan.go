@@ -148,7 +148,7 @@ func (s Source) String() string {
 	case s.Agents > 1:
 		agents = fmt.Sprintf(" and %d agents", s.Agents)
 	}
-	return fmt.Sprintf("%s read from %s%s, %.1f s ago", s.What, shown(s.From), agents, float64(s.AgeMS)/1000)
+	return fmt.Sprintf("%s read from %s%s, %.1f s ago", s.What, orDash(shown(s.From)), agents, float64(s.AgeMS)/1000)
 }
 
 // Unfit is what of Marathon is not in Consul as it stands there: a task, or a service of it,

@@ -106,7 +106,7 @@ func (e *explainer) reasonsOfPlan(x *Explanation, only string) {
 	name := e.tr.ServiceName(x.App)
 	concerns := func(c Change) bool {
 		if only != "" {
-			return c.Task == only
+			return c.Task == only && (x.service == "" || c.ID == x.service)
 		}
 		return c.App == x.App || c.App == "" && c.Key != "" && c.Service == name
 	}
@@ -127,7 +127,8 @@ func (e *explainer) reasonsOfPlan(x *Explanation, only string) {
 		}
 	}
 	for _, c := range e.judged.Conflicts {
-		if of := slices.ContainsFunc(x.Tasks, func(t TaskStory) bool { return t.ID == c.Task }); of || only == "" && c.Key != "" && c.Service == name {
+		of := slices.ContainsFunc(x.Tasks, func(t TaskStory) bool { return t.ID == c.Task }) && (x.service == "" || c.ID == x.service)
+		if of || only == "" && c.Key != "" && c.Service == name {
 			x.drift = true
 			x.add(desired.Reason{Kind: desired.KindConflict, Service: c.ID, Key: c.Key, Text: "somebody else's is in its place: " + c.Why, By: c.Why})
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"consular/marathon"
 	"consular/reconcile/desired"
 )
 
@@ -80,7 +81,10 @@ func (x *Explanation) grouped() []string {
 // answer says it in one line.
 func (x *Explanation) answer() string {
 	subject := shown(x.App)
-	if x.task != "" {
+	switch {
+	case x.service != "":
+		subject = "service " + shown(x.service) + " of " + subject
+	case x.task != "":
 		subject = "task " + shown(x.task) + " of " + subject
 	}
 	services, keys := map[State]int{}, map[State]int{}
@@ -110,6 +114,10 @@ func (x *Explanation) answer() string {
 		state = " is in Consul, as far as could be read"
 	case x.drift || services[Unknown]+services[Absent] > 0:
 		state = " is not in Consul as it should be"
+	case there == "" && len(x.Tasks) > 0 && !x.runs():
+		if state = " is not in Consul, for none of its tasks runs"; x.task != "" {
+			state = " is not in Consul, for it does not run"
+		}
 	case len(x.Tasks) == 0 && there == "":
 		state = " has no task and no label: nothing of it is to be in Consul"
 	case len(x.Tasks) == 0:
@@ -118,6 +126,11 @@ func (x *Explanation) answer() string {
 		state = " has nothing in Consul"
 	}
 	return subject + state + there
+}
+
+// runs reports whether any of the tasks does.
+func (x *Explanation) runs() bool {
+	return slices.ContainsFunc(x.Tasks, func(t TaskStory) bool { return marathon.State(t.State).Phase() == marathon.Running })
 }
 
 // states are in the order in which they are told.
