@@ -107,9 +107,9 @@ type Definition struct {
 	// LastConfigChangeAt names the configuration: versions that differ by scaling alone
 	// have one in common. "" where Marathon does not tell (0.11).
 	LastConfigChangeAt string
-	// Problems are fields that were not understood and are left out, in words that
-	// name field and reason; nil for none. What is left out keeps no task from being
-	// reached.
+	// Problems are fields that were not understood and are left out, and what Marathon does
+	// not tell of a port, in words that name field, reason and what is taken instead; nil for
+	// none. They keep no task from being reached.
 	Problems []string
 }
 

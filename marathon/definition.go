@@ -3,6 +3,7 @@ package marathon
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -140,6 +141,9 @@ func (r *definitionReader) declare(p Port, protocol optional[string], labels opt
 
 // leaveOut notes that a field was not understood, if there is an error.
 func (r *definitionReader) leaveOut(wrong error, what string, args ...any) {
+	if wrong != nil {
+		wrong = fmt.Errorf("%w; left out", wrong)
+	}
 	r.Problems = withProblem(r.Problems, wrong, what, args...)
 }
 

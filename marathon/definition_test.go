@@ -170,18 +170,18 @@ func TestProblemsOfPorts(t *testing.T) {
 				{Protocol: "tcp", Labels: map[string]string{"k": "v"}, OnHost: true},
 			},
 			Problems: []string{
-				"port 0: field labels: unexpected number", "port 1: field labels: unexpected array", "port 2: field protocol: unexpected object",
+				"port 0: field labels: unexpected number; left out", "port 1: field labels: unexpected array; left out", "port 2: field protocol: unexpected object; left out",
 			},
 		},
 		`"networks":[{"mode":"container"}],"container":{"portMappings":[{"containerPort":1,"labels":"x"},{"containerPort":2,"labels":null}]}`: {
 			Network: ContainerNetwork, Ports: tcp(Port{Container: 1}, Port{Container: 2}),
-			Problems: []string{"port 0: field labels: unexpected string"},
+			Problems: []string{"port 0: field labels: unexpected string; left out"},
 		},
 		`"ipAddress":{"discovery":{"ports":[{"number":1,"name":"n","labels":{"k":"v"},"protocol":"udp"},{"number":2,"labels":5}]}}`: {
 			Network: ContainerNetwork, Ports: []Port{
 				{Name: "n", Protocol: "udp", Labels: map[string]string{"k": "v"}, Container: 1}, {Protocol: "tcp", Container: 2},
 			},
-			Problems: []string{"port 1: field labels: unexpected number"},
+			Problems: []string{"port 1: field labels: unexpected number; left out"},
 		},
 	} {
 		snapshot, err := ReadSnapshot(strings.NewReader(`{"apps":[{"id":"/a","tasks":[],` + app + `},{"id":"/b","tasks":[]}]}`))

@@ -173,23 +173,23 @@ func TestProblemsOfHealth(t *testing.T) {
 		{fields: `"healthChecks":null`},
 		{
 			fields: `"healthChecks":[{"protocol":"TCP"},{"intervalSeconds":-1}]`, checks: []HealthCheck{tcp, unknown},
-			problems: []string{"health check 1: field intervalSeconds: -1 is no number of seconds"},
+			problems: []string{"health check 1: field intervalSeconds: -1 is no number of seconds; left out"},
 		},
 		{
 			fields: `"healthChecks":[{"protocol":"TCP","port":70000},{"protocol":"TCP","gracePeriodSeconds":9223372036854775807}]`, checks: []HealthCheck{unknown, unknown},
 			problems: []string{
-				"health check 0: field port: 70000 is no port",
-				"health check 1: field gracePeriodSeconds: 9223372036854775807 is no number of seconds",
+				"health check 0: field port: 70000 is no port; left out",
+				"health check 1: field gracePeriodSeconds: 9223372036854775807 is no number of seconds; left out",
 			},
 		},
 		{
 			fields: `"healthChecks":[{"protocol":"TCP"},{"timeoutSeconds":"5"},7]`, checks: []HealthCheck{unknown, unknown, unknown},
-			problems: []string{"field healthChecks: field timeoutSeconds: unexpected string"},
+			problems: []string{"field healthChecks: field timeoutSeconds: unexpected string; left out"},
 		},
-		{fields: `"healthChecks":"none"`, problems: []string{"field healthChecks: unexpected string"}},
+		{fields: `"healthChecks":"none"`, problems: []string{"field healthChecks: unexpected string; left out"}},
 		{
 			fields:   `"readinessChecks":[{"intervalSeconds":-1}],"readinessCheckResults":[5],"deployments":{"id":"x"}`,
-			problems: []string{"readiness check 0: field intervalSeconds: -1 is no number of seconds", "field deployments: unexpected object", "field readinessCheckResults: unexpected number"},
+			problems: []string{"readiness check 0: field intervalSeconds: -1 is no number of seconds; left out", "field deployments: unexpected object", "field readinessCheckResults: unexpected number"},
 		},
 		{
 			fields:  `"tasks":[{"id":"a.1","healthCheckResults":[{"alive":false},{"alive":true,"lastSuccess":"yesterday","lastFailure":7,"consecutiveFailures":2}]}]`,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Snapshot is every app of a Marathon at about one moment, in no order.
@@ -95,14 +96,12 @@ func (s *snapshotReader) next() error {
 // snapshot returns what was read. Nobody can say which of two apps with one ID
 // is the app, so neither counts.
 func (s *snapshotReader) snapshot() Snapshot {
-	result := Snapshot{Unreadable: s.unreadable}
-	for _, app := range s.apps {
-		if n := s.listed[app.ID]; n > 1 {
-			err := fmt.Errorf("listed %d times", n)
-			result.Unreadable = append(result.Unreadable, Unreadable{ID: app.ID, Err: err})
-			continue
+	apps := slices.DeleteFunc(s.apps, func(app App) bool {
+		n := s.listed[app.ID]
+		if n > 1 {
+			s.unreadable = append(s.unreadable, Unreadable{ID: app.ID, Err: fmt.Errorf("listed %d times", n)})
 		}
-		result.Apps = append(result.Apps, app)
-	}
-	return result
+		return n > 1
+	})
+	return Snapshot{Apps: apps, Unreadable: s.unreadable}
 }

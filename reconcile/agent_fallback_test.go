@@ -61,7 +61,7 @@ func TestBalancedMainAgentDeregistersNothing(t *testing.T) {
 				time.Sleep(time.Hour)
 				for _, host := range hosts {
 					x.wants(host, "t."+host)
-					if gone := x.agents[host].removed; len(gone) > 0 {
+					if gone := x.agents[host].deregistered(); len(gone) > 0 {
 						x.Errorf("deregistered on %s: %v", host, gone)
 					}
 				}

@@ -329,13 +329,6 @@ func (a *fakeAgent) answer(task string) error {
 	return nil
 }
 
-// removals is how many services were deregistered.
-func (a *fakeAgent) removals() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.removed)
-}
-
 func (a *fakeAgent) tasks() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -352,6 +345,13 @@ func (a *fakeAgent) asked(task string) (lists, registers int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.lists, a.registers[task]
+}
+
+// deregistered is what was, in that order.
+func (a *fakeAgent) deregistered() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.removed)
 }
 
 // dialled returns how many requests were made, answered or not.

@@ -60,12 +60,13 @@ func (r *Reconciler) tellPorts(app marathon.App) {
 	}
 }
 
-// tellTrouble says once for each definition of an app what is wrong with its labels.
+// tellTrouble says once for each definition of an app what is wrong with its labels, also what
+// shows only when it has tasks.
 func (r *Reconciler) tellTrouble(t desired.Trouble) {
-	if !r.firstTime("labels of " + t.App + " " + t.Definition) {
-		return
-	}
 	for _, problem := range t.Problems {
+		if !r.firstTime("trouble of " + t.App + " " + t.Definition + problem) {
+			continue
+		}
 		r.config.tell(Notice{
 			Level: zerolog.WarnLevel, Message: plan.Unfit{App: t.App, Definition: t.Definition, Err: problem}.String(),
 			App: t.App, Version: t.Definition,

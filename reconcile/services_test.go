@@ -71,7 +71,7 @@ func TestFallbackHasItsHostsAddress(t *testing.T) {
 		if first, second, other := address("", "a.1"), address("", "a.1:p1"), address(h2, "b.1"); first != h1 || second != h1 || other != "" {
 			x.Errorf("addresses %q, %q, %q", first, second, other)
 		}
-		if n := x.agents[""].registers["a.1"]; n != 1 {
+		if _, n := x.agents[""].asked("a.1"); n != 1 {
 			x.Errorf("registered %d times at the main agent", n)
 		}
 		x.agents[h1].set(func(a *fakeAgent) { a.gone = false })
@@ -159,7 +159,7 @@ func TestSlowConfirmationsCountServices(t *testing.T) {
 			x.tells(lost)
 		}
 		time.Sleep(time.Minute)
-		if n := x.agents[h1].removals(); n != 29 || x.log.count("71 of 100 services lost within a minute") != 1 {
+		if n := len(x.agents[h1].deregistered()); n != 29 || x.log.count("71 of 100 services lost within a minute") != 1 {
 			x.Errorf("%d services were removed, want the 29 that are lost", n)
 		}
 	}, h1)

@@ -69,7 +69,7 @@ func (r *allegroReader) namesOf(labels map[string]string, where string) (names [
 	for name := range strings.SplitSeq(value, ",") {
 		name = strings.TrimSpace(name)
 		switch made := strings.ReplaceAll(strings.Trim(name, "/"), "/", r.separator); {
-		case name == "" && value != "": // an empty element is nothing
+		case name == "": // an empty element is nothing
 		case len(names) == maxNames:
 			return bad(fmt.Errorf("more than %d names", maxNames))
 		case made == "" || name == "true":

@@ -33,7 +33,7 @@ func Alone(piece func()) { piece() }
 // later than it. It replays onto it what was heard meanwhile. Its effects are what the
 // replay leaves open; comparing all else with Consul is the resync's business.
 func (m *Model) ApplySnapshot(asked Ticket, s marathon.Snapshot, at time.Time, locked Locked) Effects {
-	var out Effects
+	out := Effects{noTasks: true}
 	outdated := false
 	locked(func() {
 		if outdated = asked < m.snapshot; !outdated {

@@ -21,6 +21,8 @@ type Effects struct {
 	ReadAgain []string
 	// Resync is set when only a complete snapshot can tell; it says why.
 	Resync string
+	// noTasks is set where nobody wants Tasks: those of a snapshot are all there are.
+	noTasks bool
 }
 
 // TaskRef names one task, whose services are on one host.
@@ -38,6 +40,9 @@ type TaskRef struct {
 }
 
 func (e *Effects) addTask(t *taskEntry) {
+	if e.noTasks {
+		return
+	}
 	e.Tasks = append(e.Tasks, TaskRef{Task: t.task.ID, App: t.task.AppID, Host: t.task.Host, Services: max(1, int(t.services)), Quiet: t.out})
 }
 

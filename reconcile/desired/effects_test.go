@@ -153,3 +153,28 @@ func TestIDsThatAreNoAppsAreDoubtedAndForgotten(t *testing.T) {
 		t.Error("a snapshot that was asked for earlier doubts a later 404")
 	}
 }
+
+// An app that was missing, or could not be read, has its keys looked at when it is told of
+// again; one of which something else than its labels has changed has not.
+func TestAnswerNamesKeysThatMayHaveChanged(t *testing.T) {
+	unreadable := marathon.Snapshot{Unreadable: []marathon.Unreadable{{ID: "/a"}}}
+	moved := newApp("/a")
+	moved.Version, moved.Definition.Ports = "v2", []marathon.Port{{OnHost: true}, {OnHost: true}}
+	for name, test := range map[string]struct {
+		before marathon.Snapshot
+		answer marathon.App
+		names  []string
+	}{
+		"as it was":             {marathonSnapshot(newApp("/a")), newApp("/a"), nil},
+		"another port":          {marathonSnapshot(newApp("/a")), moved, nil},
+		"it could not be read":  {unreadable, newApp("/a"), []string{"a"}},
+		"it was missing":        {marathonSnapshot(), newApp("/a"), []string{"a"}},
+		"missing, another port": {marathonSnapshot(), moved, []string{"a"}},
+	} {
+		m := knowing(newApp("/a"))
+		m.ApplySnapshot(m.BeginRead(), test.before, start, Alone)
+		if e := m.ApplyApp(m.BeginRead(), test.answer, start); !slices.Equal(e.Names, test.names) {
+			t.Errorf("%s: names %v, want %v", name, e.Names, test.names)
+		}
+	}
+}

@@ -74,6 +74,14 @@ func TestWhoHasAName(t *testing.T) {
 		"only one uses the name, and both have keys": {
 			told(called("/a/b", "consul.name=x"), called("/a-b", "")), "[task-of-a-b a-b task-of-a_b x] [a-b of /a/b]", "[a-b [/a-b /a/b] /a/b keys]",
 		},
+		"a third that does not use it": {
+			told(called("/a/b/c", ""), called("/a-b/c", ""), called("/a/b-c", "consul.name=x")),
+			"[task-of-a_b-c x task-of-a_b_c a-b-c] [a-b-c of /a/b/c]", "[a-b-c [/a-b/c /a/b/c] /a/b/c a-b-c [/a-b/c /a/b-c /a/b/c] /a/b/c keys]",
+		},
+		"a port of one app, and the keys of another": {
+			knowing(called("/a-b", ""), called("/a/b", "consul.name=x"), called("/a", "consul.ports=all", "b")),
+			"[task-of-a a task-of-a_b x] [a of /a]", "[a-b [/a /a-b] - the label consul.port.b.name of /a a-b [/a-b /a/b] - keys]",
+		},
 		"only one has keys": {
 			told(called("/a/b", kv), called("/a-b", "")), "[task-of-a_b a-b] [a-b of /a-b]", "[a-b [/a-b /a/b] /a/b]",
 		},
@@ -251,5 +259,21 @@ func TestMissingAppKeepsThePlaceOfItsPort(t *testing.T) {
 	m.ApplyNotFound(m.BeginRead(), "/shop", start)
 	if got, want := there(m), "[task-of-shop_web shop-web] [shop-web of /shop/web]"; got != want {
 		t.Errorf("there is %s, want %s", got, want)
+	}
+}
+
+// Without keys, a name that no service has is nobody's, and nothing clashes over it.
+func TestNamesWithoutKeys(t *testing.T) {
+	tr := testTranslation()
+	tr.Shaping.NoKV = true
+	m := New(tr)
+	apps := marathonSnapshot(called("/a/b", "consul.name=x"), called("/a-b", "consul.name=y"), called("/c", ""))
+	m.ApplySnapshot(m.BeginRead(), apps, start, Alone)
+	var services []string
+	for _, task := range m.TasksOn("agent-1.test") {
+		services = append(services, m.Want(task, "").Services[0].Name)
+	}
+	if got := fmt.Sprint(services, m.Names(), m.Clashes()); got != "[y x c] [c] []" {
+		t.Errorf("services, names and clashes: %s", got)
 	}
 }

@@ -37,3 +37,38 @@ func TestEndNamesTheServicesThatGo(t *testing.T) {
 		}
 	}
 }
+
+// On another agent than its host's, a service whose address is left to the node has its
+// host's; one with an address of its own keeps it.
+func TestAddressesOffTheNode(t *testing.T) {
+	tr := testTranslation()
+	tr.Shaping.NodeAddress, tr.Shaping.AllPorts = true, true
+	app := newApp("/a", newTask("t1", "/a"))
+	app.Definition = marathon.Definition{Network: marathon.ContainerNetwork, Ports: []marathon.Port{{OnHost: true}, {Container: 80}}}
+	app.Tasks[0].Addresses = []string{"10.9.0.7"}
+	m := New(tr)
+	m.ApplySnapshot(m.BeginRead(), marathonSnapshot(app), start, Alone)
+	home := m.Want("t1", "")
+	away := home.OffNode()
+	for i, want := range [][2]string{{"", "agent-1.test"}, {"10.9.0.7", "10.9.0.7"}} {
+		if got := [2]string{home.Services[i].Address, away.Services[i].Address}; got != want {
+			t.Errorf("service %d: at home and elsewhere %q, want %q", i, got, want)
+		}
+	}
+}
+
+// A version that Marathon had deleted, and that is the app's own now, is like any other.
+func TestDeletedVersionIsTheAppsAgain(t *testing.T) {
+	app := newApp("/a", newTask("t1", "/a"))
+	app.Version = "v2"
+	m := knowing(app)
+	m.ApplyDefinition(Version{"/a", "v1"}, marathon.Definition{}, true)
+	if w := m.Want("t1", ""); !w.VersionGone {
+		t.Errorf("its version is gone: %+v", w)
+	}
+	app.Version = "v1"
+	m.ApplyApp(m.BeginRead(), app, start)
+	if w := m.Want("t1", ""); w.VersionGone || w.Verdict != Present {
+		t.Errorf("its version is the app's: %+v", w)
+	}
+}

@@ -76,11 +76,16 @@ const maxProblems = 50
 
 // add notes one: which label or port, what is wrong, and what was taken instead.
 func (p *problems) add(what string, wrong any, instead string) {
+	p.say(fmt.Sprintf("%s: %v; %s", what, wrong, instead))
+}
+
+// say notes one in these words.
+func (p *problems) say(line string) {
 	if len(p.lines) == maxProblems {
 		p.more++
 		return
 	}
-	p.lines = append(p.lines, fmt.Sprintf("%s: %v; %s", what, wrong, instead))
+	p.lines = append(p.lines, line)
 }
 
 // all returns them, with one line more for those beyond the bound.

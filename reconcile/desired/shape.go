@@ -53,7 +53,7 @@ func (tr Translation) shape(app string, d marathon.Definition) *shape {
 		b.firstPort = d.Ports[0].Name
 	}
 	for _, problem := range d.Problems { // what could not even be read
-		b.problems.add(problem, "not understood", leftOut)
+		b.problems.say(problem)
 	}
 	b.settings = tr.Shaping.read(d, &b.problems)
 	b.labels(d)

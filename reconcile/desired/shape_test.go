@@ -141,9 +141,10 @@ func TestConsularLabels(t *testing.T) {
 		"two of one name": {
 			labels: "consul.port.web.name=x\nconsul.port.admin.name=x", want: "t1 x 31000", problems: []string{"the service of port admin: has the name of another: x; left out"},
 		},
-		"tags":                             {labels: `consul.tags= a ,b\,c, d\\e ,, f\g`, want: `t1 shop 31000 [a b,c d\e f\g]`},
-		"tags, a backslash before a comma": {labels: `consul.tags=a\\,b\,c`, want: `t1 shop 31000 [a\ b,c]`},
-		"tags, twice the same":             {labels: "consul.tags=a,b,a", want: "t1 shop 31000 [a b]"},
+		"tags": {labels: `consul.tags= a ,b\,c, d\\e ,, f\g`, want: `t1 shop 31000 [a b,c d\e f\g]`},
+		"tags, not the places of the other dialect": {labels: "consul.tags=x{port:web}", want: "t1 shop 31000 [x{port:web}]"},
+		"tags, a backslash before a comma":          {labels: `consul.tags=a\\,b\,c`, want: `t1 shop 31000 [a\ b,c]`},
+		"tags, twice the same":                      {labels: "consul.tags=a,b,a", want: "t1 shop 31000 [a b]"},
 		"tags that mark": {
 			labels: "consul.tags=a,consular-reg-id=x", want: first, problems: []string{"is how consular marks what is its own", "taken as if it were not there"},
 		},
@@ -308,9 +309,9 @@ func TestOddNamesOfPorts(t *testing.T) {
 // What of a definition could not even be read is told with the labels.
 func TestFieldsThatAreNotUnderstoodAreTold(t *testing.T) {
 	app := newApp("/shop", newTask("t1", "/shop"))
-	app.Definition.Problems, app.Definition.LastConfigChangeAt = []string{"port 0: field labels: not text"}, "c1"
+	app.Definition.Problems, app.Definition.LastConfigChangeAt = []string{"port 0: field labels: not text; left out"}, "c1"
 	m := knowing(app)
-	if got := fmt.Sprint(m.Troubles()); got != "[{/shop c1 [port 0: field labels: not text: not understood; left out]}]" {
+	if got := fmt.Sprint(m.Troubles()); got != "[{/shop c1 [port 0: field labels: not text; left out]}]" {
 		t.Errorf("troubles %s", got)
 	}
 	mended := newApp("/shop", newTask("t1", "/shop"))

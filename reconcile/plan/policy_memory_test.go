@@ -58,6 +58,52 @@ func TestHeldBackIsNotHeldAgainstWhatIsNamed(t *testing.T) {
 	}
 }
 
+// The reason that is told is the one of this resync, as long as there is one.
+func TestReasonIsTodays(t *testing.T) {
+	g := NewGuard(guarded)
+	for i, test := range []struct {
+		lost int
+		why  string
+	}{
+		{8, "would lose 8 of 12 services"}, {7, "would lose 7 of 12 services"}, {3, "would lose 7 of 12 services"},
+	} {
+		p := Plan{another: desired.NoAnother, Services: 12, Changes: removalsOf(Deregister, desired.Missing, test.lost)}
+		if g.Filter(&p, start.Add(time.Duration(i)), false); !slices.Equal(p.HeldWhy, []string{test.why}) {
+			t.Errorf("%d lost: %q, want %q", test.lost, p.HeldWhy, test.why)
+		}
+	}
+}
+
+// Keys may be another Marathon's as long as not all of Consul has been looked at, or not
+// now: then those alone go whose name an app of ours has.
+func TestKeysThatMayBeAnothers(t *testing.T) {
+	for name, test := range map[string]struct {
+		plan  Plan
+		goes  desired.Grounds
+		waits desired.Grounds
+	}{
+		"nobody has looked":            {Plan{another: desired.AnotherUnknown}, desired.LabelGone, desired.AppGone | desired.Excluded},
+		"nobody has looked, nor could": {Plan{another: desired.AnotherUnknown, catalogUnread: true}, desired.LabelGone, desired.AppGone | desired.Excluded},
+		"nobody could look now":        {Plan{another: desired.NoAnother, catalogUnread: true}, desired.LabelGone, desired.AppGone | desired.Excluded},
+		"there is none":                {Plan{another: desired.NoAnother}, desired.LabelGone | desired.AppGone | desired.Excluded, 0},
+		"there is one":                 {Plan{another: desired.AnotherSeen}, 0, desired.LabelGone | desired.AppGone | desired.Excluded},
+	} {
+		for _, grounds := range []desired.Grounds{desired.LabelGone, desired.AppGone, desired.Excluded} {
+			p := test.plan
+			p.Keys, p.Changes = 100, removalsOf(Delete, grounds, 1)
+			NewGuard(guarded).Filter(&p, start, false)
+			if len(p.Changes) == 1 != test.goes.Has(grounds) || len(p.Held) == 1 != test.waits.Has(grounds) {
+				t.Errorf("%s: on the grounds %q %d go and %d are held back", name, grounds, len(p.Changes), len(p.Held))
+			}
+			p = test.plan
+			p.Services, p.Changes = 100, removalsOf(Deregister, grounds, 1)
+			if NewGuard(guarded).Filter(&p, start, false); len(p.Changes) != 1 {
+				t.Errorf("%s: a service is held back: %q", name, p.HeldWhy)
+			}
+		}
+	}
+}
+
 // What time has confirmed may go when its app has answered, which takes a while; when that
 // takes longer than it took to confirm, it is a loss like any other.
 func TestConfirmedIsRememberedForItsAnswer(t *testing.T) {

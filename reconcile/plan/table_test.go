@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -206,6 +207,10 @@ func TestFallbackAndHome(t *testing.T) {
 	silent.Unreachable = false
 	filled := main
 	filled.Services = []consul.Service{has["t1"]}
+	old := serviceOf(newTask("t1", "/a"))
+	old.Port = 1
+	drifted := main
+	drifted.Services = []consul.Service{old}
 	for name, test := range map[string]struct {
 		agents []Agent
 		want   string
@@ -215,6 +220,8 @@ func TestFallbackAndHome(t *testing.T) {
 		"away, and its node has another":    {[]Agent{known(away, other), main}, "register main.test:8500 t1: not registered\nunread agent-1.test:8500"},
 		"away, and its node has it":         {[]Agent{known(away, has), main}, "unread agent-1.test:8500"},
 		"silent, but there is a way":        {[]Agent{silent, main}, "unread agent-1.test:8500"},
+		"silent, drifted at the main one":   {[]Agent{silent, drifted}, "unread agent-1.test:8500"},
+		"away, drifted at the main one":     {[]Agent{known(away, map[string]consul.Service{}), drifted}, "update main.test:8500 t1: port 1→31001\nunread agent-1.test:8500"},
 		"away, and no main agent":           {[]Agent{known(away, map[string]consul.Service{})}, "unread agent-1.test:8500"},
 		"away, registered at the main one":  {[]Agent{known(away, map[string]consul.Service{}), filled}, "unread agent-1.test:8500"},
 		"back, registered at the main one":  {[]Agent{agentOn("agent-1.test"), filled}, "register agent-1.test:8500 t1: not registered\nderegister main.test:8500 t1: wrong agent: runs on agent-1.test"},
@@ -227,7 +234,7 @@ func TestFallbackAndHome(t *testing.T) {
 			t.Errorf("%s:\n%s\nwant:\n%s", name, got, test.want)
 		}
 		for _, c := range p.Changes {
-			if want := c.Op == Register && c.Agent == "main.test:8500"; c.Fallback != want {
+			if want := c.Op != Deregister && c.Agent == "main.test:8500"; c.Fallback != want {
 				t.Errorf("%s: %s on %s is fallback: %t", name, c.Op, c.Agent, c.Fallback)
 			}
 		}
@@ -336,6 +343,53 @@ func TestKeysAreTracedToTheAppOfTheirService(t *testing.T) {
 	}
 	if named := p.NamedByServices(); !slices.Equal(named, []string{"/g/gone"}) {
 		t.Errorf("services name %v", named)
+	}
+}
+
+// A service that names no app is of nobody, though another one of its name does; and keys of
+// an app that is known keep it, though no service names it.
+func TestOnlyKeysOfNobodyAreTraced(t *testing.T) {
+	m := knowing(newApp("/seen"))
+	m.ApplySnapshot(m.BeginRead(), marathon.Snapshot{}, start, desired.Alone)
+	untagged := serviceOf(newTask("t8", "/g/gone"))
+	untagged.Tags = untagged.Tags[:1]
+	delete(untagged.Meta, consul.MetaApp)
+	actual := Actual{
+		Agents: []Agent{stray(serviceOf(newTask("t9", "/g/gone")), untagged)},
+		Keys:   []consul.Key{keyOf("g-gone", "role", "web"), keyOf("seen", "role", "web")},
+	}
+	apps := map[string]string{}
+	p := Make(m, actual, desired.Alone)
+	for _, c := range p.Changes {
+		apps[c.subject()] = c.App
+	}
+	want := map[string]string{"t9": "/g/gone", "t8": "", "consular/g-gone/role": "/g/gone", "consular/seen/role": "/seen"}
+	if !maps.Equal(apps, want) {
+		t.Errorf("changes are of %v, want %v", apps, want)
+	}
+}
+
+// Apps that only services name are those of services that a snapshot merely omits, whatever
+// is to be done about them.
+func TestAppsThatServicesName(t *testing.T) {
+	change := func(op Op, app string, grounds desired.Grounds) []Change {
+		return []Change{{Op: op, App: app, Grounds: grounds}}
+	}
+	for name, test := range map[string]struct {
+		plan Plan
+		want []string
+	}{
+		"to be done":       {Plan{Changes: change(Deregister, "/a", desired.Missing)}, []string{"/a"}},
+		"held back":        {Plan{Held: change(Deregister, "/a", desired.Missing)}, []string{"/a"}},
+		"unconfirmed":      {Plan{Unconfirmed: change(Deregister, "/a", desired.Missing)}, []string{"/a"}},
+		"named by a key":   {Plan{Changes: change(Delete, "/a", desired.Missing)}, nil},
+		"a task's end":     {Plan{Changes: change(Deregister, "/a", desired.Ended)}, nil},
+		"names no app":     {Plan{Changes: change(Deregister, "", desired.Missing)}, nil},
+		"to be registered": {Plan{Changes: change(Register, "/a", 0)}, nil},
+	} {
+		if got := test.plan.NamedByServices(); !slices.Equal(got, test.want) {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
 	}
 }
 
