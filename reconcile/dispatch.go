@@ -117,7 +117,7 @@ type assignment struct {
 	host   string
 	ofKeys bool
 	// removes is how many services of the task are to go, and starts is set when one is to be
-	// registered, or to pass.
+	// registered, or to pass its checks.
 	removes int
 	starts  bool
 }

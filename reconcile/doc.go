@@ -231,7 +231,7 @@
 //
 // A worker does one job at a time; ended tasks go first, and those that have recovered. One exception: what is being killed
 // (TASK_KILLING) still serves, and stays registered while other tasks of its app that were heard of
-// earlier are about to be registered, a second at most from the kill on (plan.WaitsUntil).
+// earlier are about to be registered, or to pass, a second at most from the kill on (plan.WaitsUntil).
 // Else the two agents would decide whether an app of one task is in Consul at every moment of
 // a rolling upgrade. The job is put off, and no worker waits: each of those registrations that ends,
 // be it in failure, has it looked at again (starts). What has ended waits for nothing, nor does anything

@@ -111,8 +111,8 @@ func (r *Reconciler) enqueueTasks(tasks []desired.TaskRef, why cause) {
 	}
 }
 
-// begin notes that a job is to register its task, or to call it passing, unless its agent is left alone: then nobody
-// waits for that.
+// begin notes that a job is to register its task, or to make its checks passing, unless its
+// agent is left alone: then nobody waits for that.
 func (r *Reconciler) begin(host string, j job) *start {
 	if w := r.fleet.workerIf(host); w != nil && w.outage.Load() != nil {
 		return nil

@@ -10,8 +10,8 @@ import (
 	"consular/reconcile/plan"
 )
 
-// starts are the tasks that are about to be registered, or to pass, by app, whichever agents
-// they are on.
+// starts are the tasks that are about to be registered, or to pass their checks, by app,
+// whichever agents they are on.
 // Each agent has a worker of its own, and so a task's deregistration could overtake the
 // registration of the one that takes its place: plan.WaitsUntil says which waits.
 type starts struct {
