@@ -83,7 +83,8 @@ func (d *dispatch) giveConfirmed(all []assignment) {
 	}
 	allowed := d.allowed(tasks)
 	for _, a := range all {
-		if a.allowed = allowed[a.key]; a.ofKeys {
+		a.allowed = allowed[a.key] | desired.Moved // it may run again, and elsewhere
+		if a.ofKeys {
 			a.allowed = d.allowedOfKeys()
 		}
 		d.assign(a)
@@ -152,8 +153,8 @@ func assignments(changes []plan.Change, have map[string][]consul.Key) []assignme
 		if c.Op == plan.Deregister {
 			all[i].removes++
 		}
-		if c.Grounds != 0 { // what was merely missing may have ended meanwhile
-			all[i].allowed |= c.Grounds | desired.Announced
+		if c.Grounds != 0 { // what was merely missing may have ended meanwhile, or run elsewhere
+			all[i].allowed |= c.Grounds | desired.Announced | desired.Moved
 		}
 		if c.Anew {
 			all[i].anew = append(all[i].anew, c.ID)

@@ -341,3 +341,23 @@ func TestSlowConfirmationsAreCounted(t *testing.T) {
 		}
 	}, h1)
 }
+
+// An app with a persistent volume starts its task again under the same ID. A snapshot that was
+// taken between the two lives omits it, and the app's own answer, which has to confirm that,
+// has it on another host: then the service on the former one goes, as what has moved.
+func TestSameIDOnAnotherHostWhileItIsConfirmed(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		x.config.PollInterval = time.Hour
+		x.marathon.apps = []marathon.App{appOn(h1, "/volume", "v"), appOn(h2, "/other", "other")}
+		x.connect()
+		x.wants(h1, "v")
+		x.marathon.set(func(m *fakeMarathon) {
+			m.apps[0].Tasks = nil
+			m.hook = func() { m.apps[0].Tasks = []marathon.Task{taskOn(h2, "/volume", "v")} }
+		})
+		x.Missed("oversize")
+		time.Sleep(10 * time.Second)
+		x.wants(h1)
+		x.wants(h2, "other", "v")
+	}, h1, h2)
+}
