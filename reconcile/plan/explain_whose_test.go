@@ -14,7 +14,7 @@ import (
 func explainOne(t *testing.T, m *desired.Model, actual Actual, asked string) Explanation {
 	t.Helper()
 	p := judged(m, actual)
-	told, err := Explain(&p, m, actual, asked)
+	told, err := Explain(&p, m, actual, nil, asked)
 	if err != nil || len(told) != 1 {
 		t.Fatalf("%s: %v, %d explanations", asked, err, len(told))
 	}
