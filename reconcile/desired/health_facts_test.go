@@ -50,8 +50,13 @@ func TestEventsOfHealthThatAreAskedFor(t *testing.T) {
 		allegro bool
 		want    int
 	}{
-		{"", false, all}, {HealthNone, false, all}, {HealthMirror, false, all},
-		{"", true, few}, {HealthNone, true, few}, {HealthMirror, true, all}, {HealthChecks, true, all},
+		{"", false, all},
+		{HealthNone, false, all},
+		{HealthMirror, false, all},
+		{"", true, few},
+		{HealthNone, true, few},
+		{HealthMirror, true, all},
+		{HealthChecks, true, all},
 	} {
 		tr := testTranslation()
 		tr.Health, tr.Shaping.Allegro = test.mode, test.allegro

@@ -109,8 +109,11 @@ var explanations = []struct {
 		ID: "t1", AppID: "/a", Host: "agent-1.test", State: marathon.TaskRunning, Ports: []int{1}, Version: "v0",
 	})), inSync(), "t1", nil, true, false},
 	{
-		"a task that does not run yet", knowing(pending()), Actual{Agents: []Agent{agentOn("agent-1.test")}}, "/slow",
-		[]marathon.App{pending()}, true, true,
+		"a task that does not run yet", knowing(pending()),
+		Actual{Agents: []Agent{agentOn("agent-1.test")}},
+		"/slow",
+		[]marathon.App{pending()},
+		true, true,
 	},
 	{"the task alone", knowing(pending()), Actual{}, "t9", []marathon.App{pending()}, true, true},
 	{"one service of two", theCluster(), Actual{Agents: []Agent{
