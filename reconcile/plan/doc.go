@@ -8,10 +8,10 @@
 //	compare.go  both sides compared, agent by agent
 //	keys.go     one name's keys compared with its labels
 //	plan.go     the plan, its changes, and what Consul holds as far as it could be read
-//	policy.go   which removals may be done: the guard
+//	policy.go   which removals may be done: the guard; loss.go: when a loss is too large
 //	turned.go   which services may turn critical: the same guard
-//	explain.go  what is there of one app, task or service; reasons.go: and why something is
-//	            not; story.go: for people and for machines
+//	explain.go  what is there of one app, task or service; asked.go: which is asked for;
+//	            reasons.go: why something is not there; story.go: for people and for machines
 //	table.go    a plan for people (a table) and for machines (JSON)
 //
 // An agent that tells of a service nothing else than what the model wants costs no

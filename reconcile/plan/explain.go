@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -309,53 +308,4 @@ func (e *explainer) keys(x *Explanation) {
 			x.Keys = append(x.Keys, KeyStory{Key: e.tr.Path(k), State: state})
 		}
 	}
-}
-
-// find finds what somebody asks for: apps, or one task of an app.
-func (e *explainer) find(asked string) (apps []string, task string, err error) {
-	known := map[string]bool{}
-	for _, app := range e.model.AppIDs() {
-		known[app] = true
-	}
-	named, names := map[string]bool{}, map[string]bool{}
-	owner := map[string]string{}
-	e.registered(func(_ *Agent, s consul.Service, app string) {
-		known[app], names[s.Name] = true, true
-		owner[desired.TaskOf(s)] = app
-		if s.Name == asked {
-			named[app] = true
-		}
-	})
-	if id := "/" + strings.Trim(asked, "/"); known[id] {
-		return []string{id}, "", nil
-	}
-	for _, id := range []string{asked, beforeColon(asked)} { // a task's, or a service's
-		if t, is := e.taskOf(id); is {
-			return []string{t.AppID}, id, nil
-		}
-		if app, is := owner[id]; is {
-			return []string{app}, id, nil
-		}
-	}
-	for _, app := range e.model.Called(asked) {
-		named[app] = true
-	}
-	if len(named) > 0 {
-		return slices.Sorted(maps.Keys(named)), "", nil
-	}
-	candidates := slices.Concat(slices.Collect(maps.Keys(known)), slices.Collect(maps.Keys(names)))
-	return nil, "", fmt.Errorf("explain %s: neither Marathon nor Consul knows it%s", shown(asked), nearest(asked, candidates))
-}
-
-// taskOf returns a task as Marathon has it, be it that the model need not know of it.
-func (e *explainer) taskOf(id string) (t marathon.Task, known bool) {
-	if t, known = e.model.Task(id); !known {
-		t, known = e.listed[id]
-	}
-	return t, known
-}
-
-func beforeColon(id string) string {
-	task, _, _ := strings.Cut(id, ":")
-	return task
 }

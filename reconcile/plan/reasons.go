@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/xrash/smetrics"
-
 	"consular/reconcile/desired"
 )
 
@@ -147,36 +145,4 @@ func (e *explainer) heldText(c Change) string {
 		return text + "; a running consular lets it go --purge-confirm after it first saw it"
 	}
 	return text + "; no time confirms this"
-}
-
-// nearby is how many names are given in place of one that nobody knows, and similar how alike
-// they have to be (Jaro and Winkler's measure, 1 for the same).
-const (
-	nearby  = 3
-	similar = 0.75
-)
-
-// nearest names what has a similar name; "" for nothing.
-func nearest(asked string, names []string) string {
-	type candidate struct {
-		name string
-		like float64
-	}
-	bare := strings.Trim(asked, "/")
-	var like []candidate
-	for _, name := range names {
-		if c := (candidate{name, smetrics.JaroWinkler(bare, strings.Trim(name, "/"), 0.7, 4)}); c.like >= similar {
-			like = append(like, c)
-		}
-	}
-	slices.SortFunc(like, func(a, b candidate) int { return cmp.Or(cmp.Compare(b.like, a.like), cmp.Compare(a.name, b.name)) })
-	like = slices.Compact(like)
-	var shownNames []string
-	for _, c := range like[:min(nearby, len(like))] {
-		shownNames = append(shownNames, shown(c.name))
-	}
-	if len(shownNames) == 0 {
-		return ""
-	}
-	return "; the nearest: " + strings.Join(shownNames, ", ")
 }
