@@ -2,15 +2,16 @@ package plan
 
 import (
 	"cmp"
-	"consular/consul"
-	"consular/marathon"
-	"consular/reconcile/desired"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/xrash/smetrics"
+
+	"consular/consul"
+	"consular/marathon"
+	"consular/reconcile/desired"
 )
 
 // What somebody asks for, found on either side.

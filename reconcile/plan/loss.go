@@ -1,10 +1,11 @@
 package plan
 
 import (
-	"consular/reconcile/desired"
 	"fmt"
 	"slices"
 	"strings"
+
+	"consular/reconcile/desired"
 )
 
 // What is lost, and when that is too much.
