@@ -96,6 +96,30 @@ func TestExplainTellsOfTheKeysOfAnAppThatIsNotThere(t *testing.T) {
 	}
 }
 
+// An app of which only keys are left is told of by its ID or its name: that they stay needs
+// an explanation.
+func TestExplainFindsWhatHasOnlyKeys(t *testing.T) {
+	foreign := consul.Key{Service: "foreign", Label: "role", Value: "web", Flags: 7}
+	actual := Actual{Keys: []consul.Key{keyOf("old-app", "role", "web"), keyOf("other", "role", "web"), foreign, {Service: "nobody", Label: "role"}}}
+	for _, asked := range []string{"old-app", "/old-app", "/old/app"} {
+		x := explainOne(t, knowing(newApp("/b")), actual, asked)
+		if len(x.Keys) != 1 || kinds(x) != "[held]" || x.Reasons[0].Key != "consular/old-app/role" || x.InSync() {
+			t.Errorf("%s: keys %v, reasons %v, in sync %t", asked, x.Keys, x.Reasons, x.InSync())
+		}
+	}
+	m := knowing(newApp("/b"))
+	p := judged(m, actual)
+	for asked, want := range map[string]string{
+		"foreign": "explain foreign: neither Marathon nor Consul knows it",
+		"nobody":  "explain nobody: neither Marathon nor Consul knows it",
+		"old-ap":  "explain old-ap: neither Marathon nor Consul knows it; the nearest: old-app",
+	} {
+		if _, err := Explain(&p, m, actual, nil, asked); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", asked, err, want)
+		}
+	}
+}
+
 // What cannot be read on an agent concerns a task if the catalog shows something of it there.
 func TestExplainTellsWhichTasksASilentAgentHas(t *testing.T) {
 	silent := agentOn("agent-3.test")
