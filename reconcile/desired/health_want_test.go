@@ -122,7 +122,7 @@ func TestWhatPeopleReadOfAFailure(t *testing.T) {
 		"Marathon's TCP check fails: refused; it last succeeded at 2026-11-22T15:59:00Z": {
 			[]marathon.HealthCheck{{Protocol: marathon.HealthHTTP, Path: "/x"}, {Protocol: marathon.HealthTCP}}, []marathon.HealthCheckResult{alive, once},
 		},
-		"Marathon's a health check fails: refused; it has not succeeded yet": {
+		"Marathon's health check fails: refused; it has not succeeded yet": {
 			[]marathon.HealthCheck{{Protocol: marathon.HealthHTTP}, {Protocol: marathon.HealthTCP}}, []marathon.HealthCheckResult{failed},
 		},
 	} {
