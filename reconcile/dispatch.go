@@ -65,7 +65,8 @@ func (d *dispatch) confirm(ctx context.Context, p *plan.Plan) {
 			}
 			d.tally.done(done)
 		})
-		if !asked { // since an earlier resync
+		if !asked { // since an earlier resync, whose answer may be too old for this one's snapshot
+			d.lookAgain()
 			d.tally.done(outcome{unconfirmed: len(changes)})
 		}
 	}

@@ -361,3 +361,21 @@ func TestSameIDOnAnotherHostWhileItIsConfirmed(t *testing.T) {
 		x.wants(h2, "other", "v")
 	}, h1, h2)
 }
+
+// What an app's own answer confirms has to be younger than the newest snapshot. When a resync
+// begins while an earlier one's question is on its way, that answer comes too late for it: then
+// another resync asks again soon, and not only when the sync interval is over.
+func TestAnswerThatASnapshotOvertakesIsAskedForAgain(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		x.config.PollInterval, x.config.SyncInterval = 5*time.Second, time.Hour
+		x.marathon.apps = []marathon.App{appOn(h1, "/gone", "g"), appOn(h2, "/other", "other")}
+		x.connect()
+		x.wants(h1, "g")
+		x.marathon.set(func(m *fakeMarathon) { m.apps, m.appTakes = m.apps[1:], 2*time.Second })
+		x.Disconnected("closed")
+		time.Sleep(1500 * time.Millisecond)
+		x.Connected()
+		time.Sleep(20 * time.Second)
+		x.wants(h1)
+	}, h1, h2)
+}

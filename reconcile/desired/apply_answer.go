@@ -140,8 +140,8 @@ func (m *Model) ApplyDefinition(v Version, def marathon.Definition, gone bool) E
 			m.assess(a, t, a.asked)
 			out.addTask(t)
 		}
-		m.watch(a)
 	}
+	m.watch(a)
 	m.claim(a, m.now, &out)
 	m.noteTrouble(a)
 	return out

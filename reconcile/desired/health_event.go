@@ -177,11 +177,10 @@ func (m *Model) forgetInstance(t *taskEntry) {
 // incarnation returns the number that a task has in its instance, as its ID ends; 1 where
 // it does not say. From the second on, results may be those of the task before.
 func incarnation(task string) int {
-	at := strings.LastIndexByte(task, '.')
-	if at < 0 || marathon.InstanceID(task) == "" {
+	if marathon.InstanceID(task) == "" {
 		return 1
 	}
-	n, err := strconv.Atoi(task[at+1:])
+	n, err := strconv.Atoi(task[strings.LastIndexByte(task, '.')+1:])
 	if err != nil {
 		return 1
 	}

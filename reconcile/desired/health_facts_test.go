@@ -76,12 +76,15 @@ func TestReadinessThatIsAskedFor(t *testing.T) {
 	}
 	plain := newApp("/plain")
 	plain.Deployments = []string{"d1"}
+	deployed := checkedApp(1)
+	deployed.Deployments = []string{"d1"}
 	for name, test := range map[string]struct {
 		mode     HealthMode
 		apps     []marathon.App
 		own, all bool
 	}{
 		"none":                    {HealthMirror, []marathon.App{plain}, false, false},
+		"health checks alone":     {HealthMirror, []marathon.App{deployed}, false, false},
 		"not deployed":            {HealthMirror, []marathon.App{plain, ready("/a")}, true, false},
 		"deployed":                {HealthMirror, []marathon.App{plain, ready("/a", "d2")}, true, true},
 		"its health is not shown": {HealthNone, []marathon.App{plain, ready("/a", "d2")}, false, false},

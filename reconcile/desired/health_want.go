@@ -137,7 +137,7 @@ func checksOn(service string, probes []consul.Check) []consul.Check {
 // failureText says which check of a task has failed and how. It says nothing that moves
 // with each probe.
 func failureText(d marathon.Definition, results []marathon.HealthCheckResult, i int) string {
-	what := "a health check"
+	what := "health check"
 	if len(results) == len(d.HealthChecks) { // those without a result are left out
 		what = describe(d.HealthChecks[i])
 	}

@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -47,6 +48,13 @@ func TestProbes(t *testing.T) {
 			}
 			if err == nil && (checks[0].HTTP != test.http || checks[0].TCP != test.tcp || checks[0].Interval < time.Second) {
 				t.Errorf("%+v", checks[0])
+			}
+			goal := "connect to " + test.tcp
+			if test.http != "" {
+				goal = "GET " + test.http
+			}
+			if err == nil && !strings.HasPrefix(checks[0].Notes, goal+" every ") {
+				t.Errorf("its notes are %q, and it goes to %q", checks[0].Notes, goal)
 			}
 		})
 	}

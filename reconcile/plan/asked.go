@@ -31,7 +31,8 @@ func (e *explainer) find(asked string) (apps []string, task string, err error) {
 			named[app] = true
 		}
 	})
-	if id := "/" + strings.Trim(asked, "/"); known[id] {
+	id := "/" + strings.Trim(asked, "/")
+	if known[id] {
 		return []string{id}, "", nil
 	}
 	for _, id := range []string{asked, beforeColon(asked)} { // a task's, or a service's
@@ -48,8 +49,24 @@ func (e *explainer) find(asked string) (apps []string, task string, err error) {
 	if len(named) > 0 {
 		return slices.Sorted(maps.Keys(named)), "", nil
 	}
+	withKeys := e.namesOfKeys()
+	if withKeys[e.tr.ServiceName(id)] { // keys are all that is left of it
+		return []string{id}, "", nil
+	}
+	maps.Copy(names, withKeys)
 	candidates := slices.Concat(slices.Collect(maps.Keys(known)), slices.Collect(maps.Keys(names)))
 	return nil, "", fmt.Errorf("explain %s: neither Marathon nor Consul knows it%s", shown(asked), nearest(asked, candidates))
+}
+
+// namesOfKeys are the names that have keys of ours.
+func (e *explainer) namesOfKeys() map[string]bool {
+	names := map[string]bool{}
+	for _, k := range e.actual.Keys {
+		if k.Flags != 0 && e.tr.OwnsKey(k.Flags) {
+			names[k.Service] = true
+		}
+	}
+	return names
 }
 
 // taskOf returns a task as Marathon has it, be it that the model need not know of it.
