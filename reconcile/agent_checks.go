@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 
+	"github.com/rs/zerolog"
+
 	"consular/consul"
 	"consular/reconcile/plan"
 )
@@ -75,5 +77,8 @@ func (n *node) wroteCheck(task string, d plan.Decision, notice *Notice) {
 	default:
 		n.putCheck(task, d.Service.ID, c)
 		notice.Message = "health"
+		if c.Status == d.Before { // its output alone: one line a flip
+			notice.Level = zerolog.DebugLevel
+		}
 	}
 }

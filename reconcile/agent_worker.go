@@ -144,6 +144,7 @@ func (w *agentWorker) requeueRest(j job) {
 	if j.tally != nil {
 		j.tally.expect()
 	}
+	j.start.leaves()
 	if !w.queue.put(j) { // retired: a resync finds what is missing
 		j.finish(outcome{})
 	}

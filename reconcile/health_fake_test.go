@@ -257,3 +257,30 @@ func TestAModeChanges(t *testing.T) {
 		}, h1)
 	}
 }
+
+// One line a flip: that a critical check says something else is for those who debug.
+func TestANewOutputIsNoLineAtInfo(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		mirror(x)
+		app := checkedApp("t1")
+		x.marathon.apps = []marathon.App{app}
+		x.connect()
+		var said []string
+		for _, cause := range []string{"refused", "500"} {
+			app.Tasks[0].HealthCheckResults = []marathon.HealthCheckResult{{
+				LastFailure: time.Now(), LastFailureCause: cause, ConsecutiveFailures: 3,
+			}}
+			x.marathon.apps = []marathon.App{app}
+			x.Missed("test")
+			time.Sleep(time.Minute)
+			x.saysOf("t1", "critical")
+			said = append(said, x.agents[h1].checksOn("t1")[0].Output)
+		}
+		if said[0] == said[1] {
+			t.Fatalf("the check says %q throughout", said[0])
+		}
+		if lines := strings.Count(x.log.String(), `"message":"health"`); lines != 1 {
+			t.Errorf("%d lines for one flip", lines)
+		}
+	}, h1)
+}

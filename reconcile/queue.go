@@ -193,14 +193,25 @@ func (q *queue) add(j job) (taken bool, over job, what outcome) {
 // putBack is put for a job that was taken out and was not done: it waits for so long, unless
 // there was news of it meanwhile.
 func (q *queue) putBack(j job, wait time.Duration) bool {
+	taken, over := q.addBack(j, wait)
+	over.finish(outcome{})
+	return taken
+}
+
+// addBack is putBack, but for the resync that is to be told that a later one has asked for the
+// same: over has nothing but that.
+func (q *queue) addBack(j job, wait time.Duration) (taken bool, over job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.isRetired() {
-		return false
+		return false, job{}
 	}
 	if newer, waits := q.jobs[j.id()]; waits {
 		if newer.newsOf(j) {
 			wait = 0
+		}
+		if newer.tally != nil {
+			over.tally = j.tally
 		}
 		j = merge(j, newer.job)
 	}
@@ -209,7 +220,7 @@ func (q *queue) putBack(j job, wait time.Duration) bool {
 	} else {
 		q.lineUp(j)
 	}
-	return true
+	return true, over
 }
 
 // lineUp puts a job into its line, where it keeps a place that it has.

@@ -133,3 +133,26 @@ func TestCatalogWorkerKeepsWhatIsWantedAgain(t *testing.T) {
 		})
 	}
 }
+
+// A job that is put off may meet a later resync's: whoever asked is told, once for each time
+// that it expects.
+func TestPutBackTellsEveryResyncThatAsked(t *testing.T) {
+	for _, wait := range []time.Duration{0, time.Second} {
+		q, finished := newQueue(), 0
+		first, second := newTally(func(outcome) { finished++ }), newTally(func(outcome) { finished++ })
+		q.put(job{key: "t1", tally: second})
+		q.putBack(job{key: "t1", tally: first}, wait)
+		j, ok := q.take()
+		if !ok {
+			time.AfterFunc(0, q.hurry)
+			j, ok = q.next(t.Context())
+		}
+		if !ok {
+			t.Fatal("nothing to do")
+		}
+		j.finish(outcome{})
+		if finished != 2 {
+			t.Errorf("put back for %s: %d of 2 resyncs have ended", wait, finished)
+		}
+	}
+}

@@ -158,3 +158,25 @@ func TestDeregistrationAwaitsThePassingCheck(t *testing.T) {
 		x.wants(h1)
 	}, h1, h2)
 }
+
+// A task has been replaced when all of its services are registered.
+func TestDeregistrationAwaitsAllServicesOfTheReplacement(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		one, other := checkedPorts("old"), appOn(h2, "/other", "o1", "o2")
+		one.ID, one.Definition.HealthChecks, one.Tasks[0].AppID = "/one", nil, "/one"
+		x.marathon.apps = []marathon.App{one, other}
+		x.connect()
+		x.agents[h2].set(func(a *fakeAgent) { a.slow = 200 * time.Millisecond })
+		fresh := taskOn(h2, "/one", "new")
+		fresh.Ports = []int{31101, 31102}
+		x.tells(fresh)
+		x.tells(taskOn(h2, "/other", "o3")) // goes before the second service of the other
+		x.tells(killing(h1, "old"))
+		time.Sleep(500 * time.Millisecond)
+		x.wants(h2, "new", "o1", "o2", "o3")
+		x.wants(h1, "old", "old:admin")
+		time.Sleep(200 * time.Millisecond)
+		x.wants(h2, "new", "new:admin", "o1", "o2", "o3")
+		x.wants(h1)
+	}, h1, h2)
+}

@@ -26,6 +26,8 @@ type start struct {
 	app, task string
 	// heard is when its event was; zero for what a resync found.
 	heard time.Time
+	// more is set when the job that ends has left some of its task to another one.
+	more bool
 	// waiters are told of its end.
 	ended   bool
 	waiters []func()
@@ -59,12 +61,27 @@ func (s *starts) last(app string, until time.Time) *start {
 	return last
 }
 
+// leaves says that the job that ends next has left some of its task's services to another.
+func (s *start) leaves() {
+	if s == nil {
+		return
+	}
+	s.all.mu.Lock()
+	defer s.all.mu.Unlock()
+	s.more = !s.ended
+}
+
 // end says that nobody needs to wait for it any more; more than once is once.
 func (s *start) end() {
 	if s == nil {
 		return
 	}
 	s.all.mu.Lock()
+	if s.more {
+		s.more = false
+		s.all.mu.Unlock()
+		return
+	}
 	waiters := s.waiters
 	s.ended, s.waiters = true, nil
 	if s.all.apps[s.app][s.task] == s {

@@ -188,7 +188,9 @@ func (g *Guard) Filter(p *Plan, now time.Time, empty bool) {
 			p.HeldWhy = append(p.HeldWhy, why)
 		default:
 			changes = append(changes, c)
-			g.pass(c, now)
+			if !c.turns() { // that removes nothing
+				g.pass(c, now)
+			}
 		}
 	}
 	if len(p.Unread)+len(p.Skipped) > 0 {
