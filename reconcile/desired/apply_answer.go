@@ -167,7 +167,7 @@ func (m *Model) applyApp(asked Ticket, app marathon.App, at time.Time, out *Effe
 	}
 	m.forgetGone(app.ID)
 	was := map[string]*taskEntry{}
-	a := &appEntry{app: app, asked: asked, explained: explains(app, app.Tasks), tasks: make(map[string]struct{}, len(app.Tasks))}
+	a := &appEntry{app: app, asked: asked, told: m.now, explained: explains(app, app.Tasks), tasks: make(map[string]struct{}, len(app.Tasks))}
 	a.app.Tasks = nil
 	relabelled := m.become(a, old)
 	if old != nil {
@@ -180,7 +180,11 @@ func (m *Model) applyApp(asked Ticket, app marathon.App, at time.Time, out *Effe
 	for _, t := range app.Tasks {
 		m.listTask(asked, t, at)
 	}
-	if m.replay(m.journal.after(asked, app.ID)) {
+	contradicted := m.replay(m.journal.after(asked, app.ID))
+	if old != nil && old.told >= asked {
+		contradicted = m.keepTold(a, was) || contradicted
+	}
+	if contradicted {
 		out.ReadAgain = append(out.ReadAgain, app.ID)
 	}
 	m.claim(a, asked, out)
@@ -190,6 +194,23 @@ func (m *Model) applyApp(asked Ticket, app marathon.App, at time.Time, out *Effe
 	if relabelled {
 		out.Names = append(out.Names, a.name)
 	}
+}
+
+// keepTold keeps the tasks of a former answer that came while this one was on its way, and reports
+// whether this one omits any: which of the two is the younger nobody can tell.
+func (m *Model) keepTold(a *appEntry, was map[string]*taskEntry) (kept bool) {
+	for _, id := range sortedKeys(was) {
+		_, ended := m.ended[id]
+		if ended || m.tasks[id] != nil {
+			continue
+		}
+		m.put(was[id].task)
+		if was[id].lost {
+			m.setLost(m.tasks[id])
+		}
+		kept, a.explained = true, false
+	}
+	return kept
 }
 
 // become makes an app what an answer says, with all that it has in common with what it was,

@@ -9,6 +9,33 @@ import (
 	"consular/marathon"
 )
 
+// Two questions about one app are on their way at once. The one that was asked first is answered
+// first, and has a task that the other omits: which answer is the younger one nobody can tell, for
+// Marathon answers sometime while it is asked. The task stays until one more read has settled it.
+func TestAnswersThatWereOnTheirWayTogether(t *testing.T) {
+	before, after := newTask("before", "/a"), newTask("after", "/a")
+	for _, snapshot := range []bool{false, true} {
+		d := knowing(newApp("/a", before))
+		first, second := d.BeginRead(), d.BeginRead()
+		app := newApp("/a", before)
+		app.Instances = 1 // all that it should have are in service: such an answer explains itself
+		d.ApplyApp(first, newApp("/a", before, after), start)
+		var e Effects
+		if snapshot {
+			e = d.ApplySnapshot(second, marathonSnapshot(app), start, Alone)
+		} else {
+			e = d.ApplyApp(second, app, start)
+		}
+		if w := d.Want("after", "/a"); w.Verdict != Present || !slices.Equal(e.ReadAgain, []string{"/a"}) {
+			t.Errorf("snapshot %t: verdict %v because of %s, read again %v; want it present, and one more read", snapshot, w.Verdict, w.Grounds, e.ReadAgain)
+		}
+		e = d.ApplyApp(d.BeginRead(), app, start)
+		if w := d.Want("after", "/a"); w.Verdict != Absent || len(e.ReadAgain) > 0 {
+			t.Errorf("snapshot %t: afterwards verdict %v, read again %v; want it absent", snapshot, w.Verdict, e.ReadAgain)
+		}
+	}
+}
+
 // While an app or a snapshot is read, events go on.
 func TestEventsDuringAReadAreReplayed(t *testing.T) {
 	task := newTask("t1", "/a")

@@ -100,8 +100,9 @@ type appEntry struct {
 	// while tasks of old versions use more than its present definition.
 	claims []string
 	mixed  bool
-	// asked is the ticket of the read that told; 0 of an app that only services name.
-	asked Ticket
+	// asked is the ticket of the read that told; 0 of an app that only services name. told is
+	// that of the newest event or read when its answer came.
+	asked, told Ticket
 	// unreadable apps are there, but could not be decoded: left as they are.
 	unreadable bool
 	// stopped is the ticket of the event that announced the app's end; 0 when none has,
