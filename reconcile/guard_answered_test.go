@@ -347,7 +347,7 @@ func TestSlowConfirmationsAreCounted(t *testing.T) {
 // has it on another host: then the service on the former one goes, as what has moved.
 func TestSameIDOnAnotherHostWhileItIsConfirmed(t *testing.T) {
 	inFakeCluster(t, func(x *fakeCluster) {
-		x.config.PollInterval = time.Hour
+		x.config.PollInterval, x.config.SyncInterval = 5*time.Second, time.Hour
 		x.marathon.apps = []marathon.App{appOn(h1, "/volume", "v"), appOn(h2, "/other", "other")}
 		x.connect()
 		x.wants(h1, "v")
@@ -356,7 +356,7 @@ func TestSameIDOnAnotherHostWhileItIsConfirmed(t *testing.T) {
 			m.hook = func() { m.apps[0].Tasks = []marathon.Task{taskOn(h2, "/volume", "v")} }
 		})
 		x.Missed("oversize")
-		time.Sleep(10 * time.Second)
+		time.Sleep(20 * time.Second)
 		x.wants(h1)
 		x.wants(h2, "other", "v")
 	}, h1, h2)
