@@ -267,10 +267,12 @@ func TestANewOutputIsNoLineAtInfo(t *testing.T) {
 		x.connect()
 		var said []string
 		for _, cause := range []string{"refused", "500"} {
-			app.Tasks[0].HealthCheckResults = []marathon.HealthCheckResult{{
+			failing := app // what was told before is not written to: it may still be read
+			failing.Tasks = slices.Clone(app.Tasks)
+			failing.Tasks[0].HealthCheckResults = []marathon.HealthCheckResult{{
 				LastFailure: time.Now(), LastFailureCause: cause, ConsecutiveFailures: 3,
 			}}
-			x.marathon.apps = []marathon.App{app}
+			x.marathon.set(func(m *fakeMarathon) { m.apps = []marathon.App{failing} })
 			x.Missed("test")
 			time.Sleep(time.Minute)
 			x.saysOf("t1", "critical")
