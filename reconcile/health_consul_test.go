@@ -196,7 +196,7 @@ func TestRollingUpgradeSeenByConsumers(t *testing.T) {
 // What an upgrade of very many tasks asks of Marathon does not grow by a check: their events
 // are the verdict.
 func TestAnUpgradeWithACheckReadsNoMore(t *testing.T) {
-	const n = 200
+	const n, few = 200, 3
 	s := healthEnv(t, theCluster(t))
 	s.run(s.consular())
 	upgrade := func(id, service string, app simulator.App) int {
@@ -211,7 +211,9 @@ func TestAnUpgradeWithACheckReadsNoMore(t *testing.T) {
 	plain := upgrade("/plain", "plain", web("/plain", n))
 	checked := upgrade("/checked", "checked", checkedWeb("/checked", n))
 	t.Logf("%d reads without a check, %d with one", plain, checked)
-	if checked > plain || plain == 0 {
+	// How many moments of a deployment one read answers for depends on the machine: a few more are
+	// no read for a task.
+	if checked > plain+few || plain == 0 {
 		t.Errorf("%d reads without a check, and %d with one", plain, checked)
 	}
 }
