@@ -272,15 +272,10 @@ func printPlan(ctx context.Context, p program, format string) error {
 	} else {
 		err = plan.WriteTable(p.App.Writer, settings.Coloured(p.App.Writer))
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case len(plan.Unread) > 0 || len(plan.Unconfirmed) > 0:
-		return exitCode(1)
-	case !plan.InSync():
-		return exitCode(2)
 	}
-	return nil
+	return verdict(len(plan.Unread)+len(plan.Unconfirmed) == 0, plan.InSync())
 }
 
 // explainCommand tells of each app that has the name. The exit code is that of the worst.
@@ -309,6 +304,11 @@ func explainCommand(ctx context.Context, p program) error {
 			return err
 		}
 	}
+	return verdict(complete, inSync)
+}
+
+// verdict is how plan and explain end: something could not be read or confirmed, or differs.
+func verdict(complete, inSync bool) error {
 	switch {
 	case !complete:
 		return exitCode(1)

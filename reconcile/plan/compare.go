@@ -163,6 +163,15 @@ func (p *comparison) home(w desired.Want) *Agent {
 	return nil
 }
 
+// atHome returns a task's home, and what should be there of it.
+func (p *comparison) atHome(w desired.Want) (desired.Want, *Agent) {
+	home := p.home(w)
+	if home != nil && home != p.agents[w.Host] {
+		w = w.OffNode()
+	}
+	return w, home
+}
+
 // agent compares all services on one agent, and all that should be there.
 func (p *comparison) agent(a *Agent) {
 	if a.Err != nil && !a.Failed {
@@ -214,12 +223,9 @@ func (p *comparison) task(a *Agent, task string, here []consul.Service) {
 	}
 	w := p.model.Want(task, app)
 	w.Anew = a.Unsynced
-	home := p.home(w)
+	w, home := p.atHome(w)
 	if home == a {
 		p.see(w)
-	}
-	if home != nil && home != p.agents[w.Host] {
-		w = w.OffNode()
 	}
 	for _, d := range Decide(w, here, p.ours, p.standing(a, home)) {
 		if d.Conflict {

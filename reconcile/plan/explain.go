@@ -203,10 +203,7 @@ func (e *explainer) task(x *Explanation, app, id string) TaskStory {
 		healthy := status == consul.Passing
 		story.Healthy = &healthy
 	}
-	home := e.home(w)
-	if home != nil && home != e.agents[w.Host] {
-		w = w.OffNode()
-	}
+	w, home := e.atHome(w)
 	for _, s := range w.Services {
 		story.Services = append(story.Services, e.wanted(home, w, s))
 	}

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -15,10 +14,7 @@ import (
 
 // WriteJSON prints an explanation for machines: one object, its lists never null.
 func (x *Explanation) WriteJSON(w io.Writer) error {
-	out := json.NewEncoder(w)
-	out.SetIndent("", "  ")
-	out.SetEscapeHTML(false)
-	return out.Encode(x)
+	return writeJSON(w, x)
 }
 
 // WriteText prints an explanation for people: the answer, the evidence, and what to do.

@@ -79,10 +79,14 @@ func (p *Plan) WriteJSON(w io.Writer) error {
 	full.Unfit = append([]Unfit{}, p.Unfit...)
 	full.UnownedKeys = append([]string{}, p.UnownedKeys...)
 	full.LeftOut = append([]desired.LeftOut{}, p.LeftOut...)
+	return writeJSON(w, full)
+}
+
+func writeJSON(w io.Writer, value any) error {
 	out := json.NewEncoder(w)
 	out.SetIndent("", "  ")
 	out.SetEscapeHTML(false)
-	return out.Encode(full)
+	return out.Encode(value)
 }
 
 // namedKeys is how many keys of nobody are named: all are in the JSON.
