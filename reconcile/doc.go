@@ -14,6 +14,7 @@
 // with what stands around it (metrics, heartbeat), and demo the command of that name: they
 // belong to main, and stand below reconcile only because the top level of the repository is fixed.
 //
+//	config.go      how a Reconciler works, and what it writes to
 //	reconciler.go  Run, and how the parts are wired
 //	handler.go     the stream's handler: the model changes, and jobs are enqueued
 //	resync.go      one resync; schedule.go: when the next is due
@@ -22,9 +23,11 @@
 //	questions.go   what events ask of Marathon: what waits; reads.go: the asking
 //	list.go        all of Consul listed; nodes.go: what the catalog knows
 //	fleet.go       the agents, one worker for each host; node.go: what is registered there
-//	queue.go       what waits for a worker; worker.go: its loop, and its backoff
+//	job.go         what a worker is to bring in line; queue.go: what of it waits
+//	worker.go      a worker's loop, and its backoff; outage.go: while its domain does not answer
 //	agent_worker.go, key_worker.go, catalog_worker.go   what a worker does with one job;
-//	               agent_checks.go: with checks; node_checks.go: what is remembered of them
+//	               agent_home.go: whether it belongs there; agent_checks.go: with checks;
+//	               node_checks.go: what is remembered of them
 //	starts.go      what is about to be registered, and who waits for that
 //	health.go      what is asked of Marathon for health alone, and tasks that turn critical
 //	gate.go        whether anything may be written; gated.go: Consul behind it

@@ -124,7 +124,7 @@ func (x *fakeCluster) wants(host string, tasks ...string) {
 	}
 }
 
-// crier is a Marathon that says what it is told to.
+// fakeMarathon is a Marathon that says what it is told to.
 type fakeMarathon struct {
 	mu   sync.Mutex
 	apps []marathon.App

@@ -6,46 +6,6 @@ import (
 	"consular/marathon"
 )
 
-// Effects are what must be looked at after the model has changed: names of
-// things, never what happened to them.
-type Effects struct {
-	// Tasks are those whose services may have to change.
-	Tasks []TaskRef
-	// Names are the service names whose keys may have to change.
-	Names []string
-	// Read are apps to read. ReadUnprompted are those that only a task's event gives cause
-	// for, and no deployment; Definitions are old versions to read.
-	Read, ReadUnprompted []string
-	Definitions          []Version
-	// ReadAgain are apps to read once more, for events contradict what was read.
-	ReadAgain []string
-	// Resync is set when only a complete snapshot can tell; it says why.
-	Resync string
-	// noTasks is set where nobody wants Tasks: those of a snapshot are all there are.
-	noTasks bool
-}
-
-// TaskRef names one task, whose services are on one host.
-type TaskRef struct {
-	Task, App, Host string
-	// Services are how many services it should have had; IDs are theirs where the task has
-	// ended, nil for one that has the task's own.
-	Services int
-	IDs      []string
-	// Quiet is set when it should have none, by its labels or an option: only where something
-	// of it is known to be, it is to be looked at.
-	Quiet bool
-	// Recovered is set when Marathon calls it healthy now, and did not before.
-	Recovered bool
-}
-
-func (e *Effects) addTask(t *taskEntry) {
-	if e.noTasks {
-		return
-	}
-	e.Tasks = append(e.Tasks, TaskRef{Task: t.task.ID, App: t.task.AppID, Host: t.task.Host, Services: max(1, int(t.services)), Quiet: t.out})
-}
-
 // ApplyEvent lets an event change the model. at is when it was heard, by our clock.
 // The event table is in doc.go.
 func (m *Model) ApplyEvent(e marathon.Event, at time.Time) Effects {
@@ -96,81 +56,6 @@ func (m *Model) NoteGap() {
 	}
 }
 
-// noteNamed notes that a deployment names apps: an ID which was none may be one now.
-func (m *Model) noteNamed(apps []string) {
-	for _, app := range apps {
-		if gone, known := m.gone[app]; known {
-			gone.mayExist = true
-			m.gone[app] = gone
-		}
-	}
-}
-
-// notePlan notes which of its apps a plan stops. That takes back what was announced of
-// the others.
-func (m *Model) notePlan(apps, stopped []string) {
-	for _, app := range apps {
-		if a := m.apps[app]; a != nil {
-			a.stopped = 0
-		}
-	}
-	for _, app := range stopped {
-		if a := m.apps[app]; a != nil {
-			a.stopped = m.now
-		}
-	}
-}
-
-// notePods notes that IDs are pods, so that their containers' events cost no
-// read. What is known as an app is not believed to be a pod until it is gone.
-func (m *Model) notePods(pods []string, at time.Time) {
-	for _, id := range pods {
-		if m.apps[id] == nil {
-			m.noteGone(id, goneEntry{asked: m.now, at: at, wasApp: m.gone[id].wasApp})
-		}
-	}
-}
-
-// applyGroup reads the apps that the plan of this version named: only now does
-// REST show the change.
-func (m *Model) applyGroup(version string, out *Effects) {
-	p, known := m.deployments[version]
-	if !known {
-		out.Resync = "a change of unknown apps"
-		return
-	}
-	m.read(p.apps, out)
-	if len(p.apps) == 0 {
-		m.read(sortedKeys(m.failed), out)
-	}
-}
-
-// noteFailed notes what a failed deployment was about. It may be rolled back by a plan
-// that has nothing to start or stop, and so names no app: what ran was never
-// more than the definition.
-func (m *Model) noteFailed(e marathon.DeploymentEnded) {
-	if !e.Failed {
-		return
-	}
-	for _, app := range e.Apps {
-		m.failed[app] = m.now
-	}
-}
-
-// read asks for apps, but for those that an option leaves out; before the first snapshot is
-// in, it waits for that.
-func (m *Model) read(apps []string, out *Effects) {
-	for _, app := range apps {
-		switch {
-		case m.tr.Shaping.LeavesOut(app) != "":
-		case m.ready:
-			out.Read = append(out.Read, app)
-		default:
-			m.deferred[app] = m.now
-		}
-	}
-}
-
 // applyLeftOut takes in an event of a task whose app an option leaves out: that it has ended
 // counts for what was registered of it before.
 func (m *Model) applyLeftOut(t marathon.Task, at time.Time, out *Effects) {
@@ -208,12 +93,6 @@ func (m *Model) applyTask(t marathon.Task, at time.Time, out *Effects) {
 	default:
 		m.runs(a, t, out)
 	}
-}
-
-// noApp reports whether an ID is known to be none of an app.
-func (m *Model) noApp(id string) bool {
-	gone, known := m.gone[id]
-	return known && !gone.mayExist
 }
 
 // end remembers that a task has ended. That of what was never an app (a pod's

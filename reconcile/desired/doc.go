@@ -7,8 +7,10 @@
 //	want.go          what should be there of one task (Want), or of one name's keys (WantKeys)
 //	grounds.go       why something may be removed; reason.go: why something is not there
 //	apply_event.go   what an event changes; the event table is in the doc of package reconcile
-//	apply_answer.go  what an answer of Marathon changes
-//	journal.go       events that came while something was being read; plans by version
+//	apply_deployment.go  the same for events that name apps: plans, their ends, changes of groups
+//	apply_answer.go  what an app's own answer changes; apply_snapshot.go: what all of them do
+//	effects.go       what there is to do after a change: names of things
+//	journal.go       events that came while something was being read
 //	forget.go        what is dropped, and when: unlisted apps, tombstones, old definitions
 //	place.go         where tasks are, and the definitions that they run
 //	shaping.go       what options say about services and keys; filter.go: which apps, which labels

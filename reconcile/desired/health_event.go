@@ -95,18 +95,6 @@ func (h *health) confirm(e verdictEvent) {
 	}
 }
 
-// noteHealth marks the task that was added last as one that has recovered, if it has.
-func (e *Effects) noteHealth(t *taskEntry) {
-	h := t.health
-	if h == nil || !h.fresh {
-		return
-	}
-	h.fresh = false
-	if !e.noTasks {
-		e.Tasks[len(e.Tasks)-1].Recovered = h.status == consul.Passing
-	}
-}
-
 func statusOf(alive bool) consul.Status {
 	if alive {
 		return consul.Passing

@@ -80,29 +80,6 @@ func (j *journal) close(t Ticket) {
 	}
 }
 
-// deployments remembers which apps a deployment's plan named, by its version: the
-// group_change_success of that version names none.
-type deployments map[string]deployment
-
-type deployment struct {
-	heard Ticket
-	apps  []string
-}
-
 // maxDeployments bounds the memory of plans; the oldest goes first. A running
 // Marathon has a few at a time.
 const maxDeployments = 1000
-
-func (p deployments) remember(version string, apps []string, now Ticket) {
-	p[version] = deployment{heard: now, apps: apps}
-	if len(p) <= maxDeployments {
-		return
-	}
-	oldest := version
-	for v := range p {
-		if p[v].heard < p[oldest].heard {
-			oldest = v
-		}
-	}
-	delete(p, oldest)
-}

@@ -158,21 +158,6 @@ func (r *labelReader) port(word string) (int, error) {
 	return i, nil
 }
 
-// portsOf says which ports there are.
-func portsOf(ports []marathon.Port) string {
-	if len(ports) == 0 {
-		return "it declares none"
-	}
-	var words []string
-	for i := range ports[:min(len(ports), 10)] {
-		words = append(words, clipped(portWord(ports, i)))
-	}
-	if len(ports) > 10 {
-		words = append(words, "…")
-	}
-	return "it has " + strings.Join(words, ", ")
-}
-
 // instead says what is taken instead of a label that makes no sense.
 func (r *labelReader) instead(l said) string {
 	switch {

@@ -94,20 +94,6 @@ func (m *Model) unheard(t marathon.Task) *taskEntry {
 	return entry
 }
 
-// addEnded names a task that has ended, with all the services that it had.
-func (e *Effects) addEnded(t marathon.Task, was *taskEntry, m *Model) {
-	e.addTask(was)
-	ref := &e.Tasks[len(e.Tasks)-1]
-	ref.Host = t.Host
-	sh, _ := m.shapeOf(was.task)
-	if sh == nil || len(sh.services) == 1 && sh.services[0].suffix == "" {
-		return
-	}
-	for i := range sh.services {
-		ref.IDs = append(ref.IDs, t.ID+sh.services[i].suffix)
-	}
-}
-
 // leaveOut notes that an option leaves an app out, if one does: nothing else is remembered
 // of it.
 func (m *Model) leaveOut(app string) bool {

@@ -167,3 +167,18 @@ func overlaid(base, over map[string]string) map[string]string {
 	maps.Copy(both, over)
 	return both
 }
+
+// portsOf says which ports there are.
+func portsOf(ports []marathon.Port) string {
+	if len(ports) == 0 {
+		return "it declares none"
+	}
+	var words []string
+	for i := range ports[:min(len(ports), 10)] {
+		words = append(words, clipped(portWord(ports, i)))
+	}
+	if len(ports) > 10 {
+		words = append(words, "…")
+	}
+	return "it has " + strings.Join(words, ", ")
+}

@@ -5,12 +5,14 @@
 //	decide.go   what is to become of one task's services on one agent: the only place
 //	            that decides it, for plans and for the workers that carry them out
 //	checks.go   the same for our checks on them
-//	compare.go  both sides compared, agent by agent
+//	compare.go  both sides compared, agent by agent; home.go: which agent a task belongs to
 //	keys.go     one name's keys compared with its labels
 //	plan.go     the plan, its changes, and what Consul holds as far as it could be read
-//	policy.go   which removals may be done: the guard; loss.go: when a loss is too large
+//	guard.go    which removals may be done, with the guard's memory; policy.go: why one is
+//	            held back; loss.go: when a loss is too large
 //	turned.go   which services may turn critical: the same guard
-//	explain.go  what is there of one app, task or service; asked.go: which is asked for;
+//	explain.go  what is there of one app, task or service (explanation.go: its shape);
+//	            asked.go: which is asked for;
 //	            reasons.go: why something is not there; story.go: for people and for machines
 //	table.go    a plan for people (a table) and for machines (JSON)
 //
