@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -19,9 +18,6 @@ const (
 	maxKey       = 64 << 10
 	maxKeyValue  = 512 << 10 // limits.kv_max_value_size, Consul's default
 )
-
-var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?` +
-	`(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?$`)
 
 // Check reports why Consul would refuse the service, or take it and choke on
 // it: it registers any port and any ID, and an ID with a tab can then never be
@@ -68,13 +64,26 @@ func CheckHost(host string) error {
 	if len(host) > 253 {
 		return fmt.Errorf("host %.40q...: longer than 253 characters", host)
 	}
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return checkIP(ip)
+	if isAddress := strings.Contains(host, ":") || strings.Trim(host, "0123456789.") == ""; isAddress { // may be: each task is checked, and errors cost
+		if ip, err := netip.ParseAddr(host); err == nil {
+			return checkIP(ip)
+		}
 	}
-	if !hostName.MatchString(host) {
+	if !isHostName(host) {
 		return fmt.Errorf("host %q: neither a host name nor an IP address", host)
 	}
 	return nil
+}
+
+// isHostName reports whether a name consists of labels with dots between them, and perhaps one
+// behind; underscores are what some clusters have.
+func isHostName(host string) bool {
+	for label := range strings.SplitSeq(strings.TrimSuffix(host, "."), ".") {
+		if label == "" || !consistsOf(label, "_-") || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
+			return false
+		}
+	}
+	return true
 }
 
 // CheckLabel reports why the label of a service cannot be a key in Consul's KV

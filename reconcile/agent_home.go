@@ -5,19 +5,18 @@ import (
 	"time"
 
 	"consular/consul"
-	"consular/reconcile/desired"
 	"consular/reconcile/plan"
 )
 
 // standing tells how our agent stands to a task's services: one is at home here, or
 // its home has it, or lacks it as far as we know.
-func (w *agentWorker) standing(ctx context.Context, n *node, j job, want desired.Want) func(id string) plan.Standing {
-	home := w.belongs(want.Host, n, j)
+func (w *agentWorker) standing(ctx context.Context, n *node, j job, host string) func(id string) plan.Standing {
+	home, task := w.belongs(host, n, j), j.key
 	return func(id string) plan.Standing {
 		switch {
 		case home:
 			return plan.Home
-		case n.service(j.key, id) != nil && w.registeredAtHome(ctx, want.Host, j.key, id):
+		case n.service(task, id) != nil && w.registeredAtHome(ctx, host, task, id):
 			return plan.HomeHas
 		default:
 			return plan.HomeLacks

@@ -114,7 +114,7 @@ func (w *agentWorker) execute(ctx context.Context, j job) (outcome, error) {
 	}
 	var failed []error
 	unchecked := "" // a service that has not got its new check: it keeps the old one
-	for _, d := range plan.Decide(want, here, ours, w.standing(ctx, n, j, want)) {
+	for _, d := range plan.Decide(want, here, ours, w.standing(ctx, n, j, want.Host)) {
 		if d.Op == plan.DeregisterCheck && d.Service.ID == unchecked {
 			continue
 		}

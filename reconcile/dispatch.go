@@ -30,7 +30,7 @@ func (r *Reconciler) newDispatch(term int64, t *tally) *dispatch {
 func (d *dispatch) early(p plan.Plan) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, a := range assignments(p.Changes, p.Have) {
+	for _, a := range assignments(p.Changes, p.Have, nil) {
 		d.given[a.target()] = true
 		d.assign(a)
 	}
@@ -39,10 +39,8 @@ func (d *dispatch) early(p plan.Plan) {
 // give gives each worker its jobs. A write that was given early is with its worker, or
 // done.
 func (d *dispatch) give(p *plan.Plan) {
-	for _, a := range assignments(p.Changes, p.Have) {
-		if !d.given[a.target()] || a.allowed != 0 {
-			d.assign(a)
-		}
+	for _, a := range assignments(p.Changes, p.Have, d.given) {
+		d.assign(a)
 	}
 }
 
@@ -55,7 +53,7 @@ func (d *dispatch) confirm(ctx context.Context, p *plan.Plan) {
 			done := outcome{}
 			err := d.readApp(ctx, app, func(effects desired.Effects) {
 				// First the resync's own jobs: what a worker does for the answer's is not counted.
-				d.giveConfirmed(assignments(changes, nil))
+				d.giveConfirmed(assignments(changes, nil, nil))
 				d.enqueueAnswer(effects)
 			})
 			if err != nil {
@@ -132,21 +130,33 @@ type target struct {
 
 func (a assignment) target() target { return target{a.host, a.node, a.key, a.ofKeys, a.fallback} }
 
+func targetOf(c *plan.Change) target {
+	if c.Key != "" {
+		return target{host: c.Host, node: c.Node, key: c.Service, ofKeys: true}
+	}
+	return target{c.Host, c.Node, c.Task, false, c.Fallback}
+}
+
 // assignments are what workers have to bring in line for some changes: each task, and
-// each name's keys, once. have are the keys of each name, as they were read.
-func assignments(changes []plan.Change, have map[string][]consul.Key) []assignment {
-	var all []assignment
-	at := map[target]int{}
-	for _, c := range changes {
-		a := assignment{host: c.Host, job: job{key: c.Task, app: c.App, node: c.Node, fallback: c.Fallback, cause: cause{name: "resync"}}}
-		if c.Key != "" {
-			a.key, a.ofKeys = c.Service, true
-			a.keys, a.keysRead = have[c.Service], have != nil
+// each name's keys, once. have are the keys of each name, as they were read. What has been given
+// already is left out, but for removals.
+func assignments(changes []plan.Change, have map[string][]consul.Key, given map[target]bool) []assignment {
+	most := max(len(changes)-len(given), 0)
+	all, at := make([]assignment, 0, most), make(map[target]int, most)
+	for i := range changes {
+		c := &changes[i]
+		t := targetOf(c)
+		if given[t] && c.Grounds == 0 {
+			continue
 		}
-		i, known := at[a.target()]
+		i, known := at[t]
 		if !known {
 			i = len(all)
-			at[a.target()] = i
+			at[t] = i
+			a := assignment{host: t.host, ofKeys: t.ofKeys, job: job{key: t.key, app: c.App, node: t.node, fallback: t.fallback, cause: cause{name: "resync"}}}
+			if t.ofKeys {
+				a.keys, a.keysRead = have[t.key], have != nil
+			}
 			all = append(all, a)
 		}
 		all[i].starts = all[i].starts || c.Op == plan.Register || c.Recovers

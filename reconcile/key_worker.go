@@ -99,7 +99,7 @@ func (w *keyWorker) attempt(ctx context.Context, j job) (outcome, error) {
 	var writes []consul.KeyChange
 	for _, c := range w.diff(j.key, have) {
 		if c.Op == plan.Set || j.allowed.Allow(c.Grounds) && !w.frozen() {
-			changes, writes = append(changes, c), append(writes, c.Write)
+			changes, writes = append(changes, c), append(writes, *c.Write)
 		}
 	}
 	if len(writes) == 0 {

@@ -72,7 +72,7 @@ func TestGuardCountsLossesOnly(t *testing.T) {
 	replaced := removalsOf(Register, 0, 4)
 	edited := removalsOf(Set, 0, 12)
 	for i := range edited {
-		edited[i].Write.Key.ModifyIndex = 7 // they are there
+		edited[i].Write = &consul.KeyChange{Key: consul.Key{ModifyIndex: 7}} // they are there
 	}
 	for name, test := range map[string]struct {
 		plan Plan

@@ -50,7 +50,7 @@ func (p *comparison) traceKeys() {
 // name compares the keys of one service name.
 func (p *comparison) name(name string, w desired.WantKeys, have []consul.Key) {
 	changes, conflicts, unowned := DiffKeys(p.tr, name, w, have)
-	p.Changes = append(p.Changes, changes...)
+	p.change(changes...)
 	p.Conflicts = append(p.Conflicts, conflicts...)
 	p.UnownedKeys = append(p.UnownedKeys, unowned...)
 	p.Unowned += len(unowned)
@@ -66,20 +66,20 @@ func DiffKeys(tr desired.Translation, name string, w desired.WantKeys, have []co
 	if w.Verdict == desired.Untouched {
 		return nil, nil, nil
 	}
-	there := map[string]bool{}
+	of := func(k consul.Key) Change { return Change{App: w.App, Service: name, Key: tr.Path(k)} }
+	there := make(map[string]bool, len(have))
 	for _, k := range have {
 		there[k.Label] = true
 		value, wanted := w.Labels[k.Label]
-		change := Change{App: w.App, Service: name, Key: tr.Path(k)}
 		switch {
 		case wanted && k.Flags != 0 && !tr.OwnsKey(k.Flags):
 			conflicts = append(conflicts, Conflict{Service: name, Key: tr.Path(k), Why: fmt.Sprintf("owned by another cluster (flags %d)", k.Flags)})
 		case wanted:
-			if change.Why = keyDrift(tr.Owner, k, value); change.Why != nil {
-				changes = append(changes, change.set(tr.Owner, k, value))
+			if why := keyDrift(tr.Owner, k, value); why != nil {
+				changes = append(changes, of(k).set(tr.Owner, k, value, why))
 			}
 		case tr.OwnsKey(k.Flags) && (k.Flags != 0 || !w.Clash):
-			changes = append(changes, change.drop(k, w))
+			changes = append(changes, of(k).drop(k, w))
 		case k.Flags == 0:
 			unowned = append(unowned, tr.Path(k))
 		}
@@ -87,8 +87,7 @@ func DiffKeys(tr desired.Translation, name string, w desired.WantKeys, have []co
 	for _, label := range slices.Sorted(maps.Keys(w.Labels)) {
 		if !there[label] {
 			k := consul.Key{Service: name, Label: label}
-			change := Change{App: w.App, Service: name, Key: tr.Path(k), Why: []string{"missing"}}
-			changes = append(changes, change.set(tr.Owner, k, w.Labels[label]))
+			changes = append(changes, of(k).set(tr.Owner, k, w.Labels[label], []string{"missing"}))
 		}
 	}
 	return changes, conflicts, unowned
@@ -109,14 +108,14 @@ func keyDrift(owner consul.Owner, k consul.Key, value string) []string {
 	return why
 }
 
-func (c Change) set(owner consul.Owner, k consul.Key, value string) Change {
+func (c Change) set(owner consul.Owner, k consul.Key, value string, why []string) Change {
 	k.Value, k.Flags = value, owner.Flags()
-	c.Op, c.Write = Set, consul.KeyChange{Key: k}
+	c.Op, c.Why, c.Write = Set, why, &consul.KeyChange{Key: k}
 	return c
 }
 
 func (c Change) drop(k consul.Key, w desired.WantKeys) Change {
-	c.Op, c.Write, c.Grounds = Delete, consul.KeyChange{Key: k, Delete: true}, w.Grounds
+	c.Op, c.Write, c.Grounds = Delete, &consul.KeyChange{Key: k, Delete: true}, w.Grounds
 	switch {
 	case w.Verdict == desired.Present && w.Excluded[k.Label]:
 		c.Grounds, c.Why = desired.Excluded, []string{desired.Excluded.String()}

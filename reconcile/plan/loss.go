@@ -70,7 +70,7 @@ func loss(p *Plan, removes, brings Op) int {
 	for _, c := range p.Changes {
 		// A key that is there already is no gain, and neither is a service that is
 		// somewhere else already.
-		there := c.Write.Key.ModifyIndex != 0 || moved[c.ID]
+		there := c.Write != nil && c.Write.Key.ModifyIndex != 0 || moved[c.ID]
 		switch {
 		case c.Op == removes && c.Grounds.Has(desired.Unannounced):
 			lost[c.Service]++

@@ -105,9 +105,10 @@ type Change struct {
 	// because Marathon calls the task unhealthy.
 	Recovers bool `json:"-"`
 	Turn     Turn `json:"-"`
-	// Definition is what is registered of a service, and Write what is written of a key.
-	Definition consul.Service   `json:"-"`
-	Write      consul.KeyChange `json:"-"`
+	// Definition is what is registered of a service, and Write what is written of a key; nil
+	// for other changes.
+	Definition *consul.Service   `json:"-"`
+	Write      *consul.KeyChange `json:"-"`
 }
 
 // Conflict is a foreign thing in our way: left alone.

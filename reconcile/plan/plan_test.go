@@ -251,7 +251,7 @@ func (c *consulOf) carryOut(changes []Change) {
 		case Register, Update:
 			c.dropService(change)
 			a := c.agent(change.Agent)
-			a.Services = append(a.Services, change.Definition)
+			a.Services = append(a.Services, *change.Definition)
 		case Deregister:
 			c.dropService(change)
 		default:
@@ -317,7 +317,7 @@ func messUp(t *rapid.T, c *consulOf, serial int) {
 	case "foreign":
 		a.Services = append(a.Services, consul.Service{ID: fmt.Sprint("redis", serial), Name: "redis"})
 	case "key":
-		c.carryOut([]Change{{Op: Set, Write: consul.KeyChange{Key: keyOf(name, label, fmt.Sprint(serial))}}})
+		c.carryOut([]Change{{Op: Set, Write: &consul.KeyChange{Key: keyOf(name, label, fmt.Sprint(serial))}}})
 	case "foreign key":
 		k := keyOf(name, fmt.Sprint("theirs", serial), "x")
 		k.Flags = 7
