@@ -198,9 +198,10 @@ func (r *Reconciler) compare(ctx context.Context, wait bool, begun func(), early
 		r.locked(func() { r.model.ForgetMissing(func(name string) bool { return named[name] }, time.Now()) })
 	}
 	p = r.judge(actual, empty)
+	named, waiting := p.NamedByServices(), p.Waiting()
 	r.locked(func() {
-		r.model.NoteMissing(p.NamedByServices(), time.Now())
-		r.waiting = p.Waiting()
+		r.model.NoteMissing(named, time.Now())
+		r.waiting = waiting
 	})
 	return p, actual, empty, ctx.Err()
 }
@@ -216,12 +217,12 @@ func (r *Reconciler) locked(piece func()) {
 func (r *Reconciler) judge(actual plan.Actual, empty bool) plan.Plan {
 	var tr desired.Translation
 	r.locked(func() { tr = r.model.Translation() })
-	holders := plan.Holders(tr, actual)
+	holders := slices.Sorted(maps.Keys(plan.Holders(tr, actual)))
 	n, _, all := plan.Foreign(tr, actual)
 	var contestants map[string]bool
 	r.locked(func() {
 		// What a snapshot omits and Consul has keeps its name, also of another app.
-		r.model.NoteMissing(slices.Sorted(maps.Keys(holders)), time.Now())
+		r.model.NoteMissing(holders, time.Now())
 		contestants = r.model.Contestants()
 	})
 	registered, seen := plan.Names(tr, actual, contestants)

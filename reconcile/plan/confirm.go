@@ -9,8 +9,9 @@ import (
 
 // unconfirm moves the removals whose app has to be asked for by itself first.
 func (p *Plan) unconfirm() {
-	changes := p.Changes[:0]
-	for _, c := range p.Changes {
+	first := p.firstJudged()
+	changes := p.Changes[:first]
+	for _, c := range p.Changes[first:] {
 		if c.Grounds.Has(desired.Missing) && !c.untraceable() {
 			p.Unconfirmed = append(p.Unconfirmed, c)
 		} else {
@@ -19,6 +20,17 @@ func (p *Plan) unconfirm() {
 	}
 	clear(p.Changes[len(changes):])
 	p.Changes = changes
+}
+
+// firstJudged returns where the changes begin that the guard has to judge. What is registered or set
+// stands before them in a plan that is in order, and a cold start has very many of these.
+func (p *Plan) firstJudged() int {
+	for i := range p.Changes {
+		if p.Changes[i].Grounds != 0 {
+			return i
+		}
+	}
+	return len(p.Changes)
 }
 
 // ToConfirm returns the changes that wait for an app's own answer, by app.
@@ -34,9 +46,11 @@ func (p *Plan) ToConfirm() map[string][]Change {
 // snapshot: their tags name them, and so the keys of their names have an app.
 func (p *Plan) NamedByServices() []string {
 	apps := map[string]bool{}
-	for _, c := range slices.Concat(p.Changes, p.Held, p.Unconfirmed) {
-		if c.Op == Deregister && c.Grounds.Has(desired.Missing) && c.App != "" {
-			apps[c.App] = true
+	for _, changes := range [][]Change{p.Changes[p.firstJudged():], p.Held, p.Unconfirmed} {
+		for _, c := range changes {
+			if c.Op == Deregister && c.Grounds.Has(desired.Missing) && c.App != "" {
+				apps[c.App] = true
+			}
 		}
 	}
 	return slices.Sorted(maps.Keys(apps))

@@ -131,8 +131,9 @@ func (g *Guard) Filter(p *Plan, now time.Time, empty bool) {
 	}
 	j := judgement{plan: p, trips: g.trips(p), empty: empty, next: map[string]held{}}
 	seen, looked := map[string]bool{}, map[string]bool{}
-	changes := p.Changes[:0]
-	for _, c := range p.Changes {
+	first := p.firstJudged()
+	changes := p.Changes[:first]
+	for _, c := range p.Changes[first:] {
 		why := ""
 		switch {
 		case c.Grounds == 0:

@@ -14,7 +14,7 @@ import (
 // within the last minute; "" when nothing is. Tasks that were replaced or moved, and
 // labels that were renamed, are no loss.
 func (g *Guard) trips(p *Plan) string {
-	if !slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Grounds.Has(desired.Unannounced) }) {
+	if !slices.ContainsFunc(p.Changes[p.firstJudged():], func(c Change) bool { return c.Grounds.Has(desired.Unannounced) }) {
 		return ""
 	}
 	services, keys := g.recently(p)
