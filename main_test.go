@@ -57,9 +57,9 @@ var shared struct {
 	worlds  atomic.Int32
 }
 
-// world is a Marathon, some agents of Consul, and a registration ID and prefix
+// env is a Marathon, some agents of Consul, and a registration ID and prefix
 // that are no other test's.
-type world struct {
+type env struct {
 	testing.TB
 	marathon *simulator.Marathon
 	// master and consul are URLs.
@@ -68,8 +68,8 @@ type world struct {
 	agents         []*devconsul.Agent
 }
 
-// newWorld returns a world of three agents.
-func newWorld(t testing.TB) *world {
+// newEnv returns one of three agents.
+func newEnv(t testing.TB) *env {
 	t.Helper()
 	shared.once.Do(func() { // not t.Context: it outlives the test
 		var binary string
@@ -84,39 +84,39 @@ func newWorld(t testing.TB) *world {
 	}
 	n := int(shared.worlds.Add(1))
 	server := shared.cluster.Server()
-	w := &world{TB: t, id: fmt.Sprintf("world-%d", n), consul: server.URL().String()}
+	e := &env{TB: t, id: fmt.Sprintf("env-%d", n), consul: server.URL().String()}
 	var hosts []string
 	for _, agent := range append([]*devconsul.Agent{server}, shared.cluster.Clients()...) {
-		w.agents = append(w.agents, agent)
+		e.agents = append(e.agents, agent)
 		hosts = append(hosts, agent.Host)
 	}
-	w.marathon = simulator.New(simulator.Config{
+	e.marathon = simulator.New(simulator.Config{
 		Seed: uint64(n), Hosts: hosts, TaskKilling: true, Heartbeat: 500 * time.Millisecond,
 	})
-	master := httptest.NewServer(w.marathon.Handler())
+	master := httptest.NewServer(e.marathon.Handler())
 	t.Cleanup(master.Close)
-	w.master = master.URL
-	return w
+	e.master = master.URL
+	return e
 }
 
-func (w *world) must(err error) {
-	w.Helper()
+func (e *env) must(err error) {
+	e.Helper()
 	if err != nil {
-		w.Fatal(err)
+		e.Fatal(err)
 	}
 }
 
 // want lists what should be in Consul, worked out from Marathon's side alone.
-func (w *world) want() []string {
+func (e *env) want() []string {
 	var lines []string
 	apps := map[string]simulator.App{}
-	for _, app := range w.marathon.Apps() {
+	for _, app := range e.marathon.Apps() {
 		apps[app.ID] = app
 		for k, v := range app.Labels {
-			lines = append(lines, fmt.Sprintf("%s/%s/%s=%s", w.id, name(app.ID), k, v))
+			lines = append(lines, fmt.Sprintf("%s/%s/%s=%s", e.id, name(app.ID), k, v))
 		}
 	}
-	for _, task := range w.marathon.Tasks("") {
+	for _, task := range e.marathon.Tasks("") {
 		if task.State != "TASK_RUNNING" {
 			continue
 		}
@@ -135,24 +135,24 @@ func (w *world) want() []string {
 func name(app string) string { return strings.ReplaceAll(strings.TrimPrefix(app, "/"), "/", "-") }
 
 // have lists what is in Consul and ours, in the words of want.
-func (w *world) have() []string {
-	w.Helper()
+func (e *env) have() []string {
+	e.Helper()
 	var lines []string
-	for i, agent := range w.agents {
+	for i, agent := range e.agents {
 		client, err := api.NewClient(&api.Config{Address: agent.Address(), Transport: &http.Transport{DisableKeepAlives: true}})
-		w.must(err)
+		e.must(err)
 		services, err := client.Agent().Services()
-		w.must(err)
+		e.must(err)
 		for _, s := range services {
-			if slices.Contains(s.Tags, "consular-reg-id="+w.id) {
+			if slices.Contains(s.Tags, "consular-reg-id="+e.id) {
 				lines = append(lines, fmt.Sprintf("%s: %s %s %s:%d", agent.Host, s.Service, s.ID, s.Address, s.Port))
 			}
 		}
 		if i > 0 {
 			continue // all have the same keys
 		}
-		keys, _, err := client.KV().List(w.id+"/", nil)
-		w.must(err)
+		keys, _, err := client.KV().List(e.id+"/", nil)
+		e.must(err)
 		for _, k := range keys {
 			lines = append(lines, fmt.Sprintf("%s=%s", k.Key, k.Value))
 		}
@@ -162,10 +162,10 @@ func (w *world) have() []string {
 }
 
 // converges waits until Consul has what it should have.
-func (w *world) converges() {
-	w.Helper()
-	if !eventually(func() bool { return slices.Equal(w.want(), w.have()) }) {
-		w.Fatalf("Consul has\n\t%s\nand should have\n\t%s", strings.Join(w.have(), "\n\t"), strings.Join(w.want(), "\n\t"))
+func (e *env) converges() {
+	e.Helper()
+	if !eventually(func() bool { return slices.Equal(e.want(), e.have()) }) {
+		e.Fatalf("Consul has\n\t%s\nand should have\n\t%s", strings.Join(e.have(), "\n\t"), strings.Join(e.want(), "\n\t"))
 	}
 }
 
@@ -239,9 +239,9 @@ func read(t testing.TB, file string) string {
 	return string(text)
 }
 
-// options are the world's own, and more.
-func (w *world) options(more ...string) []string {
-	return append([]string{"--marathon", w.master, "--consul", w.consul, "--registration-id", w.id, "--kv-prefix", w.id}, more...)
+// options are the env's own, and more.
+func (e *env) options(more ...string) []string {
+	return append([]string{"--marathon", e.master, "--consul", e.consul, "--registration-id", e.id, "--kv-prefix", e.id}, more...)
 }
 
 // says waits for a line of the log in which all the words are.
@@ -256,8 +256,8 @@ func (c *running) says(words ...string) {
 }
 
 // shop creates apps on all three networks: 7 tasks and 3 labels.
-func (w *world) shop() *world {
-	w.Helper()
+func (e *env) shop() *env {
+	e.Helper()
 	for _, app := range []simulator.App{
 		{ID: "/shop/web", Instances: 4, Labels: map[string]string{"traefik": "on", "a/b": "é"}},
 		{
@@ -266,18 +266,18 @@ func (w *world) shop() *world {
 		},
 		{ID: "/db", Instances: 1, Network: simulator.Container, Ports: []simulator.Port{{Name: "sql", Container: 5432}}},
 	} {
-		w.must(w.marathon.Create(app))
+		e.must(e.marathon.Create(app))
 	}
-	return w
+	return e
 }
 
 func TestRunFollowsMarathon(t *testing.T) {
-	w := newWorld(t)
-	p := start(t, w.options()...)
+	e := newEnv(t)
+	p := start(t, e.options()...)
 	p.says("connected")
-	m := w.marathon
+	m := e.marathon
 	for _, step := range []func() error{
-		func() error { w.shop(); return nil },
+		func() error { e.shop(); return nil },
 		func() error { return m.Kill(m.Tasks("/shop/web")[0].ID, true) },
 		func() error { return m.Crash(m.Tasks("/shop/api")[0].ID) },
 		func() error { return m.Scale("/shop/web", 6) },
@@ -285,13 +285,13 @@ func TestRunFollowsMarathon(t *testing.T) {
 		func() error { return m.Suspend("/shop/api") },
 		func() error { return m.Destroy("/shop/web") },
 	} {
-		w.must(step())
-		w.converges()
+		e.must(step())
+		e.converges()
 	}
 	if code := p.stop(); code != 0 {
 		t.Errorf("ended with %d on SIGTERM", code)
 	}
-	if have := w.have(); len(have) == 0 || !slices.Equal(have, w.want()) {
+	if have := e.have(); len(have) == 0 || !slices.Equal(have, e.want()) {
 		t.Errorf("services did not stay: %v", have)
 	}
 }
@@ -307,22 +307,22 @@ func TestStreamTrouble(t *testing.T) {
 		"mute":    func(m *simulator.Marathon) { m.DropEvents(true); m.CloseStreams() },
 	} {
 		t.Run(cause, func(t *testing.T) {
-			w := newWorld(t).shop()
+			e := newEnv(t).shop()
 			began := time.Now()
-			p := start(t, w.options("--poll-interval", "1s", "--idle-timeout", "3s")...)
+			p := start(t, e.options("--poll-interval", "1s", "--idle-timeout", "3s")...)
 			p.says("connected")
-			w.converges()
-			begin(w.marathon)
+			e.converges()
+			begin(e.marathon)
 			p.says(`"cause":"` + cause + `"`)
-			w.must(w.marathon.Scale("/shop/web", 5))
-			w.must(w.marathon.Destroy("/db"))
-			w.converges()
-			w.marathon.RefuseStreams(false)
-			w.marathon.StallStreams(false)
-			w.marathon.DropEvents(false)
+			e.must(e.marathon.Scale("/shop/web", 5))
+			e.must(e.marathon.Destroy("/db"))
+			e.converges()
+			e.marathon.RefuseStreams(false)
+			e.marathon.StallStreams(false)
+			e.marathon.DropEvents(false)
 			p.says("connected", "deaf")
-			w.must(w.marathon.Scale("/shop/web", 3))
-			w.converges()
+			e.must(e.marathon.Scale("/shop/web", 3))
+			e.converges()
 			log := read(t, p.log)
 			polls := int(time.Since(began) / (900 * time.Millisecond))
 			for words, most := range map[string]int{`"disconnected"`: 2, `"connect failed"`: 2, `"message":"resync"`: 4 + polls} {
@@ -335,10 +335,10 @@ func TestStreamTrouble(t *testing.T) {
 }
 
 func TestPlanAndSync(t *testing.T) {
-	w := newWorld(t).shop()
+	e := newEnv(t).shop()
 	does := func(command string, code int, says ...string) (out string) {
 		t.Helper()
-		got, out, log := once(t, w.options(strings.Fields(command)...)...)
+		got, out, log := once(t, e.options(strings.Fields(command)...)...)
 		for _, text := range says {
 			if !strings.Contains(out+log, text) {
 				t.Errorf("%s does not say %q", command, text)
@@ -349,7 +349,7 @@ func TestPlanAndSync(t *testing.T) {
 		}
 		return out
 	}
-	does("plan", 2, "7 to register, 0 to update, 0 to deregister, 3 keys to set", w.marathon.Tasks("/db")[0].ID)
+	does("plan", 2, "7 to register, 0 to update, 0 to deregister, 3 keys to set", e.marathon.Tasks("/db")[0].ID)
 	var plan struct {
 		Changes []struct{ Op, Agent, Task, Key string }
 		Held    []any
@@ -358,47 +358,47 @@ func TestPlanAndSync(t *testing.T) {
 	if err != nil || len(plan.Changes) != 10 || plan.Held == nil {
 		t.Errorf("plan as JSON: %v, %+v", err, plan)
 	}
-	if have := w.have(); have != nil {
+	if have := e.have(); have != nil {
 		t.Errorf("plan wrote %s", have)
 	}
-	does("explain /db", 2, "/db is not in Consul as it should be", "missing", w.marathon.Tasks("/db")[0].ID, "Marathon read from "+w.master)
+	does("explain /db", 2, "/db is not in Consul as it should be", "missing", e.marathon.Tasks("/db")[0].ID, "Marathon read from "+e.master)
 	does("sync", 0, "registered 7, updated 0, deregistered 0; keys set 3")
-	w.converges()
+	e.converges()
 	does("explain /db", 0, "/db is in Consul as it should be")
-	does("explain --format json "+w.marathon.Tasks("/db")[0].ID, 0, `"schema": 1`, `"state": "equal"`)
+	does("explain --format json "+e.marathon.Tasks("/db")[0].ID, 0, `"schema": 1`, `"state": "equal"`)
 	does("explain /dbs", 1, "neither Marathon nor Consul knows it; the nearest: /db")
 	python := "--debug --scheme http --host h --port 80 --timeout 5 --sync-interval 300 "
 	does(python+"sync", 0, "registered 0, updated 0, deregistered 0", "--scheme, --host and --port do nothing")
 	does("plan", 0, "7 services and 3 keys are ours: in sync")
 
-	for _, app := range w.marathon.Apps() {
-		w.must(w.marathon.Destroy(app.ID))
+	for _, app := range e.marathon.Apps() {
+		e.must(e.marathon.Destroy(app.ID))
 	}
-	before := w.have()
+	before := e.have()
 	does("plan", 2, "10 held back", "Marathon told of no app at all")
 	does("sync", 1, "held back 10")
-	if have := w.have(); !slices.Equal(have, before) {
+	if have := e.have(); !slices.Equal(have, before) {
 		t.Errorf("removed what it holds back: %v", have)
 	}
 	does("sync --force", 0, "deregistered 7", "deleted 3")
-	w.converges()
+	e.converges()
 
 	does("remove", 0, "0 services and 0 keys are ours")
 
-	w.shop()
+	e.shop()
 	does("sync", 0, "registered 7")
-	before = w.have()
+	before = e.have()
 	does("remove", 2, "7 to deregister", "3 to delete", "remove --force removes all")
-	if have := w.have(); !slices.Equal(have, before) {
+	if have := e.have(); !slices.Equal(have, before) {
 		t.Errorf("removed without --force: %v", have)
 	}
 	does("remove --force", 0, "deregistered 7", "deleted 3")
-	if have := w.have(); have != nil {
+	if have := e.have(); have != nil {
 		t.Errorf("remove --force leaves %v", have)
 	}
-	w.consul = fmt.Sprintf("http://%s:%d", w.agents[0].Host, 1) // nobody is there
-	for _, app := range w.marathon.Apps() {
-		w.must(w.marathon.Destroy(app.ID))
+	e.consul = fmt.Sprintf("http://%s:%d", e.agents[0].Host, 1) // nobody is there
+	for _, app := range e.marathon.Apps() {
+		e.must(e.marathon.Destroy(app.ID))
 	}
 	if out := does("plan", 1, "unread", "connection refused"); strings.Contains(out, "in sync") {
 		t.Errorf("nothing could be read, and plan says %s", out)
@@ -408,11 +408,11 @@ func TestPlanAndSync(t *testing.T) {
 
 func TestEvents(t *testing.T) {
 	for format, want := range map[string]string{"text": "status_update_event", "json": `"message":"status_update_event"`} {
-		w := newWorld(t)
-		c := start(t, w.options("events", "--format", format)...)
+		e := newEnv(t)
+		c := start(t, e.options("events", "--format", format)...)
 		c.says("connected")
-		w.shop()
-		if !eventually(func() bool { return strings.Contains(read(t, c.out), w.marathon.Tasks("/db")[0].ID) }) {
+		e.shop()
+		if !eventually(func() bool { return strings.Contains(read(t, c.out), e.marathon.Tasks("/db")[0].ID) }) {
 			t.Fatal("not a word of a task")
 		}
 		if code := c.stop(); code != 0 || !strings.Contains(read(t, c.out), want) {
@@ -481,13 +481,13 @@ func TestCommandsReadTheEnvironment(t *testing.T) {
 			}
 		}
 	}
-	w := newWorld(t)
+	e := newEnv(t)
 	t.Setenv("CONSULAR_REMOVE_FORCE", "true") // and not of sync
 	t.Setenv("CONSULAR_PLAN_FORMAT", "json")
-	if code, out, log := once(t, w.options("plan")...); code != 0 || !json.Valid([]byte(out)) || log != "" {
+	if code, out, log := once(t, e.options("plan")...); code != 0 || !json.Valid([]byte(out)) || log != "" {
 		t.Errorf("plan: exit code %d\n%s%s", code, out, log)
 	}
-	if code, out, log := once(t, w.options("remove")...); code != 0 || strings.Contains(log, `"warn"`) {
+	if code, out, log := once(t, e.options("remove")...); code != 0 || strings.Contains(log, `"warn"`) {
 		t.Errorf("remove: exit code %d\n%s%s", code, out, log)
 	}
 }
@@ -513,17 +513,17 @@ func TestHealth(t *testing.T) {
 
 // The variables that several commands read still work, with a word.
 func TestOldVariablesOfCommands(t *testing.T) {
-	w := newWorld(t)
+	e := newEnv(t)
 	t.Setenv("CONSULAR_FORMAT", "json")
 	t.Setenv("CONSULAR_FORCE", "true")
-	code, out, log := once(t, w.options("plan")...)
+	code, out, log := once(t, e.options("plan")...)
 	if code != 0 || !json.Valid([]byte(out)) || !strings.Contains(log, "say CONSULAR_PLAN_FORMAT") {
 		t.Errorf("plan: exit code %d\n%s%s", code, out, log)
 	}
-	if code, out, log := once(t, w.options("remove")...); code != 0 || !strings.Contains(log, "say CONSULAR_REMOVE_FORCE") {
+	if code, out, log := once(t, e.options("remove")...); code != 0 || !strings.Contains(log, "say CONSULAR_REMOVE_FORCE") {
 		t.Errorf("remove: exit code %d\n%s%s", code, out, log)
 	}
-	if _, _, log := once(t, w.options("sync", "--force=false")...); strings.Contains(log, "say CONSULAR_SYNC_FORCE") {
+	if _, _, log := once(t, e.options("sync", "--force=false")...); strings.Contains(log, "say CONSULAR_SYNC_FORCE") {
 		t.Errorf("warns of what is overruled: %s", log)
 	}
 }
@@ -531,9 +531,9 @@ func TestOldVariablesOfCommands(t *testing.T) {
 // Log rotation renames the file and says so by SIGHUP: what comes after is in a new one.
 // When there is no place for that, the old one stays.
 func TestHangupOpensTheLogFileAnew(t *testing.T) {
-	w := newWorld(t)
+	e := newEnv(t)
 	file := filepath.Join(t.TempDir(), "log")
-	p := start(t, w.options("--logfile", file)...)
+	p := start(t, e.options("--logfile", file)...)
 	has := func(name string, words ...string) {
 		t.Helper()
 		var text []byte
@@ -544,20 +544,20 @@ func TestHangupOpensTheLogFileAnew(t *testing.T) {
 			t.Fatalf("%s does not have %q:\n%s", name, words, text)
 		}
 	}
-	hangup := func() { w.must(syscall.Kill(os.Getpid(), syscall.SIGHUP)) }
+	hangup := func() { e.must(syscall.Kill(os.Getpid(), syscall.SIGHUP)) }
 	has(file, "connected")
-	w.must(os.Rename(file, file+".1"))
+	e.must(os.Rename(file, file+".1"))
 	hangup()
 	has(file, "log file opened anew")
-	w.shop().converges()
+	e.shop().converges()
 	has(file, `"message":"registered"`)
 	if old := read(t, file+".1"); !strings.Contains(old, "consular starts") || strings.Contains(old, `"message":"registered"`) {
 		t.Errorf("the old file has\n%s", old)
 	}
-	w.must(errors.Join(os.Rename(file, file+".2"), os.Mkdir(file, 0o700)))
+	e.must(errors.Join(os.Rename(file, file+".2"), os.Mkdir(file, 0o700)))
 	hangup()
 	has(file+".2", "not opened anew", "is a directory")
-	w.must(w.marathon.Suspend("/db"))
+	e.must(e.marathon.Suspend("/db"))
 	has(file+".2", `"message":"deregistered"`)
 	if code := p.stop(); code != 0 || read(t, p.log) != "" {
 		t.Errorf("exit code %d, on stderr: %s", code, read(t, p.log))
@@ -566,11 +566,11 @@ func TestHangupOpensTheLogFileAnew(t *testing.T) {
 
 // A terminal that is closed sends SIGHUP too: it ends nobody.
 func TestHangupEndsNobody(t *testing.T) {
-	w := newWorld(t)
+	e := newEnv(t)
 	for _, command := range []string{"run", "events"} {
-		p := start(t, w.options("--debug", "--logfile", "-", command)...)
+		p := start(t, e.options("--debug", "--logfile", "-", command)...)
 		p.says("connected")
-		w.must(syscall.Kill(os.Getpid(), syscall.SIGHUP))
+		e.must(syscall.Kill(os.Getpid(), syscall.SIGHUP))
 		p.says("SIGHUP", "no --logfile")
 		if code := p.stop(); code != 0 {
 			t.Errorf("%s: exit code %d", command, code)
@@ -583,14 +583,14 @@ func TestHangupEndsNobody(t *testing.T) {
 
 // What is wrong with where Consul is said to be is said by plan, with exit code 1.
 func TestWrongConsul(t *testing.T) {
-	w := newWorld(t).shop()
-	host := w.agents[0].Host
+	e := newEnv(t).shop()
+	host := e.agents[0].Host
 	for consul, want := range map[string]string{
 		"http://" + host: "Consul's own is 8500",
-		w.consul + "/ui": `the path \"/ui\" of --consul`,
+		e.consul + "/ui": `the path \"/ui\" of --consul`,
 	} {
-		w.consul = consul
-		if code, out, log := once(t, w.options("plan", "--format", "json")...); code != 1 || !strings.Contains(out+log, want) {
+		e.consul = consul
+		if code, out, log := once(t, e.options("plan", "--format", "json")...); code != 1 || !strings.Contains(out+log, want) {
 			t.Errorf("%s: exit code %d, want %q\n%s%s", consul, code, want, out, log)
 		}
 	}
@@ -661,14 +661,14 @@ func TestExamplesOfShapedServices(t *testing.T) {
 			if _, after, found := strings.Cut(readme, indented); !found || !strings.HasPrefix(after, "\n"+command) {
 				t.Errorf("README has not\n%s\n%s", indented, command)
 			}
-			w := newWorld(t)
-			answer, err := http.Post(w.master+"/v2/apps", "application/json", strings.NewReader(definition))
-			w.must(err)
+			e := newEnv(t)
+			answer, err := http.Post(e.master+"/v2/apps", "application/json", strings.NewReader(definition))
+			e.must(err)
 			answer.Body.Close()
-			if code, out, log := once(t, w.options(append(strings.Fields(test.options), "sync")...)...); code != 0 || answer.StatusCode != http.StatusCreated {
+			if code, out, log := once(t, e.options(append(strings.Fields(test.options), "sync")...)...); code != 0 || answer.StatusCode != http.StatusCreated {
 				t.Fatalf("Marathon answers %s, exit code %d\n%s%s", answer.Status, code, out, log)
 			}
-			if have := w.shaped(); !slices.Equal(have, test.want) {
+			if have := e.shaped(); !slices.Equal(have, test.want) {
 				t.Errorf("Consul has\n\t%s\nwant\n\t%s", strings.Join(have, "\n\t"), strings.Join(test.want, "\n\t"))
 			}
 		})
@@ -677,20 +677,20 @@ func TestExamplesOfShapedServices(t *testing.T) {
 
 // shaped lists what kinds of services there are that are ours: name, index of the port, and
 // the tags and Meta that are not consular's own.
-func (w *world) shaped() []string {
-	w.Helper()
+func (e *env) shaped() []string {
+	e.Helper()
 	ports := map[string][]int{}
-	for _, task := range w.marathon.Tasks("") {
+	for _, task := range e.marathon.Tasks("") {
 		ports[task.ID] = task.Ports
 	}
 	kinds := map[string]bool{}
-	for _, agent := range w.agents {
+	for _, agent := range e.agents {
 		client, err := api.NewClient(&api.Config{Address: agent.Address(), Transport: &http.Transport{DisableKeepAlives: true}})
-		w.must(err)
+		e.must(err)
 		services, err := client.Agent().Services()
-		w.must(err)
+		e.must(err)
 		for _, s := range services {
-			if !slices.Contains(s.Tags, "consular-reg-id="+w.id) {
+			if !slices.Contains(s.Tags, "consular-reg-id="+e.id) {
 				continue
 			}
 			index := slices.Index(ports[s.Meta["marathon-task-id"]], s.Port)
@@ -707,18 +707,18 @@ var moving = flag.Bool("moving", false, "move from marathon-consul by README's o
 // Moving from marathon-consul, as README says: its services are untouched while ours come beside
 // them, by the same names, and its are gone when ours are there.
 func TestMovingFromMarathonConsul(t *testing.T) {
-	w := newWorld(t)
-	w.must(w.marathon.Create(simulator.App{
+	e := newEnv(t)
+	e.must(e.marathon.Create(simulator.App{
 		ID: "/shop/web", Instances: 3, Labels: map[string]string{"consul": "", "public": "tag"},
 		Ports: []simulator.Port{{Name: "http"}, {Name: "admin"}},
 	}))
-	w.must(w.marathon.Create(simulator.App{ID: "/unlabelled", Instances: 1}))
-	for i, task := range w.marathon.Tasks("/shop/web") {
+	e.must(e.marathon.Create(simulator.App{ID: "/unlabelled", Instances: 1}))
+	for i, task := range e.marathon.Tasks("/shop/web") {
 		id := fmt.Sprintf("%s_shop.web_%d", task.ID, task.Ports[0])
 		if i == 0 { // as its early versions called it
 			id = task.ID
 		}
-		w.must(w.agentOn(task.Host).ServiceRegister(&api.AgentServiceRegistration{
+		e.must(e.agentOn(task.Host).ServiceRegister(&api.AgentServiceRegistration{
 			ID: id, Name: "shop.web", Address: task.Host, Port: task.Ports[0], Tags: []string{"marathon", "public", "marathon-task:" + task.ID},
 		}))
 	}
@@ -728,33 +728,33 @@ func TestMovingFromMarathonConsul(t *testing.T) {
 	if !found {
 		t.Fatalf("README's commands are\n%s", commands)
 	}
-	if out := w.move(before, nil); !strings.Contains(out, "2 to register, 0 to update, 0 to deregister") || !strings.HasSuffix(out, "exit code 1\n") {
+	if out := e.move(before, nil); !strings.Contains(out, "2 to register, 0 to update, 0 to deregister") || !strings.HasSuffix(out, "exit code 1\n") {
 		t.Errorf("plan, and a sync that leaves a conflict:\n%s", out)
 	}
-	if theirs := w.theirs(); len(theirs) != 3 {
+	if theirs := e.theirs(); len(theirs) != 3 {
 		t.Errorf("of theirs are there %q, want all three", theirs)
 	}
-	if have, want := w.shaped(), []string{"shop.web 0 [public] map[]"}; !slices.Equal(have, want) {
+	if have, want := e.shaped(), []string{"shop.web 0 [public] map[]"}; !slices.Equal(have, want) {
 		t.Errorf("ours are %q, want %q", have, want)
 	}
-	out := w.move("    for host in"+strings.Replace(after, "--no-kv run", "--no-kv plan", 1), w.theirs())
+	out := e.move("    for host in"+strings.Replace(after, "--no-kv run", "--no-kv plan", 1), e.theirs())
 	if !strings.Contains(out, "3 services and 0 keys are ours: in sync") || strings.Count(out, "exit code 0\n") != 2 {
 		t.Errorf("their end, a sync, and a plan that has nothing to do:\n%s", out)
 	}
-	if theirs := w.theirs(); len(theirs) > 0 {
+	if theirs := e.theirs(); len(theirs) > 0 {
 		t.Errorf("of theirs are there %q, want none", theirs)
 	}
 }
 
 // move carries out some of README's commands, of which ending does away with theirs, and returns
 // what consular prints, with its exit codes. Without -moving it does as they say, without a shell.
-func (w *world) move(commands string, ending map[string]string) (out string) {
-	w.Helper()
+func (e *env) move(commands string, ending map[string]string) (out string) {
+	e.Helper()
 	if *moving {
-		return w.bash(commands)
+		return e.bash(commands)
 	}
 	for id, host := range ending {
-		w.must(w.agentOn(host).ServiceDeregister(id))
+		e.must(e.agentOn(host).ServiceDeregister(id))
 	}
 	commands = strings.ReplaceAll(commands, "\\\n", " ")
 	for line := range strings.Lines(commands) {
@@ -763,28 +763,28 @@ func (w *world) move(commands string, ending map[string]string) (out string) {
 			continue
 		}
 		words, _, _ = strings.Cut("--labels"+words, "#")
-		code, said, _ := once(w, w.options(strings.Fields(words)...)...)
+		code, said, _ := once(e, e.options(strings.Fields(words)...)...)
 		out += said + fmt.Sprintf("exit code %d\n", code)
 	}
 	return out
 }
 
 // agentOn is a client of the agent of a host.
-func (w *world) agentOn(host string) *api.Agent {
-	w.Helper()
-	at := slices.IndexFunc(w.agents, func(a *devconsul.Agent) bool { return a.Host == host })
-	client, err := api.NewClient(&api.Config{Address: w.agents[at].Address(), Transport: &http.Transport{DisableKeepAlives: true}})
-	w.must(err)
+func (e *env) agentOn(host string) *api.Agent {
+	e.Helper()
+	at := slices.IndexFunc(e.agents, func(a *devconsul.Agent) bool { return a.Host == host })
+	client, err := api.NewClient(&api.Config{Address: e.agents[at].Address(), Transport: &http.Transport{DisableKeepAlives: true}})
+	e.must(err)
 	return client.Agent()
 }
 
 // theirs are the services that marathon-consul has registered: the host of each, by ID.
-func (w *world) theirs() map[string]string {
-	w.Helper()
+func (e *env) theirs() map[string]string {
+	e.Helper()
 	hosts := map[string]string{}
-	for _, agent := range w.agents {
-		services, err := w.agentOn(agent.Host).Services()
-		w.must(err)
+	for _, agent := range e.agents {
+		services, err := e.agentOn(agent.Host).Services()
+		e.must(err)
 		for id, s := range services {
 			if slices.ContainsFunc(s.Tags, func(tag string) bool { return strings.HasPrefix(tag, "marathon-task:") }) {
 				hosts[id] = agent.Host
@@ -794,44 +794,44 @@ func (w *world) theirs() map[string]string {
 	return hosts
 }
 
-// bash runs commands of README in this world, and returns what they print, with the exit code
+// bash runs commands of README in this env, and returns what they print, with the exit code
 // of each consular.
-func (w *world) bash(commands string) string {
-	w.Helper()
-	dir := w.TempDir()
-	if out, err := exec.CommandContext(w.Context(), "go", "build", "-o", dir+"/consular", ".").CombinedOutput(); err != nil {
-		w.Fatalf("%v: %s", err, out)
+func (e *env) bash(commands string) string {
+	e.Helper()
+	dir := e.TempDir()
+	if out, err := exec.CommandContext(e.Context(), "go", "build", "-o", dir+"/consular", ".").CombinedOutput(); err != nil {
+		e.Fatalf("%v: %s", err, out)
 	}
 	script := "set -u -o pipefail\nconsular() { " + dir + "/consular \"$@\"; echo \"exit code $?\"; }\n" + strings.NewReplacer(
-		"--marathon http://marathon:8080 --consul http://consul:8500", strings.Join(w.options(), " "), "…", strings.Join(w.options(), " "),
-		"http://consul:8500", w.consul,
+		"--marathon http://marathon:8080 --consul http://consul:8500", strings.Join(e.options(), " "), "…", strings.Join(e.options(), " "),
+		"http://consul:8500", e.consul,
 	).Replace(commands)
-	out, err := exec.CommandContext(w.Context(), "bash", "-c", script).CombinedOutput()
+	out, err := exec.CommandContext(e.Context(), "bash", "-c", script).CombinedOutput()
 	if err != nil {
-		w.Fatalf("%v\n%s\n%s", err, script, out)
+		e.Fatalf("%v\n%s\n%s", err, script, out)
 	}
 	return string(out)
 }
 
 func TestAnswersTooLarge(t *testing.T) {
-	w := newWorld(t).shop()
-	if code, out, log := once(t, w.options("--max-answer", "100", "plan")...); code != 1 || !strings.Contains(out+log, "--max-answer") {
+	e := newEnv(t).shop()
+	if code, out, log := once(t, e.options("--max-answer", "100", "plan")...); code != 1 || !strings.Contains(out+log, "--max-answer") {
 		t.Errorf("exit code %d\n%s%s", code, out, log)
 	}
 }
 
 // One label that Consul will not have keeps none of the others back, and is named.
 func TestRefusedLabel(t *testing.T) {
-	w := newWorld(t)
-	w.must(w.marathon.Create(simulator.App{ID: "/web", Instances: 1, Labels: map[string]string{"a": "1", "big": strings.Repeat("x", 5000), "c": "3"}}))
+	e := newEnv(t)
+	e.must(e.marathon.Create(simulator.App{ID: "/web", Instances: 1, Labels: map[string]string{"a": "1", "big": strings.Repeat("x", 5000), "c": "3"}}))
 	for _, want := range []string{"keys set 2", "keys set 0"} {
-		code, out, log := once(t, w.options("sync")...)
+		code, out, log := once(t, e.options("sync")...)
 		if code != 1 || !strings.Contains(out, want) || !strings.Contains(log, `\"big\" refused, all else done: answered 413`) {
 			t.Errorf("exit code %d\n%s%s", code, out, log)
 		}
 	}
-	have := strings.Join(w.have(), "\n")
-	if !strings.Contains(have, w.id+"/web/a=1") || !strings.Contains(have, w.id+"/web/c=3") {
+	have := strings.Join(e.have(), "\n")
+	if !strings.Contains(have, e.id+"/web/a=1") || !strings.Contains(have, e.id+"/web/c=3") {
 		t.Errorf("Consul has\n%s", have)
 	}
 }

@@ -35,8 +35,9 @@ func start(t *testing.T, s *stage) *child {
 	t.Helper()
 	c := &child{lines: map[string]int{}, started: time.Now()}
 	c.more = sync.NewCond(&c.mu)
-	c.cmd = exec.CommandContext(t.Context(), s.binary,
-		"--marathon", s.marathon.url(), "--consul", s.cluster.Server().URL().String(), "--log-format", "json", "run")
+	c.cmd = exec.CommandContext(t.Context(), s.binary, append(
+		s.options, "--marathon", s.marathon.url(), "--consul", s.cluster.Server().URL().String(), "--log-format", "json", "run",
+	)...)
 	stderr, err := c.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

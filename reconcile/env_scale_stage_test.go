@@ -60,14 +60,14 @@ type simulated struct {
 
 // newMarathon starts the Marathon that a cluster's hosts belong to, with all apps
 // running and shaped in one way. It ends with the test.
-func newMarathon(t *testing.T, c *devconsul.Cluster, shape func(*simulator.App)) *simulated {
+func newMarathon(t *testing.T, c *devconsul.Cluster, apps int, shape func(*simulator.App)) *simulated {
 	t.Helper()
 	s := &simulated{}
 	for _, agent := range c.Clients() {
 		s.hosts = append(s.hosts, agent.Host)
 	}
 	s.Marathon = simulator.New(simulator.Config{Hosts: s.hosts, TaskKilling: true, Queue: 1 << 20})
-	for i := range *scaleApps {
+	for i := range apps {
 		app := simulator.App{ID: fmt.Sprintf("/scale/app-%d", i), Instances: tasksPerApp, Labels: map[string]string{}}
 		for l := range labelsOfApp {
 			app.Labels[fmt.Sprintf("label-%d", l)] = fmt.Sprintf("value %d of app %d", l, i)
@@ -142,6 +142,7 @@ type stage struct {
 	cluster  *devconsul.Cluster
 	bare     *bare
 	binary   string
+	options  []string
 	consular *child
 }
 

@@ -70,7 +70,7 @@ func newStreamEnv(t testing.TB, masters int, config simulator.Config) *streamEnv
 // onMemory puts a Consul in memory on the other side.
 func (b *streamEnv) onMemory(hosts ...string) *memory {
 	m := newMemory(hosts...)
-	b.holds = func() snapshot { return m.picture(b.prefix) }
+	b.holds = func() snapshot { return m.snapshot(b.prefix) }
 	return m
 }
 

@@ -102,7 +102,7 @@ func (m *memory) heal() {
 }
 
 // snapshot is what it holds below a prefix.
-func (m *memory) picture(prefix string) snapshot {
+func (m *memory) snapshot(prefix string) snapshot {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	p := snapshot{services: map[string]consul.Service{}, keys: map[string]string{}}

@@ -52,16 +52,19 @@ type figures struct {
 
 // scenes are what is measured, in the order of the table.
 var scenes = []string{
-	"cold start", coldStartOfSeveral, coldStartOfChecked, "steady resync", steadyOfChecked, "burst", "burst, an agent dead", "idle, other types", "idle, pods", "event, median", "event, p99",
+	"cold start", coldStartOfSeveral, coldStartOfChecked, "steady resync", steadyOfChecked, steadyOfUnasked, "burst", "burst, an agent dead", "idle, other types", "idle, pods", "event, median", "event, p99",
 }
 
 const (
-	// coldStartOfSeveral is a cold start of tasks that have three services each.
+	// coldStartOfSeveral is a cold start of tasks that have three services each, and so of a
+	// third as many.
 	coldStartOfSeveral = "cold start, 3 services"
-	// coldStartOfChecked is one of tasks that have one health check each, mirrored, and
-	// steadyOfChecked a resync that finds nothing to do about them.
+	// coldStartOfChecked is one of tasks that have one health check each, mirrored;
+	// steadyOfChecked is a resync that finds nothing to do about them, and steadyOfUnasked one
+	// after --health none has taken them away.
 	coldStartOfChecked = "cold start, checks"
 	steadyOfChecked    = "steady resync, checks"
+	steadyOfUnasked    = "the same, --health none"
 )
 
 // TestScale measures what consular costs beyond what Consul itself costs. Each
@@ -83,9 +86,13 @@ func TestScale(t *testing.T) {
 	printTable(os.Stdout, seen)
 }
 
-// coldStarts has the apps of each cold start.
-var coldStarts = map[string]func(*simulator.App){
-	"cold start": plainApp, coldStartOfSeveral: severalServices, coldStartOfChecked: aCheck,
+// coldStarts has the Marathon of each cold start.
+var coldStarts = map[string]func(*testing.T, *devconsul.Cluster) *simulated{
+	"cold start": func(t *testing.T, c *devconsul.Cluster) *simulated { return newMarathon(t, c, *scaleApps, plainApp) },
+	coldStartOfSeveral: func(t *testing.T, c *devconsul.Cluster) *simulated {
+		return newMarathon(t, c, *scaleApps/severalPorts, severalServices)
+	},
+	coldStartOfChecked: func(t *testing.T, c *devconsul.Cluster) *simulated { return newMarathon(t, c, *scaleApps, aCheck) },
 }
 
 func plainApp(*simulator.App) {}
@@ -107,9 +114,9 @@ func aCheck(app *simulator.App) {
 func measure(t *testing.T, binaries binaries, bareFirst bool) map[string]figures {
 	bares := map[string]time.Duration{}
 	bare := func() {
-		for scene, shape := range coldStarts {
+		for scene, marathon := range coldStarts {
 			bares[scene] = onCluster(t, binaries, func(c *devconsul.Cluster) time.Duration {
-				return newBare(c).coldStart(t, newMarathon(t, c, shape))
+				return newBare(c).coldStart(t, marathon(t, c))
 			})
 		}
 	}
@@ -117,9 +124,16 @@ func measure(t *testing.T, binaries binaries, bareFirst bool) map[string]figures
 		bare()
 	}
 	seen := map[string]figures{}
-	onCluster(t, binaries, func(c *devconsul.Cluster) time.Duration {
-		s := &stage{marathon: newMarathon(t, c, plainApp), cluster: c, bare: newBare(c), binary: binaries.consular}
-		seen["cold start"] = s.coldStart(t)
+	on := func(scene string, do func(*devconsul.Cluster, *stage)) {
+		onCluster(t, binaries, func(c *devconsul.Cluster) time.Duration {
+			s := &stage{marathon: coldStarts[scene](t, c), cluster: c, bare: newBare(c), binary: binaries.consular}
+			seen[scene] = s.coldStart(t)
+			do(c, s)
+			s.stop(t)
+			return 0
+		})
+	}
+	on("cold start", func(c *devconsul.Cluster, s *stage) {
 		seen["steady resync"] = s.steadyResync(t)
 		seen["event, median"], seen["event, p99"] = s.events(t)
 		seen["idle, other types"] = s.idle(t, otherEvent)
@@ -129,21 +143,14 @@ func measure(t *testing.T, binaries binaries, bareFirst bool) map[string]figures
 			t.Fatal(err)
 		}
 		seen["burst, an agent dead"] = s.burst(t, "/burst/two")
-		s.stop(t)
-		return 0
 	})
-	onCluster(t, binaries, func(c *devconsul.Cluster) time.Duration {
-		s := &stage{marathon: newMarathon(t, c, severalServices), cluster: c, bare: newBare(c), binary: binaries.consular}
-		seen[coldStartOfSeveral] = s.coldStart(t)
-		s.stop(t)
-		return 0
-	})
-	onCluster(t, binaries, func(c *devconsul.Cluster) time.Duration {
-		s := &stage{marathon: newMarathon(t, c, aCheck), cluster: c, bare: newBare(c), binary: binaries.consular}
-		seen[coldStartOfChecked] = s.coldStart(t)
+	on(coldStartOfSeveral, func(*devconsul.Cluster, *stage) {})
+	on(coldStartOfChecked, func(_ *devconsul.Cluster, s *stage) {
 		seen[steadyOfChecked] = s.steadyResync(t)
 		s.stop(t)
-		return 0
+		s.options = []string{"--health", "none"}
+		s.coldStart(t)
+		seen[steadyOfUnasked] = s.steadyResync(t)
 	})
 	if !bareFirst {
 		bare()

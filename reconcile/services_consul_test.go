@@ -57,8 +57,8 @@ func (s *env) shaped(shaping desired.Shaping) func(*reconcile.Config) {
 	return func(c *reconcile.Config) { c.Translation.Shaping = shaping }
 }
 
-// picture is what Consul has of one app, in the words of a row.
-func (s *env) pictureOf(app string) (services, keys string) {
+// appIn is what Consul has of one app, in the words of a row.
+func (s *env) appIn(app string) (services, keys string) {
 	have := s.actual()
 	task := s.marathon.Tasks(app)[0]
 	var lines, labels []string
@@ -236,7 +236,7 @@ func TestServicesAsTheyAreShaped(t *testing.T) {
 				t.Errorf("sync: %s", sum.String())
 			}
 			for name, row := range test.rows {
-				services, keys := s.pictureOf(id(name))
+				services, keys := s.appIn(id(name))
 				want := strings.ReplaceAll(row.services, "NAME", strings.ReplaceAll(id(name)[1:], "/", "-"))
 				if services != want || keys != row.keys {
 					t.Errorf("%s: %s\nwant %s\nkeys %s, want %s", name, services, want, keys, row.keys)
