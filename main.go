@@ -158,6 +158,15 @@ type program struct {
 	log zerolog.Logger
 }
 
+// format is how a command prints: for people, which has a name, or as JSON.
+func (p program) format(people string) (string, error) {
+	format := p.String("format")
+	if format != people && format != "json" {
+		return "", fmt.Errorf("--format %q: must be %s or json", format, people)
+	}
+	return format, nil
+}
+
 // command is one that takes no arguments.
 func command(do func(context.Context, program) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
@@ -250,9 +259,9 @@ func syncOnce(ctx context.Context, p program) error {
 }
 
 func planCommand(ctx context.Context, p program) error {
-	format := p.String("format")
-	if format != "table" && format != "json" {
-		return fmt.Errorf("--format %q: must be table or json", format)
+	format, err := p.format("table")
+	if err != nil {
+		return err
 	}
 	return printPlan(ctx, p, format)
 }
@@ -280,9 +289,9 @@ func printPlan(ctx context.Context, p program, format string) error {
 
 // explainCommand tells of each app that has the name. The exit code is that of the worst.
 func explainCommand(ctx context.Context, p program) error {
-	format := p.String("format")
-	if format != "text" && format != "json" {
-		return fmt.Errorf("--format %q: must be text or json", format)
+	format, err := p.format("text")
+	if err != nil {
+		return err
 	}
 	r, err := p.Reconciler(p.log)
 	if err != nil {
@@ -319,9 +328,9 @@ func verdict(complete, inSync bool) error {
 }
 
 func eventsCommand(ctx context.Context, p program) error {
-	format := p.String("format")
-	if format != "text" && format != "json" {
-		return fmt.Errorf("--format %q: must be text or json", format)
+	format, err := p.format("text")
+	if err != nil {
+		return err
 	}
 	out := p.App.Writer
 	if format == "text" {
