@@ -2,6 +2,7 @@ package desired
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,9 +88,9 @@ func Sum(checks []consul.Check) consul.Status {
 
 // sum returns the worst status of checks, and its text; "" for no checks.
 func sum(checks []consul.Check) (status consul.Status, output string) {
-	rank := map[consul.Status]int{consul.Passing: 1, consul.Warning: 2, consul.Critical: 3}
+	worse := []consul.Status{"", consul.Passing, consul.Warning, consul.Critical}
 	for _, c := range checks {
-		if rank[c.Status] > rank[status] {
+		if slices.Index(worse, c.Status) > slices.Index(worse, status) {
 			status, output = c.Status, c.Output
 		}
 	}
@@ -105,12 +106,11 @@ func (m *Model) wantHealth(w *Want, t *taskEntry, d marathon.Definition, mode He
 	}
 	w.Health.Status, w.Health.Output, w.Health.Turned = h.status, h.output, h.turned
 	w.Health.Starting, w.Health.Unready, w.Health.Window = h.status == "" && !h.old, h.unready, probeWindow(d)
-	checks, err := probes(t.task, d)
-	if mode == HealthMirror || err != nil {
-		checks = nil
-	}
-	if mode == HealthChecks && err != nil {
-		w.Health.Mode, w.Health.Mirrored = HealthMirror, err
+	var checks []consul.Check
+	if mode == HealthChecks {
+		if checks, w.Health.Mirrored = probes(t.task, d); w.Health.Mirrored != nil {
+			w.Health.Mode = HealthMirror
+		}
 	}
 	for i := range w.Services {
 		w.Services[i].Checks = checksOn(w.Services[i].ID, checks)
