@@ -36,6 +36,9 @@ type Heartbeat struct {
 // written only when that changes: a full disk must not make it old.
 func New(file string, loops *Loops, wrong func() []string, log zerolog.Logger) (*Heartbeat, error) {
 	h := &Heartbeat{file: file, loops: loops, wrong: wrong, log: log.With().Str("file", file).Logger()}
+	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() { // it would be replaced, even /dev/null
+		return nil, fmt.Errorf("--heartbeat-file: %s is there, and is no file", file)
+	}
 	if err := h.beat(); err != nil {
 		return nil, fmt.Errorf("--heartbeat-file: %w", err)
 	}

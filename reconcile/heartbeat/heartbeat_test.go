@@ -241,6 +241,21 @@ func TestFileThatCannotBeWritten(t *testing.T) {
 	}
 }
 
+// What is no file, such as /dev/null, is not replaced by one.
+func TestWhatIsNoFileIsLeftAlone(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := New(pipe, nil, func() []string { return nil }, zerolog.Nop())
+	if err == nil || !strings.HasPrefix(err.Error(), "--heartbeat-file: ") || !strings.Contains(err.Error(), pipe) {
+		t.Errorf("made of a pipe: %v", err)
+	}
+	if info, err := os.Stat(pipe); err != nil || info.Mode()&os.ModeNamedPipe == 0 {
+		t.Errorf("the pipe is %v, %v", info, err)
+	}
+}
+
 // Who has no heartbeat has loops that tell nobody.
 func TestNoLoops(t *testing.T) {
 	var loops *Loops
