@@ -30,6 +30,9 @@ type gate struct {
 	// permit is nil if the gate is always open.
 	permit Permit
 	tell   func(Notice)
+	// opened is set from when its opening is told until its closing is: the permit may be there again
+	// before anybody has told so, and what was known is not true any more.
+	opened atomic.Bool
 	// terms counts how often it has opened, and begun is the last term in which Marathon's
 	// snapshot was taken in: from then on what events name is written, too.
 	terms, begun atomic.Int64
@@ -53,7 +56,7 @@ func (g *gate) isOpen() bool {
 		return true
 	}
 	_, ok := g.permit.Sure()
-	return ok && g.term() > 0
+	return ok && g.opened.Load()
 }
 
 // takesJobs reports whether what events name is to be written.

@@ -54,6 +54,12 @@ type rival struct {
 	live bool
 }
 
+// shut closes the way, and says so later than it is.
+func (c *rival) shut() {
+	c.permit.shut()
+	c.Closed()
+}
+
 // rivalAgent is an agent as one copy sees it.
 type rivalAgent struct {
 	*fakeAgent

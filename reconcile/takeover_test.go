@@ -179,6 +179,30 @@ func TestTakeoverJudgesAllThatIsLostAsOne(t *testing.T) {
 	}, h1)
 }
 
+// Whoever tells that something may be written again may be slow, for he writes to the log. Before
+// he has, nothing is written that waited: others may have written meanwhile.
+func TestNothingThatWaitedIsWrittenBeforeTheTakeover(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a1", "a2")}
+		x.agents[h1].set(func(a *fakeAgent) { a.refuses = []string{"a2"} })
+		p := x.standby()
+		p.unlock(x.Reconciler)
+		time.Sleep(10 * time.Second) // a2 is tried again after a minute
+		x.wants(h1, "a1")
+		x.agents[h1].set(func(a *fakeAgent) { a.refuses = nil })
+		p.shut()
+		x.Closed()
+		p.mu.Lock()
+		p.open = true
+		p.mu.Unlock()
+		time.Sleep(3 * time.Minute)
+		x.wants(h1, "a1")
+		x.Opened()
+		time.Sleep(time.Second)
+		x.wants(h1, "a1", "a2")
+	}, h1)
+}
+
 // What another has written meanwhile is seen, and what an agent's silence was is forgotten.
 func TestTakeoverTrustsNothingThatItKnew(t *testing.T) {
 	inFakeCluster(t, func(x *fakeCluster) {

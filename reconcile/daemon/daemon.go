@@ -63,11 +63,13 @@ func (d *Daemon) lockFor(s *settings.Settings, log zerolog.Logger) (err error) {
 	}
 	role := &role{log: log}
 	d.lock, err = s.Lock(func(change consul.LockChange) {
-		role.tell(change)
-		d.watched.locked(change)
 		if change.State == consul.LockHeld {
 			d.Opened()
+		} else {
+			d.Closed()
 		}
+		d.watched.locked(change)
+		role.tell(change)
 	})
 	if err != nil {
 		return err
