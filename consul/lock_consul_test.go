@@ -71,10 +71,7 @@ func runLock(t *testing.T, address *url.URL, key, name string, change ...func(*C
 	return c
 }
 
-func (c *realCopy) sure() bool {
-	_, sure := c.Sure()
-	return sure
-}
+func (c *realCopy) sure() bool { return c.Sure() }
 
 // takesReal returns how long it takes until something is true, and sees to it that never are two
 // copies sure meanwhile.

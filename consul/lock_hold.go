@@ -95,7 +95,7 @@ func (l *Lock) watch(ctx context.Context, session string, lost chan<- error) {
 // waited for that has missed something.
 func (l *Lock) tellSure(why error) {
 	l.lease.check()
-	_, sure := l.Sure()
+	sure := l.Sure()
 	if l.lease.lapse() || !sure {
 		l.tell(LockChange{State: LockUnsure, Err: why})
 	}

@@ -56,11 +56,7 @@ func (d *Daemon) hear(n reconcile.Notice) {
 
 // leads reports whether this copy may write.
 func (d *Daemon) leads() bool {
-	if d.lock == nil {
-		return true
-	}
-	_, sure := d.lock.Sure()
-	return sure
+	return d.lock == nil || d.lock.Sure()
 }
 
 // state is what figures are made of.
