@@ -75,15 +75,17 @@ func (h *Heartbeat) beat() error {
 	if text != h.text {
 		if failed = h.write(text, at); failed == nil {
 			h.text = text
+			return nil
 		}
 	}
 	err := os.Chtimes(h.file, at, at)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = h.write(text, at); err == nil {
-			failed, h.text = nil, text
-		}
+	switch {
+	case failed != nil: // a full disk, perhaps: its time is right at least
+		return failed
+	case errors.Is(err, fs.ErrNotExist):
+		return h.write(text, at)
 	}
-	return errors.Join(failed, err)
+	return err
 }
 
 func inWords(stuck []string) []string {

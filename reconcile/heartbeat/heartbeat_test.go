@@ -235,7 +235,7 @@ func TestAFileThatWasRemovedComesAgain(t *testing.T) {
 func TestFileThatCannotBeWritten(t *testing.T) {
 	for _, name := range []string{"/nowhere/heartbeat", t.TempDir()} {
 		_, err := New(name, nil, func() []string { return nil }, zerolog.Nop())
-		if err == nil || !strings.HasPrefix(err.Error(), "--heartbeat-file: ") || !strings.Contains(err.Error(), name) {
+		if err == nil || !strings.HasPrefix(err.Error(), "--heartbeat-file: ") || strings.Count(err.Error(), name) != 1 || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
