@@ -44,3 +44,22 @@ func TestWhoWasStoppedSendsNothing(t *testing.T) {
 		cancel()
 	}
 }
+
+// Why the lock is not sure is not what once failed, and went well since.
+func TestWhyItIsNotSure(t *testing.T) {
+	bubble(t, func(t *testing.T, s *standIn) {
+		c := s.run(t.Context(), "c")
+		defer c.stop()
+		takes(t, c.sure)
+		pass(500 * time.Millisecond)
+		c.refuse()
+		pass(time.Second)
+		c.link.set(func(l *link) { l.weather = weather{} })
+		pass(time.Minute)
+		c.jump(sureFor)
+		takes(t, func() bool { return c.states() == "held unsure held" })
+		if why := c.told[1].Err; errors.Is(why, errRefusedConnection) {
+			t.Errorf("told that %v", why)
+		}
+	})
+}
