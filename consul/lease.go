@@ -3,7 +3,10 @@ package consul
 import (
 	"context"
 	"errors"
+	"net"
+	"net/http/httptrace"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -73,14 +76,13 @@ func (l *lease) lapse() bool {
 	return lapsed
 }
 
-// until returns when the lease will run out, unless it is renewed; false when it has.
-func (l *lease) until() (time.Time, bool) {
+// lives reports whether the lease has not run out.
+func (l *lease) lives() bool {
 	// The clocks are read before the lock is taken: nobody waits for anything but memory.
 	now := l.clocks()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	left := l.left(now)
-	return now.monotonic.Add(left), left > 0
+	return l.left(now) > 0
 }
 
 // grant notes that Consul has granted what was sent then. Answers may overtake one another.
@@ -155,10 +157,26 @@ func (l *lease) guard(ctx context.Context) (context.Context, context.CancelFunc,
 	ctx, cancel := context.WithCancelCause(ctx)
 	g := &guarded{giveUp: cancel}
 	l.guarded[g] = struct{}{}
-	return ctx, func() {
+	return l.beforeSending(ctx), func() {
 		l.mu.Lock()
 		delete(l.guarded, g)
 		l.mu.Unlock()
 		cancel(nil)
 	}, true
+}
+
+// beforeSending has what is to be sent looked at once more, at the last moment: a process that was
+// stopped goes on where it was, which may be anywhere between having looked and having sent, and
+// its timers come late. (net/http, of Go 1.26, says that it wrote the head of a request before it
+// gives any of it to the connection.)
+func (l *lease) beforeSending(ctx context.Context) context.Context {
+	var conn atomic.Pointer[net.Conn]
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(got httptrace.GotConnInfo) { conn.Store(&got.Conn) },
+		WroteHeaders: func() {
+			if l.check(); ctx.Err() != nil {
+				(*conn.Load()).Close()
+			}
+		},
+	})
 }

@@ -110,9 +110,8 @@ func newLock(requests lockRequests, config LockConfig, clocks func() moment) *Lo
 	return &Lock{config: config, requests: requests, lease: newLease(sureFor, clocks)}
 }
 
-// Sure reports whether the lock is ours for certain, and until when it will be if it is
-// not renewed, which is tried each second.
-func (l *Lock) Sure() (until time.Time, ok bool) { return l.lease.until() }
+// Sure reports whether the lock is ours for certain.
+func (l *Lock) Sure() bool { return l.lease.lives() }
 
 // Guard returns a context for something that only the holder may do. It ends with
 // ErrUnsure as its cause when the lock is not sure any more. False means that the lock

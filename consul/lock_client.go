@@ -1,6 +1,7 @@
 package consul
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,7 +59,11 @@ func (c *lockClient) create(ctx context.Context, ttl, delay time.Duration) (sess
 		err = errors.New("the answer names no session")
 	}
 	if err != nil {
-		return "", c.agent.failed("create a session for lock "+c.key, err, sessionRule)
+		err = c.agent.failed("create a session for lock "+c.key, err, sessionRule)
+		if strings.Contains(err.Error(), "Invalid Session TTL") { // Consul's text, 1.13 to 1.22
+			err = fmt.Errorf("%w: --ha needs a session_ttl_min of %v or less on Consul's servers", err, ttl)
+		}
+		return "", err
 	}
 	return session, nil
 }
@@ -88,13 +93,15 @@ func (c *lockClient) acquire(ctx context.Context, session string) (bool, error) 
 // once, and then the session. Sources: PUT /v1/kv/{key}?release={session},
 // PUT /v1/session/destroy/{session}.
 func (c *lockClient) release(ctx context.Context, session string) error {
-	if _, _, err := c.agent.client.KV().Release(c.pair(session), write(ctx)); err != nil {
-		return c.failed("release", err)
+	_, _, err := c.agent.client.KV().Release(c.pair(session), write(ctx))
+	if err != nil {
+		err = c.failed("release", err)
 	}
-	if _, err := c.agent.client.Session().Destroy(session, write(ctx)); err != nil {
-		return c.agent.failed("destroy the session of lock "+c.key, err, sessionRule)
+	_, gone := c.agent.client.Session().Destroy(session, write(ctx)) // also if the key is not ours to write
+	if gone != nil {
+		gone = c.agent.failed("destroy the session of lock "+c.key, gone, sessionRule)
 	}
-	return nil
+	return cmp.Or(err, gone)
 }
 
 // look returns who holds the lock. With the index of an earlier look it waits until that

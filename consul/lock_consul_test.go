@@ -71,10 +71,7 @@ func runLock(t *testing.T, address *url.URL, key, name string, change ...func(*C
 	return c
 }
 
-func (c *realCopy) sure() bool {
-	_, sure := c.Sure()
-	return sure
-}
+func (c *realCopy) sure() bool { return c.Sure() }
 
 // takesReal returns how long it takes until something is true, and sees to it that never are two
 // copies sure meanwhile.
@@ -118,20 +115,24 @@ func TestLockIsHandedOver(t *testing.T) {
 	}
 	within(t, "takeover after SIGTERM", takesReal(t, "takeover after SIGTERM", second.sure, second, first), 0, 2*time.Second)
 
-	// Consul is left with one session, and the key is a lock's of Consul's own library too.
-	sessions, _, err := connect(t, address).Main().client.Session().List(nil)
-	if err != nil || len(sessions) == 0 {
-		t.Fatalf("sessions: %v, %v", sessions, err)
+	if n := sessionsFor(t, connect(t, address), "consular-lock/handover"); n != 1 {
+		t.Errorf("%d sessions are left", n)
 	}
-	n := 0
+}
+
+// sessionsFor counts the sessions that want a lock, or have it.
+func sessionsFor(t *testing.T, c *Cluster, key string) (n int) {
+	t.Helper()
+	sessions, _, err := c.Main().client.Session().List(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, s := range sessions {
-		if s.Name == "consular consular-lock/handover" {
+		if s.Name == "consular "+key {
 			n++
 		}
 	}
-	if n != 1 {
-		t.Errorf("%d sessions are left", n)
-	}
+	return n
 }
 
 func TestLockOfAKilledCopy(t *testing.T) {
@@ -205,9 +206,13 @@ func TestLockWithoutPermission(t *testing.T) {
 				c.stop()
 				return
 			}
-			takesReal(t, "a refusal", c.is(LockWaiting), c)
+			takesReal(t, "three refusals", func() bool { return c.newest().Attempt > 2 }, c)
 			if err := c.newest().Err; err == nil || !strings.Contains(err.Error(), test.missing) {
 				t.Errorf("does not name %s: %v", test.missing, err)
+			}
+			c.stop()
+			if n := sessionsFor(t, admin, "consular-lock/x"); n > 0 {
+				t.Errorf("%d sessions are left behind", n)
 			}
 		})
 	}
@@ -218,6 +223,17 @@ func TestLockWithoutPermission(t *testing.T) {
 			t.Errorf("told %v", err)
 		}
 	})
+}
+
+// A Consul that takes no sessions as short as ours is told from one that fails.
+func TestLockWhereSessionsMustBeLonger(t *testing.T) {
+	t.Parallel()
+	address := devconsul.RunConfig(t, devconsul.Config{HCL: `session_ttl_min = "30s"`}).Server().URL()
+	c := runLock(t, address, "consular-lock/x", "c")
+	takesReal(t, "a refusal", c.is(LockWaiting), c)
+	if err := c.newest().Err; err == nil || !strings.Contains(err.Error(), "session_ttl_min") || !strings.Contains(err.Error(), "--ha") {
+		t.Errorf("told %v", err)
+	}
 }
 
 // Agents and servers that stop, die and come back.

@@ -20,7 +20,7 @@ func (l *Lock) hold(ctx context.Context, session string, sent moment) error {
 	ticker := time.NewTicker(renewEvery)
 	defer ticker.Stop()
 	l.lease.grant(sent)
-	why := errors.New("no renewal has been answered yet")
+	why := errNotRenewed
 	for ctx.Err() == nil {
 		l.tellSure(why)
 		select {
@@ -34,6 +34,7 @@ func (l *Lock) hold(ctx context.Context, session string, sent moment) error {
 			switch {
 			case answer.err == nil:
 				l.lease.grant(answer.sent)
+				why = errNotRenewed
 			case Refused(answer.err):
 				return answer.err
 			default:
@@ -43,6 +44,10 @@ func (l *Lock) hold(ctx context.Context, session string, sent moment) error {
 	}
 	return nil
 }
+
+// errNotRenewed is why the lock is not sure when no renewal has failed: the last one is too long
+// ago, by a clock that may have been set.
+var errNotRenewed = errors.New("the last renewal is too long ago")
 
 // renewal is what came of one.
 type renewal struct {
@@ -90,7 +95,7 @@ func (l *Lock) watch(ctx context.Context, session string, lost chan<- error) {
 // waited for that has missed something.
 func (l *Lock) tellSure(why error) {
 	l.lease.check()
-	_, sure := l.Sure()
+	sure := l.Sure()
 	if l.lease.lapse() || !sure {
 		l.tell(LockChange{State: LockUnsure, Err: why})
 	}

@@ -62,10 +62,7 @@ func (c *copyOf) newest() LockChange {
 	return c.told[len(c.told)-1]
 }
 
-func (c *copyOf) sure() bool {
-	_, sure := c.Sure()
-	return sure
-}
+func (c *copyOf) sure() bool { return c.Sure() }
 
 // run starts a copy; stop is its SIGTERM.
 func (s *standIn) run(ctx context.Context, name string, change ...func(*copyOf)) *copyOf {
@@ -148,9 +145,8 @@ func TestOneLeadsAndIsRenewed(t *testing.T) {
 		second := s.run(t.Context(), "second")
 		defer second.stop()
 		pass(time.Hour)
-		until, sure := first.Sure()
-		if !sure || time.Until(until) < sureFor-renewEvery || second.sure() {
-			t.Errorf("first is sure: %t, for %v; second: %t", sure, time.Until(until), second.sure())
+		if !first.sure() || second.sure() {
+			t.Errorf("first is sure: %t; second: %t", first.sure(), second.sure())
 		}
 		if first.states() != "held" || second.states() != "standby" || second.newest().Holder != "first" {
 			t.Errorf("told %s, and %s behind %q", first.states(), second.states(), second.newest().Holder)

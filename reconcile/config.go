@@ -26,8 +26,8 @@ type Config struct {
 	// Patience is how long a resync waits for an agent before it is left out, and
 	// for a write of keys to end.
 	Patience time.Duration
-	// Permit is asked before every write, which ends when it does; nil lets all be written. When
-	// something may be written again, Opened has to be told.
+	// Permit is asked before every write, which ends when it does; nil lets all be written. Closed
+	// has to be told when nothing may be written any more, and Opened when something may again.
 	Permit Permit
 	// Log gets everything that the operator is told, and Listeners get it too. They
 	// must not wait.

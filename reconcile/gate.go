@@ -15,8 +15,8 @@ import (
 
 // Permit says whether anything may be written.
 type Permit interface {
-	// Sure reports whether it may now, for certain, and until when it will.
-	Sure() (until time.Time, ok bool)
+	// Sure reports whether it may now, for certain.
+	Sure() bool
 	// Guard returns a context in which something may be written, which ends when it may not
 	// any more; ok is false when it may not now. The cancel function must be called when
 	// it is done.
@@ -30,6 +30,9 @@ type gate struct {
 	// permit is nil if the gate is always open.
 	permit Permit
 	tell   func(Notice)
+	// opened is set from when its opening is told until its closing is: the permit may be there again
+	// before anybody has told so, and what was known is not true any more.
+	opened atomic.Bool
 	// terms counts how often it has opened, and begun is the last term in which Marathon's
 	// snapshot was taken in: from then on what events name is written, too.
 	terms, begun atomic.Int64
@@ -49,11 +52,7 @@ func (g *gate) term() int64 { return g.terms.Load() }
 
 // isOpen reports whether anything may be written.
 func (g *gate) isOpen() bool {
-	if g.permit == nil {
-		return true
-	}
-	_, ok := g.permit.Sure()
-	return ok && g.term() > 0
+	return g.permit == nil || g.permit.Sure() && g.opened.Load()
 }
 
 // takesJobs reports whether what events name is to be written.

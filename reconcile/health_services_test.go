@@ -260,6 +260,47 @@ func TestAStandbyWritesNoCheck(t *testing.T) {
 	}, h1)
 }
 
+// What turned critical one by one while nothing could be written is one set when it can be.
+func TestTakeoverJudgesAllThatTurnedCriticalAsOne(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		mirror(x)
+		var tasks []string
+		for i := range 20 {
+			tasks = append(tasks, fmt.Sprintf("t%02d", i))
+		}
+		x.marathon.apps = []marathon.App{checkedApp(tasks...)}
+		p := x.standby()
+		p.unlock(x.Reconciler)
+		time.Sleep(time.Minute)
+		critical := func() (n int) {
+			for _, id := range tasks {
+				if x.agents[h1].says(id) == "critical" {
+					n++
+				}
+			}
+			return n
+		}
+		p.shut()
+		for i, id := range tasks[:12] {
+			time.Sleep(10 * time.Minute)
+			x.marathon.set(func(m *fakeMarathon) {
+				m.apps[0].Tasks = slices.Clone(m.apps[0].Tasks)
+				m.apps[0].Tasks[i].HealthCheckResults = []marathon.HealthCheckResult{{LastSuccess: time.Now().Add(-time.Hour), LastFailure: time.Now()}}
+			})
+			x.turns(id, false)
+		}
+		p.unlock(x.Reconciler)
+		time.Sleep(time.Minute)
+		if n := critical(); n > 10 || x.log.count("held back") == 0 {
+			x.Errorf("%d of 20 are critical at once:\n%s", n, x.log)
+		}
+		time.Sleep(10 * time.Minute)
+		if n := critical(); n != 12 {
+			x.Errorf("%d are critical when that is confirmed, want 12", n)
+		}
+	}, h1)
+}
+
 // A check that somebody has removed is there again with the next flip, and with its status.
 func TestAFlipOfACheckThatIsGone(t *testing.T) {
 	inFakeCluster(t, func(x *fakeCluster) {

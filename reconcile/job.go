@@ -106,8 +106,14 @@ func (j job) newsOf(before job) bool {
 }
 
 // merge makes one job of two: the newer cause, but that the task has ended
-// stands, and the grounds of both.
+// stands, and the grounds of both, or of the one that is of a later term.
 func merge(before, j job) job {
+	switch { // others may have written between two terms: what the earlier job may remove is to be judged anew
+	case before.term < j.term:
+		before.allowed = 0
+	case before.term > j.term:
+		j.term, j.allowed = before.term, 0
+	}
 	if j.tally == nil && j.name != listedAnew { // the guard has judged anew what rests on a look alone
 		before.allowed &^= desired.Lost | desired.Answered
 	}

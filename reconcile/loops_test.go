@@ -38,6 +38,10 @@ func TestHeartbeatIsAboutOurLoopsOnly(t *testing.T) {
 		defer stop()
 		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a1")}
 		x.marathon.appTakes = 3 * time.Minute
+		x.token = func(context.Context) (string, error) {
+			time.Sleep(3 * time.Minute)
+			return "", nil
+		}
 		x.connect()
 		x.agents[h1].set(func(a *fakeAgent) { a.slow = 3 * time.Minute })
 		x.tells(taskOn(h1, "/b", "b1"))

@@ -175,3 +175,15 @@ func TestTallyEndsWhenAWorkerIsRetired(t *testing.T) {
 		t.Errorf("the resync hears %+v", o)
 	}
 }
+
+// Of two jobs of two terms the later term counts, whichever comes first: what the earlier one may
+// remove was judged before others may have written.
+func TestJobsOfTwoTerms(t *testing.T) {
+	former := job{key: "t1", term: 1, allowed: desired.Lost | desired.Missing, cause: cause{name: listedAnew}}
+	present := job{key: "t1", term: 2, allowed: desired.Ended, cause: cause{name: listedAnew}}
+	for name, merged := range map[string]job{"in order": merge(former, present), "a late one": merge(present, former)} {
+		if merged.term != present.term || merged.allowed != present.allowed {
+			t.Errorf("%s: allows %v in term %d", name, merged.allowed, merged.term)
+		}
+	}
+}

@@ -13,10 +13,14 @@ import (
 // have been under way when that one was stopped.
 const writesEnd = 30 * time.Second
 
+// Closed is told that nothing may be written, at the latest before anything may be again.
+func (r *Reconciler) Closed() { r.gate.opened.Store(false) }
+
 // Opened is told that anything may be written from now on, be it again. Others may have
 // written meanwhile.
 func (r *Reconciler) Opened() {
 	r.gate.terms.Add(1)
+	r.gate.opened.Store(true)
 	r.endRests()
 	now := time.Now()
 	r.schedule.ask("takeover", now)

@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -19,10 +20,10 @@ type permit struct {
 	while map[*context.CancelFunc]bool
 }
 
-func (p *permit) Sure() (time.Time, bool) {
+func (p *permit) Sure() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return time.Now(), p.open
+	return p.open
 }
 
 func (p *permit) Guard(ctx context.Context) (context.Context, context.CancelFunc, bool) {
@@ -86,6 +87,11 @@ func TestStandbyListensAndAsksConsulForNothing(t *testing.T) {
 	inFakeCluster(t, func(x *fakeCluster) {
 		x.config.SyncInterval = time.Minute
 		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a1"), appOn(h2, "/b", "b1")}
+		asked := 0
+		x.token = func(context.Context) (string, error) {
+			asked++
+			return "", errors.New("no way to Consul")
+		}
 		p := x.standby()
 		for i := range 100 {
 			x.tells(taskOn(h1, "/a", fmt.Sprint("new", i)))
@@ -94,8 +100,8 @@ func TestStandbyListensAndAsksConsulForNothing(t *testing.T) {
 		}
 		x.Disconnected("closed")
 		time.Sleep(time.Minute)
-		if n := x.dials(); n != 0 || len(x.kv.keys) != 0 {
-			x.Errorf("made %d requests to agents, and has %d keys", n, len(x.kv.keys))
+		if n := x.dials(); n != 0 || len(x.kv.keys) != 0 || asked != 0 {
+			x.Errorf("made %d requests to agents, asked %d times for the token's name, and has %d keys", n, asked, len(x.kv.keys))
 		}
 		if n := x.log.count(""); n > x.marathon.count() {
 			x.Errorf("said %d lines in %d resyncs:\n%s", n, x.marathon.count(), x.log)
@@ -176,6 +182,30 @@ func TestTakeoverJudgesAllThatIsLostAsOne(t *testing.T) {
 		x.wants(h1, tasks...)
 		time.Sleep(2 * time.Minute)
 		x.wants(h1, tasks[12:]...)
+	}, h1)
+}
+
+// Whoever tells that something may be written again may be slow, for he writes to the log. Before
+// he has, nothing is written that waited: others may have written meanwhile.
+func TestNothingThatWaitedIsWrittenBeforeTheTakeover(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a1", "a2")}
+		x.agents[h1].set(func(a *fakeAgent) { a.refuses = []string{"a2"} })
+		p := x.standby()
+		p.unlock(x.Reconciler)
+		time.Sleep(10 * time.Second) // a2 is tried again after a minute
+		x.wants(h1, "a1")
+		x.agents[h1].set(func(a *fakeAgent) { a.refuses = nil })
+		p.shut()
+		x.Closed()
+		p.mu.Lock()
+		p.open = true
+		p.mu.Unlock()
+		time.Sleep(3 * time.Minute)
+		x.wants(h1, "a1")
+		x.Opened()
+		time.Sleep(time.Second)
+		x.wants(h1, "a1", "a2")
 	}, h1)
 }
 

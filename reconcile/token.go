@@ -20,10 +20,12 @@ import (
 
 // setToken finds out which token services are registered with from now on.
 func (r *Reconciler) setToken(ctx context.Context) {
-	if r.consul.Token == nil {
+	if r.consul.Token == nil || !r.gate.isOpen() {
 		return
 	}
+	r.resyncLoop.Rest()
 	accessor, err := r.consul.Token(ctx)
+	r.resyncLoop.Round()
 	if err != nil {
 		if r.firstTime("token " + err.Error()) {
 			r.config.tell(Notice{Level: zerolog.WarnLevel, Message: "cannot tell which token services are registered with", Err: err})

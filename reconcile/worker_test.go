@@ -44,7 +44,7 @@ func TestTryAgainEndsARest(t *testing.T) {
 // closed lets nothing be written.
 type closed struct{ Permit }
 
-func (closed) Sure() (time.Time, bool) { return time.Time{}, false }
+func (closed) Sure() bool { return false }
 
 // While nothing may be written, no worker lists its agent, and so none is waited for.
 func TestListingThatIsNotDoneIsNotWaitedFor(t *testing.T) {

@@ -39,7 +39,7 @@ func New(s settings.Settings, log zerolog.Logger) (*Daemon, error) {
 	loops := &heartbeat.Loops{}
 	d := &Daemon{files: s.Files, watched: watched{poll: s.Reconcile.PollInterval}}
 	s.Reconcile.Loops, s.Reconcile.Listeners = loops, append(s.Reconcile.Listeners, d.hear)
-	if err := d.lockFor(&s, log); err != nil {
+	if err := d.lockFor(&s, loops.Add("lock"), log); err != nil {
 		return nil, err
 	}
 	s.Stays = true
@@ -57,17 +57,21 @@ func New(s settings.Settings, log zerolog.Logger) (*Daemon, error) {
 }
 
 // lockFor makes the lock of several copies, if this is one.
-func (d *Daemon) lockFor(s *settings.Settings, log zerolog.Logger) (err error) {
+func (d *Daemon) lockFor(s *settings.Settings, loop *heartbeat.Loop, log zerolog.Logger) (err error) {
 	if !s.Copies.HA {
 		return nil
 	}
 	role := &role{log: log}
-	d.lock, err = s.Lock(func(change consul.LockChange) {
-		role.tell(change)
-		d.watched.locked(change)
+	d.lock, err = s.Lock(func(change consul.LockChange) { // its loop waits for this, and else for nothing without an end
+		loop.Round()
+		defer loop.Rest()
 		if change.State == consul.LockHeld {
 			d.Opened()
+		} else {
+			d.Closed()
 		}
+		d.watched.locked(change)
+		role.tell(change)
 	})
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -56,11 +55,7 @@ func (d *Daemon) hear(n reconcile.Notice) {
 
 // leads reports whether this copy may write.
 func (d *Daemon) leads() bool {
-	if d.lock == nil {
-		return true
-	}
-	_, sure := d.lock.Sure()
-	return sure
+	return d.lock == nil || d.lock.Sure()
 }
 
 // state is what figures are made of.
@@ -112,7 +107,7 @@ func (d *Daemon) wrong() []string {
 	say(now.Catalog.Err != nil, "consul: the catalog does not answer")
 	say(len(now.Agents) > 0 && silent(now.Agents) == len(now.Agents), "consul: no agent answers")
 	say(d.watched.lockless.Load(), "consul: the lock cannot be had")
-	return slices.Clip(wrong)
+	return wrong
 }
 
 // onSignal writes the state to the log at each SIGUSR1, until ctx ends. (Go ends no process

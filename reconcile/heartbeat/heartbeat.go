@@ -36,6 +36,9 @@ type Heartbeat struct {
 // written only when that changes: a full disk must not make it old.
 func New(file string, loops *Loops, wrong func() []string, log zerolog.Logger) (*Heartbeat, error) {
 	h := &Heartbeat{file: file, loops: loops, wrong: wrong, log: log.With().Str("file", file).Logger()}
+	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() { // it would be replaced, even /dev/null
+		return nil, fmt.Errorf("--heartbeat-file: %s is there, and is no file", file)
+	}
 	if err := h.beat(); err != nil {
 		return nil, fmt.Errorf("--heartbeat-file: %w", err)
 	}
@@ -72,15 +75,17 @@ func (h *Heartbeat) beat() error {
 	if text != h.text {
 		if failed = h.write(text, at); failed == nil {
 			h.text = text
+			return nil
 		}
 	}
 	err := os.Chtimes(h.file, at, at)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = h.write(text, at); err == nil {
-			failed, h.text = nil, text
-		}
+	switch {
+	case failed != nil: // a full disk, perhaps: its time is right at least
+		return failed
+	case errors.Is(err, fs.ErrNotExist):
+		return h.write(text, at)
 	}
-	return errors.Join(failed, err)
+	return err
 }
 
 func inWords(stuck []string) []string {

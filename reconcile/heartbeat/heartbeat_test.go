@@ -2,6 +2,7 @@ package heartbeat
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -235,9 +236,24 @@ func TestAFileThatWasRemovedComesAgain(t *testing.T) {
 func TestFileThatCannotBeWritten(t *testing.T) {
 	for _, name := range []string{"/nowhere/heartbeat", t.TempDir()} {
 		_, err := New(name, nil, func() []string { return nil }, zerolog.Nop())
-		if err == nil || !strings.HasPrefix(err.Error(), "--heartbeat-file: ") || !strings.Contains(err.Error(), name) {
+		if err == nil || !strings.HasPrefix(err.Error(), "--heartbeat-file: ") || strings.Count(err.Error(), name) != 1 || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// What is no file, such as /dev/null, is not replaced by one.
+func TestWhatIsNoFileIsLeftAlone(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := New(pipe, nil, func() []string { return nil }, zerolog.Nop())
+	if err == nil || !strings.HasPrefix(err.Error(), "--heartbeat-file: ") || !strings.Contains(err.Error(), pipe) {
+		t.Errorf("made of a pipe: %v", err)
+	}
+	if info, err := os.Stat(pipe); err != nil || info.Mode()&os.ModeNamedPipe == 0 {
+		t.Errorf("the pipe is %v, %v", info, err)
 	}
 }
 
@@ -255,45 +271,43 @@ func TestNoLoops(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	folder := t.TempDir()
-	file := func(name, text string, age time.Duration) string {
-		name = filepath.Join(folder, name)
-		at := time.Now().Add(-age)
-		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chtimes(name, at, at); err != nil {
-			t.Fatal(err)
-		}
-		return name
-	}
-	for _, test := range []struct {
-		file             string
+	for name, test := range map[string]struct {
+		text             string
+		age              time.Duration
 		ok, strict       bool
 		says, saysStrict string
 	}{
-		{file("young", well, time.Second), true, true, "heartbeat 1s old", "heartbeat 1s old"},
-		{file("troubled", "stream down\npolls fail\n", time.Second), true, false, "heartbeat 1s old; stream down; polls fail", "stream down; polls fail"},
-		{file("old", "stuck: resyncs\n", time.Minute), false, false, "1m0s old, more than 30s; stuck: resyncs", "stuck: resyncs"},
-		{file("future", well, -time.Hour), false, false, "1h0m0s in the future", "1h0m0s in the future"},
-		{file("empty", "", time.Second), true, false, "heartbeat 1s old", "empty"},
-		{file("odd", strings.Repeat("\xff\n", 10_000), time.Second), true, false, "old; ?; ?", "?"},
-		{filepath.Join(folder, "none"), false, false, "no heartbeat: stat " + folder, "no heartbeat"},
-		{folder, false, false, "directory", "directory"},
+		"young":    {well, time.Second, true, true, "heartbeat 1s old", "heartbeat 1s old"},
+		"troubled": {"stream down\npolls fail\n", time.Second, true, false, "heartbeat 1s old; stream down; polls fail", "stream down; polls fail"},
+		"old":      {"stuck: resyncs\n", time.Minute, false, false, "1m0s old, more than 30s; stuck: resyncs", "stuck: resyncs"},
+		"future":   {well, -time.Hour, false, false, "1h0m0s in the future", "1h0m0s in the future"},
+		"empty":    {"", time.Second, true, false, "heartbeat 1s old", "empty"},
+		"odd":      {strings.Repeat("\xff\n", 10_000), time.Second, true, false, "old; ?; ?", "?"},
+		"none":     {says: "no heartbeat: stat " + folder, saysStrict: "no heartbeat"},
+		".":        {says: "directory", saysStrict: "directory"},
 	} {
-		t.Run(filepath.Base(test.file), func(t *testing.T) {
-			for strict, want := range map[bool]string{false: test.says, true: test.saysStrict} {
-				text, err := Check(test.file, 30*time.Second, strict)
-				ok := test.ok
-				if strict {
-					ok = test.strict
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				file, at := filepath.Join(folder, name), time.Now().Add(-test.age)
+				if test.age != 0 {
+					if err := errors.Join(os.WriteFile(file, []byte(test.text), 0o644), os.Chtimes(file, at, at)); err != nil {
+						t.Fatal(err)
+					}
 				}
-				if err != nil {
-					text = err.Error()
+				for strict, want := range map[bool]string{false: test.says, true: test.saysStrict} {
+					text, err := Check(file, 30*time.Second, strict)
+					ok := test.ok
+					if strict {
+						ok = test.strict
+					}
+					if err != nil {
+						text = err.Error()
+					}
+					if (err == nil) != ok || !strings.Contains(text, want) || strings.Contains(text, "\n") || len(text) > 20_000 {
+						t.Errorf("strict %t: %v, %.300s", strict, err, text)
+					}
 				}
-				if (err == nil) != ok || !strings.Contains(text, want) || strings.Contains(text, "\n") || len(text) > 20_000 {
-					t.Errorf("strict %t: %v, %.300s", strict, err, text)
-				}
-			}
+			})
 		})
 	}
 }

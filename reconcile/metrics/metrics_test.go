@@ -137,6 +137,32 @@ func TestAlertsNameFiguresThatThereAre(t *testing.T) {
 	}
 }
 
+// What two sides of an expression are joined by is all of their labels: where they choose different
+// values of one, it has to be summed up on both, or the alert is never raised.
+func TestAlertsJoinWhatFits(t *testing.T) {
+	rules, err := os.ReadFile("../../testdata/alerts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	joined := 0
+	for _, expr := range regexp.MustCompile(`(?m)^\s+expr: (.*)$`).FindAllStringSubmatch(string(rules), -1) {
+		sides := regexp.MustCompile(` (?:and|unless) `).Split(expr[1], -1)
+		for _, side := range sides[1:] {
+			joined++
+			for _, side := range []string{sides[0], side} {
+				for _, label := range regexp.MustCompile(`\{(\w+)=`).FindAllStringSubmatch(side, -1) {
+					if !strings.Contains(side, "without ("+label[1]+")") {
+						t.Errorf("%s: one side of %s has another %s than the other", expr[1], side, label[1])
+					}
+				}
+			}
+		}
+	}
+	if joined < 2 {
+		t.Errorf("found only %d", joined)
+	}
+}
+
 // logged is what a log has been told.
 type logged struct {
 	mu  sync.Mutex

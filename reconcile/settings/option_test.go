@@ -327,6 +327,10 @@ func TestWarnings(t *testing.T) {
 		"CONSULAR_SYNC_FORCE=1 sync":                  "",
 		"CONSULAR_FORCE=1 CONSULAR_SYNC_FORCE=1 sync": "",
 		"--port 80":                                   "do nothing",
+		"--lock-key a/b":                              "--ha",
+		"--lock-key a/b sync":                         "",
+		"CONSULAR_LOCK_KEY=a/b":                       "--ha",
+		"CONSULAR_LOCK_KEY=a/b --ha":                  "",
 	} {
 		t.Run(words, func(t *testing.T) {
 			s, err := say(t, strings.Fields(words)...)

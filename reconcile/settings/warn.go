@@ -22,7 +22,10 @@ func Warn(c *cli.Context, log zerolog.Logger) {
 			log.Warn().Msgf("%s is an old name, in which any command may find its --%s: say %s", variable, o.Names()[0], o.env[0])
 		}
 	}
-	listens := !slices.Contains([]string{"sync", "plan", "remove"}, c.Command.Name)
+	listens := !slices.Contains([]string{"sync", "plan", "explain", "remove"}, c.Command.Name)
+	if listens && c.Command.Name != "events" && c.String("lock-key") != "" && !c.Bool("ha") {
+		log.Warn().Msg("--lock-key without --ha: this copy asks for no lock, and writes whatever others do")
+	}
 	if idle := Span(c, "idle-timeout"); listens && idle < heartbeats {
 		log.Warn().Msgf("--idle-timeout %s is short: Marathon's heartbeats are 10s apart, and below %s a late one costs a reconnect and a resync", idle, heartbeats)
 	}
