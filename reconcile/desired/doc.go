@@ -38,7 +38,8 @@
 //
 // An app claims the names of services that are made of its ID, by its present definition or
 // by that of a task that runs, and the keys below the name that its ID alone makes. Each name
-// has claimants; where there are several, the one that had it before goes on. Names that
+// has claimants; where there are several, the one that had it before goes on. After a restart
+// Consul tells who that was: the services of that name and the keys below it. Names that
 // labels give are nobody's.
 //
 // # Health

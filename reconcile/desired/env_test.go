@@ -63,6 +63,9 @@ func knowing(apps ...marathon.App) *Model {
 	return d
 }
 
+// noKeys is that Consul has none of ours.
+var noKeys = map[string][]consul.Key{}
+
 // snapshot is what should be in Consul: what the tests compare.
 type snapshot struct {
 	services map[string]consul.Service
