@@ -122,7 +122,7 @@ func (w *agentWorker) execute(ctx context.Context, j job) (outcome, error) {
 			done.requeued = w.requeueRest(j)
 			break
 		}
-		if err := w.carryOut(ctx, n, j, want, d, &done); ofItsOwn(err) {
+		if err := w.apply(ctx, n, j, want, d, &done); ofItsOwn(err) {
 			failed = append(failed, err)
 			if d.Op == plan.RegisterCheck {
 				unchecked = d.Service.ID
@@ -152,8 +152,8 @@ func (w *agentWorker) requeueRest(j job) bool {
 	return true
 }
 
-// carryOut writes one service, if the job's grounds and the time allow it.
-func (w *agentWorker) carryOut(ctx context.Context, n *node, j job, want desired.Want, d plan.Decision, done *outcome) error {
+// apply writes one service, if the job's grounds and the time allow it.
+func (w *agentWorker) apply(ctx context.Context, n *node, j job, want desired.Want, d plan.Decision, done *outcome) error {
 	switch {
 	case d.Conflict:
 		w.tell(Notice{Level: zerolog.DebugLevel, Message: "left alone: not ours", Agent: w.name, Task: j.key, Service: d.Service.Name, ID: d.Service.ID})

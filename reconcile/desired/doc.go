@@ -20,6 +20,7 @@
 //	become.go        labels that options make tags and Meta of
 //	translate.go     a task as services, labels as keys, whose a service is
 //	names.go         who wants which name; clash.go: who goes on where several do
+//	another.go       whether another Marathon has our registration ID
 //	trouble.go       what is wrong with labels
 //	health.go        what answers say of the health of tasks; health_event.go: what events say
 //	health_read.go   which apps are to be read for a verdict that no event tells of

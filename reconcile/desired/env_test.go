@@ -163,7 +163,7 @@ func wantVerdict(t *testing.T, d *Model, task, app string, want Verdict) Want {
 	t.Helper()
 	w := d.Want(task, app)
 	if w.Verdict != want {
-		t.Errorf("Look(%q, %q) = %v, want %v", task, app, w.Verdict, want)
+		t.Errorf("Want(%q, %q) = %v, want %v", task, app, w.Verdict, want)
 	}
 	return w
 }

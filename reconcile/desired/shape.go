@@ -64,7 +64,7 @@ func (tr Translation) shape(app string, d marathon.Definition) *shape {
 			switch {
 			case port.chosen:
 				b.addPort(i)
-			case !port.said && !b.settings.portsSaid:
+			case !port.mentioned && !b.settings.portsSaid:
 				b.omitted++
 			}
 		}
