@@ -56,10 +56,10 @@ func (tr Translation) shape(app string, d marathon.Definition) *shape {
 		b.problems.say(problem)
 	}
 	b.settings = tr.Shaping.read(d, &b.problems)
-	b.labels(d)
 	b.health = cmp.Or(b.settings.health, tr.Health, HealthNone)
 	if b.leftOut = b.settings.leftOut; b.leftOut == "" {
 		b.noKeys = b.settings.noKeys
+		b.labels(d)
 		for i, port := range b.settings.ports {
 			switch {
 			case port.chosen:
