@@ -84,6 +84,30 @@ func TestFallbackHasItsHostsAddress(t *testing.T) {
 	}, h1, h2)
 }
 
+// Who was registered goes on after a restart also when the agent that has it is silent: the
+// catalog tells of it.
+func TestSilentAgentKeepsItsNames(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		port := withPorts(appOn(h1, "/shop", "s.1"), 2)
+		x.marathon.apps = []marathon.App{port}
+		x.connect()
+		x.wants(h1, "s.1", "s.1:p1")
+		x.marathon.set(func(m *fakeMarathon) {
+			m.apps = []marathon.App{port, withPorts(appOn(h2, "/shop/p1", "w.1"), 2)}
+		})
+		x.Missed("oversize")
+		time.Sleep(time.Minute)
+		x.wants(h2, "w.1:p1")
+		x.agents[h1].set(func(a *fakeAgent) { a.gone = true })
+		x.connect()
+		time.Sleep(time.Minute)
+		x.wants(h2, "w.1:p1")
+		if n := x.log.countBoth("name clash", `"goes_on":"/shop/p1"`); n > 0 {
+			t.Error("the name has passed on")
+		}
+	}, h1, h2)
+}
+
 // An app that is left out costs its hosts nothing: they may have no agent.
 func TestLeftOutAppNeedsNoAgent(t *testing.T) {
 	const nowhere = "10.0.0.9"
