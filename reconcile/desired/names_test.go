@@ -231,6 +231,7 @@ func TestWhoseKeysThereAreGoesOn(t *testing.T) {
 		"the keys of the other":                     {both, keysOf(second), true, "/a-b"},
 		"the keys of one that has no task":          {onlySecond, keysOf(first), true, "/a/b"},
 		"the keys of the one, some is unread":       {onlySecond, keysOf(first), false, "/a/b"},
+		"one less":                                  {both, map[string][]consul.Key{"a-b": {{Service: "a-b", Label: "role", Value: "first"}}}, true, ""},
 		"one more":                                  {both, keysOf(first, consul.Key{Service: "a-b", Label: "old"}), true, ""},
 		"another value":                             {both, map[string][]consul.Key{"a-b": {{Label: "consul.name", Value: "x"}, {Label: "role", Value: "former"}}}, true, ""},
 		"none, and services of both":                {both, noKeys, true, ""},
@@ -243,6 +244,15 @@ func TestWhoseKeysThereAreGoesOn(t *testing.T) {
 		if c := m.Clashes(); len(c) != 1 || !c[0].KeysOnly || c[0].Incumbent != test.goesOn {
 			t.Errorf("%s: clashes %+v, want %q to go on", name, c, test.goesOn)
 		}
+	}
+}
+
+// That there are no keys says nothing of an app without labels.
+func TestNoKeysAreNobodys(t *testing.T) {
+	m := knowing(called("/a/b", ""), called("/a-b", "consul.name=y"))
+	m.PickIncumbents(map[Registered]bool{{"/a/b", "a-b"}: true, {"/a-b", "y"}: true}, noKeys, true)
+	if c := m.Clashes(); len(c) != 1 || c[0].Incumbent != "" {
+		t.Errorf("clashes %+v, want nobody to go on", c)
 	}
 }
 
