@@ -53,10 +53,10 @@ func (w *agentWorker) patience() time.Duration {
 	return min(max(w.fleet.patience, long), 3*w.fleet.patience)
 }
 
-// look lists the agent for a resync, which waits so long for it; inTime reports whether that
+// listWithin lists the agent for a resync, which waits so long for it; inTime reports whether that
 // was enough to know more than that. One that does not answer is left out, and left to its
 // worker, which finds out when it is back.
-func (w *agentWorker) look(ctx context.Context, patience time.Duration) (agent plan.Agent, inTime bool) {
+func (w *agentWorker) listWithin(ctx context.Context, patience time.Duration) (agent plan.Agent, inTime bool) {
 	agent = plan.Agent{Hosts: []string{w.host}, Address: w.agent.Address(), Main: w.host == mainHost}
 	w.leftOut.Store(true) // from now on the worker tells when it is back
 	switch agent.Err = w.backingOff(); {

@@ -119,10 +119,10 @@ func (w *agentWorker) execute(ctx context.Context, j job) (outcome, error) {
 			continue
 		}
 		if d.Op == plan.Register && done.Registered > 0 && len(failed) == 0 && !j.rest && w.queue.len() > 0 {
-			w.requeueRest(j)
+			done.requeued = w.requeueRest(j)
 			break
 		}
-		if err := w.carryOut(ctx, n, j, want, d, &done); ofItsOwn(err) {
+		if err := w.apply(ctx, n, j, want, d, &done); ofItsOwn(err) {
 			failed = append(failed, err)
 			if d.Op == plan.RegisterCheck {
 				unchecked = d.Service.ID
@@ -138,20 +138,22 @@ func (w *agentWorker) execute(ctx context.Context, j job) (outcome, error) {
 func ofItsOwn(err error) bool { return errors.Is(err, errRefused) || errors.Is(err, errUnable) }
 
 // requeueRest lets the other services of a task that shows up wait until all that waits now
-// has been looked at: the first ones of all tasks come before the second ones.
-func (w *agentWorker) requeueRest(j job) {
+// has been looked at: the first ones of all tasks come before the second ones. It reports false
+// when there is nobody to do it: a resync finds what is missing.
+func (w *agentWorker) requeueRest(j job) bool {
 	j.rest, j.failures, j.pauses = true, 0, nil
 	if j.tally != nil {
 		j.tally.expect()
 	}
-	j.start.leaves()
-	if !w.queue.put(j) { // retired: a resync finds what is missing
+	if !w.queue.put(j) {
 		j.finish(outcome{})
+		return false
 	}
+	return true
 }
 
-// carryOut writes one service, if the job's grounds and the time allow it.
-func (w *agentWorker) carryOut(ctx context.Context, n *node, j job, want desired.Want, d plan.Decision, done *outcome) error {
+// apply writes one service, if the job's grounds and the time allow it.
+func (w *agentWorker) apply(ctx context.Context, n *node, j job, want desired.Want, d plan.Decision, done *outcome) error {
 	switch {
 	case d.Conflict:
 		w.tell(Notice{Level: zerolog.DebugLevel, Message: "left alone: not ours", Agent: w.name, Task: j.key, Service: d.Service.Name, ID: d.Service.ID})

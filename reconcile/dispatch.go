@@ -82,7 +82,7 @@ func (d *dispatch) giveConfirmed(all []assignment) {
 	}
 	allowed := d.allowed(tasks)
 	for _, a := range all {
-		a.allowed = allowed[a.key] | desired.Moved // it may run again, and elsewhere
+		a.allowed = a.allowed&^desired.Missing | allowed[a.key] // the answer says on what grounds now
 		if a.ofKeys {
 			a.allowed = d.allowedOfKeys()
 		}

@@ -27,7 +27,9 @@
 //	worker.go      a worker's loop, and its backoff; outage.go: while its domain does not answer
 //	agent_worker.go, key_worker.go, catalog_worker.go   what a worker does with one job;
 //	               agent_home.go: whether it belongs there; agent_checks.go: with checks;
-//	               node_checks.go: what is remembered of them
+//	               node_checks.go: what is remembered of them; agent_list.go: how an agent is listed;
+//	               agent_watch.go: that it has restarted
+//	token.go       with which token services are registered, and which the catalog lacks
 //	starts.go      what is about to be registered, and who waits for that
 //	health.go      what is asked of Marathon for health alone, and tasks that turn critical
 //	gate.go        whether anything may be written; gated.go: Consul behind it

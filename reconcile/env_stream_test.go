@@ -42,7 +42,7 @@ type streamEnv struct {
 func newStreamEnv(t testing.TB, masters int, config simulator.Config) *streamEnv {
 	t.Helper()
 	b := &streamEnv{idle: 45 * time.Second, maxEvent: 8 << 20, env: &env{
-		t: t, marathon: simulator.New(config), id: "bridge", prefix: "of-" + t.Name(),
+		t: t, marathon: simulator.New(config), id: "stream", prefix: "of-" + t.Name(),
 		configure: func(*reconcile.Config) {}, format: consul.FormatRaw, timeout: 5 * time.Second, log: &logBuffer{},
 	}}
 	var urls []string

@@ -213,7 +213,7 @@ func (f *fleet) listAgents(ctx context.Context, hosts []string, listed func(plan
 		var mu sync.Mutex
 		var slow []string
 		atOnce(hosts, func(host string) {
-			if agent, inTime := f.look(ctx, host, quickly); inTime {
+			if agent, inTime := f.listWithin(ctx, host, quickly); inTime {
 				listed(agent)
 				return
 			}
@@ -246,20 +246,20 @@ func (f *fleet) list(ctx context.Context, host string) plan.Agent {
 	if err == nil {
 		patience = w.patience()
 	}
-	agent, inTime := f.look(ctx, host, patience)
+	agent, inTime := f.listWithin(ctx, host, patience)
 	if !inTime {
 		w.finishLater(patience)
 	}
 	return agent
 }
 
-// look is the look of a host's worker.
-func (f *fleet) look(ctx context.Context, host string, patience time.Duration) (agent plan.Agent, inTime bool) {
+// listWithin is the same of the worker for a host.
+func (f *fleet) listWithin(ctx context.Context, host string, patience time.Duration) (agent plan.Agent, inTime bool) {
 	w, err := f.worker(host)
 	if err != nil {
 		return plan.Agent{Hosts: []string{host}, Address: host, Err: err}, true
 	}
-	return w.look(ctx, patience)
+	return w.listWithin(ctx, patience)
 }
 
 // oneForEachNode makes one of those that are the same agent.

@@ -311,35 +311,39 @@ func TestShortSnapshotAtStartHandsNoNameOver(t *testing.T) {
 	}
 }
 
-// Removals whose apps take long to answer are judged by what has gone meanwhile.
-func TestSlowConfirmationsAreCounted(t *testing.T) {
+// omittedSlowly has a cluster with tasks of /m, and so many of /a. A snapshot omits those of /m, whose
+// own answer takes 90 s; after 80 s, 29 of /a are lost.
+func omittedSlowly(t *testing.T, m marathon.App, ofA int, then func(*fakeCluster)) {
+	t.Helper()
 	inFakeCluster(t, func(x *fakeCluster) {
-		m := appOn(h1, "/m")
-		for i := range 40 {
-			m.Tasks = append(m.Tasks, taskOn(h1, "/m", fmt.Sprintf("m.%02d", i)))
-		}
 		a := hundred(h1)
-		a.Tasks = a.Tasks[:60]
+		a.Tasks = a.Tasks[:ofA]
 		x.marathon.apps = []marathon.App{m, a}
 		x.connect()
 		x.marathon.set(func(f *fakeMarathon) {
-			f.appTakes, f.omits, f.apps = 90*time.Second, []string{"/m"}, []marathon.App{appOn(h1, "/m"), a}
-			f.apps[0].Instances = 40
+			f.appTakes, f.omits, f.apps = 90*time.Second, []string{m.ID}, []marathon.App{appOn(h1, m.ID), a}
+			f.apps[0].Instances = len(m.Tasks)
 		})
 		x.Missed("oversize")
 		time.Sleep(80 * time.Second)
-		for i := range 29 {
-			lost := taskOn(h1, "/a", fmt.Sprintf("a.%02d", i))
+		for _, lost := range a.Tasks[:29] {
 			lost.State = marathon.TaskUnreachable
 			x.tells(lost)
 		}
+		then(x)
+	}, h1)
+}
+
+// Removals whose apps take long to answer are judged by what has gone meanwhile.
+func TestSlowConfirmationsAreCounted(t *testing.T) {
+	omittedSlowly(t, appOn(h1, "/m", ids("m", 40)...), 60, func(x *fakeCluster) {
 		for range 60 {
 			time.Sleep(time.Second)
 			if n := len(x.agents[h1].tasks()); n < 50 {
 				x.Fatalf("%d of 100 left", n)
 			}
 		}
-	}, h1)
+	})
 }
 
 // An app with a persistent volume starts its task again under the same ID. A snapshot that was

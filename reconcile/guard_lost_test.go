@@ -11,12 +11,14 @@ import (
 // The limit on lost tasks, when plans and events deregister them by turns.
 
 // hundred is an app of a hundred tasks on a host.
-func hundred(host string) marathon.App {
-	var ids []string
-	for i := range 100 {
-		ids = append(ids, fmt.Sprintf("a.%02d", i))
+func hundred(host string) marathon.App { return appOn(host, "/a", ids("a", 100)...) }
+
+// ids are so many IDs of tasks: "a.00", "a.01", …
+func ids(app string, n int) (ids []string) {
+	for i := range n {
+		ids = append(ids, fmt.Sprintf("%s.%02d", app, i))
 	}
-	return appOn(host, "/a", ids...)
+	return ids
 }
 
 // loses makes Marathon tell that so many more tasks of the first app are lost.

@@ -133,7 +133,7 @@ func merge(before, j job) job {
 	j.failures = max(j.failures, before.failures)
 	j.pauses = cmp.Or(j.pauses, before.pauses)
 	j.tally = cmp.Or(j.tally, before.tally)
-	j.start = cmp.Or(j.start, before.start)
+	j.start = j.start.or(before.start)
 	ended := before.state.Phase() == marathon.Ended && j.state.Phase() != marathon.Ended
 	if ended || !j.event() && before.event() {
 		j.cause = before.cause
@@ -152,9 +152,11 @@ func union(a, b []string) []string {
 }
 
 // finish tells the resync that asked for the job what came of it, and those that wait for it
-// that they need not any more.
+// that they need not any more, unless another job does the rest.
 func (j job) finish(o outcome) {
-	j.start.end()
+	if !o.requeued {
+		j.start.end()
+	}
 	if j.tally != nil {
 		j.tally.done(o)
 	}

@@ -223,7 +223,7 @@ func (r *Reconciler) tellHeld(p *plan.Plan) {
 // wayOut says what becomes of held removals.
 func wayOut(p *plan.Plan) string {
 	if p.Confirmable() {
-		return "they go when every look for --purge-confirm would remove them; see `consular plan`, and `consular sync --force` if they should go"
+		return "they go when every resync for --purge-confirm would remove them; see `consular plan`, and `consular sync --force` if they should go"
 	}
 	return "time will not confirm them; see `consular plan`, and `consular sync --force` if they should go"
 }

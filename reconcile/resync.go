@@ -225,9 +225,9 @@ func (r *Reconciler) judge(actual plan.Actual, empty bool) plan.Plan {
 		r.model.NoteMissing(holders, time.Now())
 		contestants = r.model.Contestants()
 	})
-	registered, seen := plan.Names(tr, actual, contestants)
+	registered, keys, seen := plan.Names(tr, actual, contestants)
 	r.locked(func() {
-		r.model.PickIncumbents(registered, seen)
+		r.model.PickIncumbents(registered, keys, seen)
 		r.model.NoteAnother(n > 0, all)
 	})
 	p := plan.Make(r.model, actual, r.locked)

@@ -102,7 +102,7 @@ func (s *env) appIn(app string) (services, keys string) {
 	}
 	slices.Sort(lines)
 	for key := range have.keys {
-		for _, separator := range []string{"-", "."} {
+		for _, separator := range []string{"-", ".", "_"} {
 			name := strings.ReplaceAll(app[1:], "/", separator)
 			if label, is := strings.CutPrefix(key, s.prefix+"/"+name+"/"); is && !slices.Contains(labels, label) {
 				labels = append(labels, label)
@@ -111,6 +111,31 @@ func (s *env) appIn(app string) (services, keys string) {
 	}
 	slices.Sort(labels)
 	return strings.Join(lines, "; "), strings.Join(labels, " ")
+}
+
+// manyMeta are so many labels that each make a pair of Meta: "consul.meta.k07=v".
+func manyMeta(n int) (labels []string) {
+	for i := range n {
+		labels = append(labels, fmt.Sprintf("consul.meta.k%02d=v", i))
+	}
+	return labels
+}
+
+// metaOf is the Meta that such labels make, and labelsIn are their names.
+func metaOf(labels []string) map[string]string {
+	meta := map[string]string{}
+	for _, label := range labelsIn(labels) {
+		meta[strings.TrimPrefix(label, "consul.meta.")] = "v"
+	}
+	return meta
+}
+
+func labelsIn(labels []string) (names []string) {
+	for _, label := range labels {
+		name, _, _ := strings.Cut(label, "=")
+		names = append(names, name)
+	}
+	return names
 }
 
 func TestServicesAsTheyAreShaped(t *testing.T) {
@@ -133,11 +158,15 @@ func TestServicesAsTheyAreShaped(t *testing.T) {
 			"a name":               {app: shop("consul.name=front", "consul.ports=all"), services: "T front P0 host; T:admin front-admin P1 host", keys: "consul.name consul.ports"},
 			"a name not DNS":       {app: shop("consul.name=a b/ü"), services: "T a b/ü P0 host", keys: "consul.name", warns: "no name that DNS can carry"},
 			"a name that is empty": {app: shop("consul.name="), services: first, keys: "consul.name", warns: "service name: empty"},
+			"a name, unprintable":  {app: shop("consul.name=a\x01b"), services: first, keys: "consul.name", warns: "control characters"},
 			"a name, too long":     {app: shop("consul.name=" + strings.Repeat("x", 129)), services: first, keys: "consul.name", warns: "longer than 128 bytes"},
 			"tags":                 {app: shop(`consul.tags=urlprefix-/shop, a\,b,\\`), services: first + ` [urlprefix-/shop a,b \]`, keys: "consul.tags"},
 			"tags that mark":       {app: shop("consul.tags=consular-reg-id=x"), services: first, keys: "consul.tags", warns: "consular marks what is its own"},
 			"meta":                 {app: shop("consul.meta.team=a\nb", "consul.ports=all"), services: first + " map[team:a\nb]; " + admin + " map[team:a\nb]", keys: "consul.meta.team consul.ports"},
 			"meta that is none":    {app: shop("consul.meta.a.b=x"), services: first, keys: "consul.meta.a.b", warns: "service meta key"},
+			"meta that marks":      {app: shop("consul.meta.marathon-task-id=x"), services: first, keys: "consul.meta.marathon-task-id", warns: "consular marks what is its own"},
+			"meta, too long":       {app: shop("consul.meta.k=" + strings.Repeat("x", 513)), services: first, keys: "consul.meta.k", warns: "512"},
+			"meta, too many":       {app: shop(manyMeta(60)...), services: first + fmt.Sprint(" ", metaOf(manyMeta(59))), keys: strings.Join(labelsIn(manyMeta(60)), " "), warns: "has 1 pairs of Meta too many"},
 			"no keys":              {app: shop("consul.kv=false", "a=1"), services: first},
 			"port, register":       {app: shop("consul.port.admin.register=true"), services: first + "; " + admin, keys: "consul.port.admin.register"},
 			"port, not registered": {app: shop("consul.ports=all", "consul.port.1.register=false"), services: first, keys: "consul.port.1.register consul.ports"},
@@ -200,6 +229,14 @@ func TestServicesAsTheyAreShaped(t *testing.T) {
 			shaping: desired.Shaping{NoKV: true, NameSeparator: "_"},
 			rows: map[string]row{
 				"in a group": {id: "/a/b/c", app: shop("x=1"), services: "T a_b_c P0 host"},
+			},
+		},
+		"--labels allegro --label-prefix sd --name-separator _": {
+			shaping: desired.Shaping{Allegro: true, LabelPrefix: "sd", NameSeparator: "_"},
+			rows: map[string]row{
+				"made":  {id: "/group/made", app: shop("sd=", "a=tag"), services: "T group_made P0 host [a]", keys: "a sd"},
+				"named": {app: shop("sd=my/name", "consul=tag"), services: "T my_name P0 host [consul]", keys: "consul sd", warns: "no name that DNS can carry"},
+				"other": {app: shop("consul=x")},
 			},
 		},
 		"--labels allegro": {

@@ -191,10 +191,10 @@ func keysOf(p snapshot) []string {
 	return keys
 }
 
-// /shop with the port web, and /shop/web: who is registered goes on, also after consular
-// was started anew; the other's service waits, and nothing else of it.
+// /shop with the port admin, and /shop/admin: who is registered goes on, also after consular
+// was started anew; the other's service waits, and nothing else of it, such as that of another port.
 func TestNameThatAppAndPortMake(t *testing.T) {
-	port, app := shop("consul.ports=all"), shop()
+	port, app := shop("consul.ports=all"), shop("consul.port.admin.tags=second")
 	port.ID, app.ID = "/shop", "/shop/admin"
 	for name, test := range map[string]struct {
 		first, second simulator.App
@@ -212,7 +212,7 @@ func TestNameThatAppAndPortMake(t *testing.T) {
 				if sum.Quarantined != 1 || sum.Clean() || len(p.Clashes) != 1 || p.Clashes[0].Incumbent != test.goesOn {
 					t.Errorf("sync: %s, clashes %+v", sum.String(), p.Clashes)
 				}
-				s.shows("shop 1", "shop-admin 1")
+				s.shows("shop 1", "shop-admin 1", "shop-admin-admin 1")
 			}
 			if s.log.countBoth("name clash", "the label consul.port.admin.name of /shop") == 0 {
 				t.Error("the log does not say what to do")
@@ -220,7 +220,7 @@ func TestNameThatAppAndPortMake(t *testing.T) {
 			s.run(s.consular(func(c *reconcile.Config) { c.PollInterval = time.Hour }))
 			s.listens()
 			must(t, s.marathon.Relabel("/shop", map[string]string{"consul.ports": "all", "consul.port.admin.name": "backstage"}))
-			s.shows("backstage 1", "shop 1", "shop-admin 1")
+			s.shows("backstage 1", "shop 1", "shop-admin 1", "shop-admin-admin 1")
 		})
 	}
 }

@@ -84,6 +84,30 @@ func TestFallbackHasItsHostsAddress(t *testing.T) {
 	}, h1, h2)
 }
 
+// Who was registered goes on after a restart also when the agent that has it is silent: the
+// catalog tells of it.
+func TestSilentAgentKeepsItsNames(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		port := withPorts(appOn(h1, "/shop", "s.1"), 2)
+		x.marathon.apps = []marathon.App{port}
+		x.connect()
+		x.wants(h1, "s.1", "s.1:p1")
+		x.marathon.set(func(m *fakeMarathon) {
+			m.apps = []marathon.App{port, withPorts(appOn(h2, "/shop/p1", "w.1"), 2)}
+		})
+		x.Missed("oversize")
+		time.Sleep(time.Minute)
+		x.wants(h2, "w.1:p1")
+		x.agents[h1].set(func(a *fakeAgent) { a.gone = true })
+		x.connect()
+		time.Sleep(time.Minute)
+		x.wants(h2, "w.1:p1")
+		if n := x.log.countBoth("name clash", `"goes_on":"/shop/p1"`); n > 0 {
+			t.Error("the name has passed on")
+		}
+	}, h1, h2)
+}
+
 // An app that is left out costs its hosts nothing: they may have no agent.
 func TestLeftOutAppNeedsNoAgent(t *testing.T) {
 	const nowhere = "10.0.0.9"
@@ -118,10 +142,7 @@ func TestLeftOutAppNeedsNoAgent(t *testing.T) {
 // What of a left-out app is there, held back, goes with its task's end.
 func TestEndOfWhatIsLeftOutAndHeldBack(t *testing.T) {
 	inFakeCluster(t, func(x *fakeCluster) {
-		var tasks []string
-		for i := range 12 {
-			tasks = append(tasks, fmt.Sprintf("o.%02d", i))
-		}
+		tasks := ids("o", 12)
 		x.marathon.apps = []marathon.App{appOn(h1, "/out", tasks...)}
 		x.connect()
 		x.wants(h1, tasks...)
@@ -138,29 +159,10 @@ func TestEndOfWhatIsLeftOutAndHeldBack(t *testing.T) {
 
 // Removals whose app takes long to answer count with all services of each task.
 func TestSlowConfirmationsCountServices(t *testing.T) {
-	inFakeCluster(t, func(x *fakeCluster) {
-		var many []string
-		for i := range 14 {
-			many = append(many, fmt.Sprintf("m.%02d", i))
-		}
-		m, a := withPorts(appOn(h1, "/m", many...), 3), hundred(h1)
-		a.Tasks = a.Tasks[:58]
-		x.marathon.apps = []marathon.App{m, a}
-		x.connect()
-		x.marathon.set(func(f *fakeMarathon) {
-			f.appTakes, f.omits, f.apps = 90*time.Second, []string{"/m"}, []marathon.App{appOn(h1, "/m"), a}
-			f.apps[0].Instances = 14
-		})
-		x.Missed("oversize")
-		time.Sleep(80 * time.Second)
-		for i := range 29 {
-			lost := taskOn(h1, "/a", fmt.Sprintf("a.%02d", i))
-			lost.State = marathon.TaskUnreachable
-			x.tells(lost)
-		}
+	omittedSlowly(t, withPorts(appOn(h1, "/m", ids("m", 14)...), 3), 58, func(x *fakeCluster) {
 		time.Sleep(time.Minute)
 		if n := len(x.agents[h1].deregistered()); n != 29 || x.log.count("71 of 100 services lost within a minute") != 1 {
 			x.Errorf("%d services were removed, want the 29 that are lost", n)
 		}
-	}, h1)
+	})
 }

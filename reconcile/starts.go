@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"sync"
 	"time"
 
@@ -26,8 +27,6 @@ type start struct {
 	app, task string
 	// heard is when its event was; zero for what a resync found.
 	heard time.Time
-	// more is set when the job that ends has left some of its task to another one.
-	more bool
 	// waiters are told of its end.
 	ended   bool
 	waiters []func()
@@ -35,7 +34,9 @@ type start struct {
 
 func newStarts() *starts { return &starts{apps: map[string]map[string]*start{}} }
 
-// begin notes one; a task has one at a time, for it has one job.
+// begin notes one. A task has one at a time, for it has one job: that of an event keeps what a
+// resync found before, of which nobody knows whether it came before a kill, and so what is
+// being killed waits for it.
 func (s *starts) begin(app, task string, heard time.Time) *start {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,14 +62,17 @@ func (s *starts) last(app string, until time.Time) *start {
 	return last
 }
 
-// leaves says that the job that ends next has left some of its task's services to another.
-func (s *start) leaves() {
-	if s == nil {
-		return
+// or returns the one of two jobs' that is not over. Where neither is, both are the same.
+func (s *start) or(other *start) *start {
+	if s == nil || other == nil {
+		return cmp.Or(s, other)
 	}
 	s.all.mu.Lock()
 	defer s.all.mu.Unlock()
-	s.more = !s.ended
+	if s.ended {
+		return other
+	}
+	return s
 }
 
 // end says that nobody needs to wait for it any more; more than once is once.
@@ -77,11 +81,6 @@ func (s *start) end() {
 		return
 	}
 	s.all.mu.Lock()
-	if s.more {
-		s.more = false
-		s.all.mu.Unlock()
-		return
-	}
 	waiters := s.waiters
 	s.ended, s.waiters = true, nil
 	if s.all.apps[s.app][s.task] == s {

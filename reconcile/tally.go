@@ -22,6 +22,8 @@ type outcome struct {
 	// tooOld counts services that are not registered because what Marathon said
 	// was too long ago.
 	tooOld int
+	// requeued is set when one job has left some of its task to another one.
+	requeued bool
 	// contact is what one job had to do with its failure domain.
 	contact contact
 }

@@ -23,7 +23,7 @@ import (
 	"consular/reconcile/settings"
 )
 
-// sealed is a guarded world with TLS and client certificates everywhere, those
+// sealed is a guarded cluster with TLS and client certificates everywhere, those
 // that Consul's own commands make.
 type sealed struct {
 	*guarded

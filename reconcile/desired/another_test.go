@@ -21,11 +21,11 @@ func TestWhatIsKnownOfConsulIsDoubted(t *testing.T) {
 	}
 	m := knowing(called("/shop", "consul.ports=all", "web"), called("/shop/web", ""))
 	goesOn := func() string { return m.Clashes()[0].Incumbent }
-	m.PickIncumbents(map[Registered]bool{{"/shop", "shop-web"}: true}, true)
+	m.PickIncumbents(map[Registered]bool{{"/shop", "shop-web"}: true}, noKeys, true)
 	if m.ForgetConsul(); goesOn() != "" {
 		t.Errorf("nobody has looked, and %s goes on", goesOn())
 	}
-	m.PickIncumbents(nil, true)
+	m.PickIncumbents(nil, noKeys, true)
 	if goesOn() != "/shop/web" {
 		t.Errorf("nobody is registered, and %q goes on", goesOn())
 	}

@@ -47,14 +47,18 @@ func BenchmarkModel(b *testing.B) {
 	}
 }
 
-// BenchmarkShape is what one definition costs: without labels of ours, with some, and with
-// 10,000 that are there to do harm.
+// BenchmarkShape is what one definition costs: without labels of ours, with some, with
+// 10,000 that are there to do harm, and with as many ports.
 func BenchmarkShape(b *testing.B) {
 	d := marathon.Definition{Ports: shopPorts(), Labels: map[string]string{"a": "1", "b": "2", "c": "3", "d": "4", "e": "5"}}
 	some := labelsOf(d, "consul.ports=web,admin\nconsul.tags=a,b\nconsul.port.admin.name=x\nconsul.meta.team=shop")
 	bad := d
 	bad.Labels = hostile(10_000, 100)
-	for name, d := range map[string]marathon.Definition{"plain": d, "some": some, "hostile": bad} {
+	ports := marathon.Definition{Labels: map[string]string{"consul.ports": "all"}}
+	for i := range 10_000 {
+		ports.Ports = append(ports.Ports, marathon.Port{Name: fmt.Sprint("port-", i), OnHost: true})
+	}
+	for name, d := range map[string]marathon.Definition{"plain": d, "some": some, "hostile": bad, "10,000 ports": ports} {
 		b.Run(name, func(b *testing.B) {
 			tr := testTranslation()
 			b.ReportAllocs()

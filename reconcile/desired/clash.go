@@ -3,6 +3,8 @@ package desired
 import (
 	"slices"
 	"strings"
+
+	"consular/consul"
 )
 
 // A clash is several apps that want what only one can have: the name of a service, and the
@@ -145,43 +147,62 @@ func (m *Model) Contestants() map[string]bool {
 }
 
 // PickIncumbents picks the incumbents of clashes that have none, from what is registered
-// now. all says that all of it could be read: only then is no incumbent found a proof that
-// there is none.
-func (m *Model) PickIncumbents(registered map[Registered]bool, all bool) {
+// now and from our keys, by name; nil while they are not known. all says that every agent
+// could be read: only then is no incumbent found a proof that there is none.
+func (m *Model) PickIncumbents(registered map[Registered]bool, keys map[string][]consul.Key, all bool) {
 	for name, n := range m.names {
-		n.services.pick(all, func(app string) bool { return m.holds(registered, app, name) })
-		n.keys.pick(all, func(app string) bool {
-			return anyOf(registered, func(r Registered) bool { return r.App == app })
-		})
+		n.services.pick(all,
+			func(app string) bool { return registered[Registered{app, name}] },
+			func(app string) bool { return m.begins(registered, app, name) })
+		if keys != nil {
+			n.keys.pick(all,
+				func(app string) bool { return m.keeps(app, keys[name]) },
+				func(app string) bool {
+					return anyOf(registered, func(r Registered) bool { return r.App == app })
+				})
+		}
 	}
 }
 
-// holds reports whether an app has a service of a name registered; of the name that its ID
-// alone makes, one of whose name that is the beginning does as well.
-func (m *Model) holds(registered map[Registered]bool, app, name string) bool {
-	if registered[Registered{app, name}] {
-		return true
-	}
+// begins reports whether a name, which the ID of an app alone makes, is the beginning of that
+// of a service that it has registered: one of another port.
+func (m *Model) begins(registered map[Registered]bool, app, name string) bool {
 	return m.apps[app].name == name && anyOf(registered, func(r Registered) bool {
 		return r.App == app && strings.HasPrefix(r.Name, name+"-")
 	})
 }
 
-// pick picks the incumbent: the only one that holds it.
-func (c *contest) pick(all bool, holds func(app string) bool) {
+// keeps reports whether keys are all that the labels of an app make, and nothing else.
+func (m *Model) keeps(app string, keys []consul.Key) bool {
+	labels, _, _ := m.tr.Labels(app, m.apps[app].app.Definition.Labels)
+	other := func(k consul.Key) bool { value, is := labels[k.Label]; return !is || value != k.Value }
+	return len(keys) > 0 && len(keys) == len(labels) && !slices.ContainsFunc(keys, other)
+}
+
+// pick picks the incumbent: the only one that holds it. Where nobody does, it may be told by
+// what else one has, but only if everything could be read.
+func (c *contest) pick(all bool, holds, may func(app string) bool) {
 	if !c.contested() || c.incumbent != "" {
 		return
 	}
-	var holders []string
-	for _, one := range c.claimants {
-		if holds(one.app) {
-			holders = append(holders, one.app)
-		}
+	holders := c.those(holds)
+	if len(holders) == 0 && all {
+		holders = c.those(may)
 	}
 	if len(holders) == 1 {
 		c.incumbent = holders[0]
 	}
 	c.looked = c.looked || all && len(holders) == 0
+}
+
+// those are the apps that want it and of which something is true.
+func (c *contest) those(is func(app string) bool) (apps []string) {
+	for _, one := range c.claimants {
+		if is(one.app) {
+			apps = append(apps, one.app)
+		}
+	}
+	return apps
 }
 
 func anyOf[K comparable](set map[K]bool, is func(K) bool) bool {

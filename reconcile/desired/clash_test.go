@@ -56,7 +56,7 @@ func TestClashOfTwoNewAppsQuarantinesBoth(t *testing.T) {
 		"both registered": {{"/a/b", "a-b"}: true, {"/a-b", "a-b"}: true},
 	} {
 		d := knowing(a, b)
-		d.PickIncumbents(registered, true)
+		d.PickIncumbents(registered, noKeys, true)
 		if incumbent := incumbentOf(t, d); incumbent != "" {
 			t.Errorf("%s: incumbent %q", name, incumbent)
 		}
@@ -67,7 +67,7 @@ func TestClashOfTwoNewAppsQuarantinesBoth(t *testing.T) {
 		}
 	}
 	d := knowing(a, b)
-	d.PickIncumbents(map[Registered]bool{{"/a-b", "a-b"}: true}, true)
+	d.PickIncumbents(map[Registered]bool{{"/a-b", "a-b"}: true}, noKeys, true)
 	if incumbent := incumbentOf(t, d); incumbent != "/a-b" {
 		t.Errorf("incumbent %q, want the one that is registered", incumbent)
 	}
@@ -125,12 +125,12 @@ func TestPartsInClashes(t *testing.T) {
 // Incumbents are looked for only where several want the name, and once.
 func TestIncumbentOfNoClash(t *testing.T) {
 	m := knowing(called("/a/b", ""))
-	m.PickIncumbents(map[Registered]bool{{"/a/b", "a-b"}: true}, true)
+	m.PickIncumbents(map[Registered]bool{{"/a/b", "a-b"}: true}, noKeys, true)
 	m.ApplyApp(m.BeginRead(), called("/a-b", ""), start)
 	if incumbent := incumbentOf(t, m); incumbent != "/a/b" {
 		t.Errorf("incumbent %q", incumbent)
 	}
-	m.PickIncumbents(map[Registered]bool{{"/a-b", "a-b"}: true}, true)
+	m.PickIncumbents(map[Registered]bool{{"/a-b", "a-b"}: true}, noKeys, true)
 	if incumbent := incumbentOf(t, m); incumbent != "/a/b" {
 		t.Errorf("and then %q", incumbent)
 	}

@@ -20,6 +20,7 @@
 //	become.go        labels that options make tags and Meta of
 //	translate.go     a task as services, labels as keys, whose a service is
 //	names.go         who wants which name; clash.go: who goes on where several do
+//	another.go       whether another Marathon has our registration ID
 //	trouble.go       what is wrong with labels
 //	health.go        what answers say of the health of tasks; health_event.go: what events say
 //	health_read.go   which apps are to be read for a verdict that no event tells of
@@ -38,7 +39,8 @@
 //
 // An app claims the names of services that are made of its ID, by its present definition or
 // by that of a task that runs, and the keys below the name that its ID alone makes. Each name
-// has claimants; where there are several, the one that had it before goes on. Names that
+// has claimants; where there are several, the one that had it before goes on. After a restart
+// Consul tells who that was: the services of that name and the keys below it. Names that
 // labels give are nobody's.
 //
 // # Health

@@ -101,7 +101,7 @@ func TestWhoCameFirstKeepsTheName(t *testing.T) {
 	}
 	third := newApp("/a/b", newTask("t2", "/a/b"))
 	m = knowing(older, third, newApp("/c"))
-	m.PickIncumbents(map[Registered]bool{{"/a-b", "a-b"}: true, {"/c", "c"}: true}, true)
+	m.PickIncumbents(map[Registered]bool{{"/a-b", "a-b"}: true, {"/c", "c"}: true}, noKeys, true)
 	m.ApplyNotFound(m.BeginRead(), "/a-b", start)
 	if c, clashes := clashOf(m); clashes || c.Incumbent != "" {
 		t.Errorf("the incumbent has gone: %+v", c)

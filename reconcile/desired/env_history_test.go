@@ -293,7 +293,7 @@ func (w *modelHistory) hear() {
 	w.now = w.now.Add(time.Millisecond)
 	for range 1 + rapid.IntRange(0, 1).Draw(w.T, "twice") {
 		w.told.event(w, e)
-		w.carry(w.model.ApplyEvent(e, w.now))
+		w.follow(w.model.ApplyEvent(e, w.now))
 	}
 }
 
@@ -312,7 +312,8 @@ func (w *modelHistory) pass() {
 	}
 }
 
-func (w *modelHistory) carry(e Effects) {
+// follow notes what a change asks for.
+func (w *modelHistory) follow(e Effects) {
 	for _, id := range slices.Concat(e.Read, e.ReadUnprompted, e.ReadAgain) {
 		w.wanted[id] = true
 	}
@@ -360,13 +361,13 @@ func (w *modelHistory) answer() {
 			r.apps = r.apps[1:]
 		}
 		w.told.snapshot(w, r.asked, r.apps)
-		w.carry(w.model.ApplySnapshot(r.asked, marathonSnapshot(r.apps...), w.now, Alone))
+		w.follow(w.model.ApplySnapshot(r.asked, marathonSnapshot(r.apps...), w.now, Alone))
 	case len(r.apps) == 0:
 		w.told.gone(w, r.app)
-		w.carry(w.model.ApplyNotFound(r.asked, r.app, w.now))
+		w.follow(w.model.ApplyNotFound(r.asked, r.app, w.now))
 	default:
 		w.told.app(w, r.asked, r.apps[0])
-		w.carry(w.model.ApplyApp(r.asked, r.apps[0], w.now))
+		w.follow(w.model.ApplyApp(r.asked, r.apps[0], w.now))
 	}
 }
 
@@ -386,7 +387,7 @@ func (w *modelHistory) rest(app string) []marathon.App {
 func (w *modelHistory) define() {
 	for v := range w.definitions {
 		delete(w.definitions, v)
-		w.carry(w.model.ApplyDefinition(v, w.definition(v), false))
+		w.follow(w.model.ApplyDefinition(v, w.definition(v), false))
 	}
 }
 

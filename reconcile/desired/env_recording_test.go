@@ -98,8 +98,8 @@ func readLibrary(t *testing.T) library {
 			}
 		}
 	}
-	for _, scene := range sortedKeys(scenes) {
-		for _, answer := range answersOf(t, scene) {
+	for _, stream := range sortedKeys(recordedStreams) {
+		for _, answer := range answersOf(t, stream) {
 			for _, app := range answer {
 				l.add(app)
 			}
@@ -134,7 +134,7 @@ func (l library) post(t *testing.T, data []byte) {
 
 // at returns an app as it was in a version: as recorded, or else the newest
 // version before, or else the oldest. An app that was never recorded has one
-// port on its host, as those of the scenes "group" and "bulk" have.
+// port on its host, as those of the recordedStreams "group" and "bulk" have.
 func (l library) at(id, version string) marathon.App {
 	if app, exact := l[id][version]; exact {
 		return app

@@ -63,6 +63,9 @@ func knowing(apps ...marathon.App) *Model {
 	return d
 }
 
+// noKeys is that Consul has none of ours.
+var noKeys = map[string][]consul.Key{}
+
 // snapshot is what should be in Consul: what the tests compare.
 type snapshot struct {
 	services map[string]consul.Service
@@ -160,7 +163,7 @@ func wantVerdict(t *testing.T, d *Model, task, app string, want Verdict) Want {
 	t.Helper()
 	w := d.Want(task, app)
 	if w.Verdict != want {
-		t.Errorf("Look(%q, %q) = %v, want %v", task, app, w.Verdict, want)
+		t.Errorf("Want(%q, %q) = %v, want %v", task, app, w.Verdict, want)
 	}
 	return w
 }

@@ -92,8 +92,8 @@ func TestWhichApps(t *testing.T) {
 			} {
 				out := m.ApplyEvent(e, start)
 				byID := test.shaping.LeavesOut(app.ID) != ""
-				loud := slices.ContainsFunc(out.Tasks, func(t TaskRef) bool { return !t.Quiet })
-				if loud || byID && len(out.Read)+len(out.ReadUnprompted)+len(out.ReadAgain) > 0 {
+				enqueues := slices.ContainsFunc(out.Tasks, func(t TaskRef) bool { return !t.Quiet })
+				if enqueues || byID && len(out.Read)+len(out.ReadUnprompted)+len(out.ReadAgain) > 0 {
 					t.Errorf("%T: %+v", e, out)
 				}
 			}

@@ -194,10 +194,11 @@ func (w *healthHistory) hear() {
 	e := w.publishers[publisher][0]
 	w.publishers[publisher] = w.publishers[publisher][1:]
 	w.tick()
-	w.carry(w.model.ApplyEvent(e, w.now))
+	w.follow(w.model.ApplyEvent(e, w.now))
 }
 
-func (w *healthHistory) carry(e Effects) {
+// follow notes what a change asks for.
+func (w *healthHistory) follow(e Effects) {
 	w.wanted = w.wanted || len(e.Read)+len(e.ReadUnprompted)+len(e.ReadAgain) > 0
 }
 
@@ -231,9 +232,9 @@ func (w *healthHistory) answer() {
 	w.reads = slices.DeleteFunc(w.reads, func(other *read) bool { return other == r })
 	w.tick()
 	if r.app == "" {
-		w.carry(w.model.ApplySnapshot(r.asked, marathonSnapshot(r.apps...), w.now, Alone))
+		w.follow(w.model.ApplySnapshot(r.asked, marathonSnapshot(r.apps...), w.now, Alone))
 	} else {
-		w.carry(w.model.ApplyApp(r.asked, r.apps[0], w.now))
+		w.follow(w.model.ApplyApp(r.asked, r.apps[0], w.now))
 	}
 }
 

@@ -34,8 +34,8 @@ import (
 // A label that makes no sense counts as if it were not there, and is a problem. So is
 // one of these names that is none of these labels.
 
-// said is one of our labels.
-type said struct {
+// ourLabel is one of our labels.
+type ourLabel struct {
 	// port is the index of the one that it is about; -1 for the app.
 	port int
 	// rank orders labels that say the same: the higher wins.
@@ -55,7 +55,7 @@ const (
 )
 
 // shown is the label as people are told of it.
-func (l said) shown(ports []marathon.Port) string {
+func (l ourLabel) shown(ports []marathon.Port) string {
 	if l.rank == ofPort {
 		return "port " + clipped(portWord(ports, l.port)) + ": " + labelled(l.label, l.value)
 	}
@@ -77,7 +77,7 @@ func (s Shaping) readConsular(d marathon.Definition, p *problems) settings {
 	}
 	for i := range r.settings.ports {
 		port := &r.settings.ports[i]
-		port.chosen = (port.chosen || port.said) && !r.out[i]
+		port.chosen = (port.chosen || port.mentioned) && !r.out[i]
 	}
 	return r.settings
 }
@@ -88,7 +88,7 @@ type labelReader struct {
 	ports    []marathon.Port
 	problems *problems
 	byWord   map[string]int
-	all      []said
+	all      []ourLabel
 	// out are the ports that a label leaves out.
 	out []bool
 }
@@ -97,7 +97,7 @@ type labelReader struct {
 func (r *labelReader) collect(prefix string, d marathon.Definition) {
 	ours := func(label string) bool { return strings.HasPrefix(label, prefix) }
 	for _, label := range sortedLabels(d.Labels, ours) {
-		l := said{port: -1, label: label, value: d.Labels[label]}
+		l := ourLabel{port: -1, label: label, value: d.Labels[label]}
 		l.what, l.key = whatOf(strings.TrimPrefix(label, prefix))
 		if rest, is := strings.CutPrefix(label, prefix+"port."); is {
 			if err := r.ofPort(&l, rest); err != nil {
@@ -109,12 +109,12 @@ func (r *labelReader) collect(prefix string, d marathon.Definition) {
 	}
 	for i, port := range d.Ports {
 		for _, label := range sortedLabels(port.Labels, ours) {
-			l := said{port: i, rank: ofPort, label: label, value: port.Labels[label]}
+			l := ourLabel{port: i, rank: ofPort, label: label, value: port.Labels[label]}
 			l.what, l.key = whatOf(strings.TrimPrefix(label, prefix))
 			r.all = append(r.all, l)
 		}
 	}
-	slices.SortStableFunc(r.all, func(a, b said) int { return cmp.Compare(a.rank, b.rank) })
+	slices.SortStableFunc(r.all, func(a, b ourLabel) int { return cmp.Compare(a.rank, b.rank) })
 }
 
 // whatOf splits off the KEY of a Meta, which has no dots.
@@ -127,7 +127,7 @@ func whatOf(setting string) (what, key string) {
 
 // ofPort finds the port of a label consul.port.PORT.…; the port's name may have dots, and
 // a KEY of Meta may be called like a setting.
-func (r *labelReader) ofPort(l *said, rest string) (err error) {
+func (r *labelReader) ofPort(l *ourLabel, rest string) (err error) {
 	at := strings.LastIndex(rest, ".")
 	if at < 0 {
 		return errors.New("says nothing about a port")
@@ -159,7 +159,7 @@ func (r *labelReader) port(word string) (int, error) {
 }
 
 // instead says what is taken instead of a label that makes no sense.
-func (r *labelReader) instead(l said) string {
+func (r *labelReader) instead(l ourLabel) string {
 	switch {
 	case l.what == "name" && l.port < 0:
 		return nameOfID
@@ -174,7 +174,7 @@ func (r *labelReader) instead(l said) string {
 var errNeither = errors.New("must be true or false")
 
 // take takes one label in, or says why it makes no sense.
-func (r *labelReader) take(l said) error {
+func (r *labelReader) take(l ourLabel) error {
 	if l.port < 0 {
 		return r.takeApps(l)
 	}
@@ -190,12 +190,12 @@ func (r *labelReader) take(l said) error {
 		}
 		r.out[l.port] = r.out[l.port] || !in
 	}
-	port.said = true
+	port.mentioned = true
 	return nil
 }
 
 // describe takes in what an app and a port may say alike.
-func (r *labelReader) describe(l said, to *description) error {
+func (r *labelReader) describe(l ourLabel, to *description) error {
 	switch l.what {
 	case "name":
 		name := strings.TrimSpace(l.value)
@@ -227,7 +227,7 @@ func (r *labelReader) describe(l said, to *description) error {
 }
 
 // takeApps takes one label in that is about the app.
-func (r *labelReader) takeApps(l said) error {
+func (r *labelReader) takeApps(l ourLabel) error {
 	switch l.what {
 	case "register":
 		in, err := truth(l.value)

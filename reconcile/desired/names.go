@@ -109,14 +109,14 @@ func (m *Model) claim(a *appEntry, since Ticket, out *Effects) {
 	wanted := m.claims(a)
 	if !slices.Equal(a.claims, wanted) {
 		for _, name := range a.claims {
-			if !slices.Contains(wanted, name) {
+			if _, still := slices.BinarySearch(wanted, name); !still {
 				m.release(name, m.names[name].services.leave(a.app.ID), out)
 			}
 		}
 		before := a.claims
 		a.claims = slices.Clone(wanted)
 		for _, name := range wanted {
-			if !slices.Contains(before, name) {
+			if _, had := slices.BinarySearch(before, name); !had {
 				m.join(&m.named(name).services, a.app.ID, since)
 			}
 		}
@@ -183,7 +183,7 @@ func (m *Model) claims(a *appEntry) []string {
 		}
 		return []string{a.name}
 	}
-	m.wanted = a.shape.claims(a.name, m.wanted[:0])
+	m.wanted = distinct(a.shape.claims(a.name, m.wanted[:0]))
 	own, seen := len(m.wanted), a.shape
 	for task := range a.tasks {
 		t := m.tasks[task].task
@@ -192,14 +192,14 @@ func (m *Model) claims(a *appEntry) []string {
 		}
 		switch sh, _ := m.shapeOf(t); sh {
 		case nil:
-			m.wanted = also(also(m.wanted, a.name), a.claims...)
+			m.wanted = append(append(m.wanted, a.name), a.claims...)
 		case seen:
 		default:
 			m.wanted, seen = sh.claims(a.name, m.wanted), sh
 		}
 	}
+	m.wanted = distinct(m.wanted)
 	a.mixed = len(m.wanted) > own
-	slices.Sort(m.wanted)
 	return m.wanted
 }
 
@@ -207,20 +207,16 @@ func (m *Model) claims(a *appEntry) []string {
 func (sh *shape) claims(name string, to []string) []string {
 	for i := range sh.services {
 		if s := &sh.services[i]; s.made {
-			to = also(to, name, s.name)
+			to = append(to, name, s.name)
 		}
 	}
 	return to
 }
 
-// also adds what is not in a list.
-func also(list []string, more ...string) []string {
-	for _, one := range more {
-		if !slices.Contains(list, one) {
-			list = append(list, one)
-		}
-	}
-	return list
+// distinct puts a list in order, each element once.
+func distinct(list []string) []string {
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // with and without return a list with, or without, an element; in order.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"consular/consul"
 	"consular/marathon"
 )
 
@@ -175,14 +176,18 @@ func TestWhoIsRegisteredGoesOn(t *testing.T) {
 		"the port, some is unread": {registered("/shop", "shop-web"), false, "/shop"},
 		"the app":                  {registered("/shop", "shop", "/shop/web", "shop-web"), true, "/shop/web"},
 		"both":                     {registered("/shop", "shop-web", "/shop/web", "shop-web"), true, ""},
+		// A clash keeps the one service back that wants the name, and no other of its app.
+		"the port, and a port of the app":   {registered("/shop", "shop-web", "/shop/web", "shop-web-back"), true, "/shop"},
+		"a port of the app, some is unread": {registered("/shop", "shop", "/shop/web", "shop-web-back"), false, ""},
+		"a port of the app":                 {registered("/shop", "shop", "/shop/web", "shop-web-back"), true, "/shop/web"},
 	} {
 		m := knowing(shop, web)
-		m.PickIncumbents(test.registered, test.all)
+		m.PickIncumbents(test.registered, noKeys, test.all)
 		c := m.Clashes()
 		if len(c) != 1 || c[0].Incumbent != test.goesOn {
 			t.Errorf("%s: clashes %+v, want %q to go on", name, c, test.goesOn)
 		}
-		m.PickIncumbents(registered("/shop", "shop-web"), true)
+		m.PickIncumbents(registered("/shop", "shop-web"), noKeys, true)
 		if now := m.Clashes()[0].Incumbent; test.goesOn == "/shop" && now != "/shop" {
 			t.Errorf("%s: it has passed on to %q", name, now)
 		}
@@ -196,10 +201,58 @@ func TestWhoIsRegisteredGoesOn(t *testing.T) {
 		"neither":             {registered("/a/b", "other"), ""},
 	} {
 		m := knowing(called("/a/b", ""), called("/a-b", ""))
-		m.PickIncumbents(test.registered, true)
+		m.PickIncumbents(test.registered, noKeys, true)
 		if c := m.Clashes(); c[0].Incumbent != test.goesOn {
 			t.Errorf("%s: clashes %+v, want %q to go on", name, c, test.goesOn)
 		}
+	}
+}
+
+// Whose keys there are goes on with them: who has registered something, under whatever name, only
+// where no keys tell, and when all of Consul could be read.
+func TestWhoseKeysThereAreGoesOn(t *testing.T) {
+	first, second := called("/a/b", "consul.name=x\nrole=first"), called("/a-b", "consul.name=y\nrole=second")
+	keysOf := func(app marathon.App, more ...consul.Key) map[string][]consul.Key {
+		keys := more
+		for label, value := range app.Labels {
+			keys = append(keys, consul.Key{Service: "a-b", Label: label, Value: value})
+		}
+		return map[string][]consul.Key{"a-b": keys}
+	}
+	both := map[Registered]bool{{"/a/b", "x"}: true, {"/a-b", "y"}: true}
+	onlySecond := map[Registered]bool{{"/a-b", "y"}: true}
+	for name, test := range map[string]struct {
+		registered map[Registered]bool
+		keys       map[string][]consul.Key
+		all        bool
+		goesOn     string
+	}{
+		"the keys of the one":                       {both, keysOf(first), true, "/a/b"},
+		"the keys of the other":                     {both, keysOf(second), true, "/a-b"},
+		"the keys of one that has no task":          {onlySecond, keysOf(first), true, "/a/b"},
+		"the keys of the one, some is unread":       {onlySecond, keysOf(first), false, "/a/b"},
+		"one less":                                  {both, map[string][]consul.Key{"a-b": {{Service: "a-b", Label: "role", Value: "first"}}}, true, ""},
+		"one more":                                  {both, keysOf(first, consul.Key{Service: "a-b", Label: "old"}), true, ""},
+		"another value":                             {both, map[string][]consul.Key{"a-b": {{Label: "consul.name", Value: "x"}, {Label: "role", Value: "former"}}}, true, ""},
+		"none, and services of both":                {both, noKeys, true, ""},
+		"none, and services of one":                 {onlySecond, noKeys, true, "/a-b"},
+		"none, and services of one, some is unread": {onlySecond, noKeys, false, ""},
+		"not known":                                 {onlySecond, nil, true, ""},
+	} {
+		m := knowing(first, second)
+		m.PickIncumbents(test.registered, test.keys, test.all)
+		if c := m.Clashes(); len(c) != 1 || !c[0].KeysOnly || c[0].Incumbent != test.goesOn {
+			t.Errorf("%s: clashes %+v, want %q to go on", name, c, test.goesOn)
+		}
+	}
+}
+
+// That there are no keys says nothing of an app without labels.
+func TestNoKeysAreNobodys(t *testing.T) {
+	m := knowing(called("/a/b", ""), called("/a-b", "consul.name=y"))
+	m.PickIncumbents(map[Registered]bool{{"/a/b", "a-b"}: true, {"/a-b", "y"}: true}, noKeys, true)
+	if c := m.Clashes(); len(c) != 1 || c[0].Incumbent != "" {
+		t.Errorf("clashes %+v, want nobody to go on", c)
 	}
 }
 

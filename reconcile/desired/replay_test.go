@@ -7,9 +7,9 @@ import (
 	"consular/marathon"
 )
 
-// scenes are the recorded streams and the answers that were recorded beside
+// recordedStreams are the recorded streams and the answers that were recorded beside
 // them, in the order in which they were asked for.
-var scenes = map[string][]string{
+var recordedStreams = map[string][]string{
 	"agent-lost":           {"agent-lost-app.json"},
 	"bridge":               {"bridge-app.json"},
 	"bulk":                 nil,
@@ -44,7 +44,7 @@ var scenes = map[string][]string{
 	"utf8":                 {"utf8-app.json"},
 }
 
-// lastAnswerIsTheEnd lists the scenes in which nothing happened after the last
+// lastAnswerIsTheEnd lists the recordedStreams in which nothing happened after the last
 // answer: the model must end with exactly what it says.
 var lastAnswerIsTheEnd = []string{
 	"create", "relabel", "scale-up", "rollback", "unreachable-strategy",
@@ -78,13 +78,14 @@ func newPlayer(m *replayed, delay int) *player {
 
 func (p *player) resync() {
 	asked := p.model.BeginRead()
-	p.carry(p.model.ApplySnapshot(asked, marathonSnapshot(p.snapshot()...), start, Alone))
+	p.follow(p.model.ApplySnapshot(asked, marathonSnapshot(p.snapshot()...), start, Alone))
 	p.snapshots++
 }
 
-func (p *player) carry(e Effects) {
+// follow begins what a change asks for.
+func (p *player) follow(e Effects) {
 	for _, v := range e.Definitions {
-		p.carry(p.model.ApplyDefinition(v, p.define(v), false))
+		p.follow(p.model.ApplyDefinition(v, p.define(v), false))
 	}
 	for _, id := range slices.Concat(e.Read, e.ReadUnprompted, e.ReadAgain) {
 		app, isApp := p.app(id)
@@ -97,7 +98,7 @@ func (p *player) carry(e Effects) {
 
 func (p *player) play(e marathon.Event) {
 	p.hear(e)
-	p.carry(p.model.ApplyEvent(e, start))
+	p.follow(p.model.ApplyEvent(e, start))
 	p.answer(1)
 }
 
@@ -110,9 +111,9 @@ func (p *player) answer(gone int) {
 		r := p.reads[0]
 		p.reads = p.reads[1:]
 		if r.isApp {
-			p.carry(p.model.ApplyApp(r.asked, r.app, start))
+			p.follow(p.model.ApplyApp(r.asked, r.app, start))
 		} else {
-			p.carry(p.model.ApplyNotFound(r.asked, r.id, start))
+			p.follow(p.model.ApplyNotFound(r.asked, r.id, start))
 		}
 	}
 }
@@ -136,22 +137,22 @@ func (p *player) check(t *testing.T, when string, apps []marathon.App) {
 	}
 }
 
-func answersOf(t *testing.T, scene string) [][]marathon.App {
+func answersOf(t *testing.T, stream string) [][]marathon.App {
 	t.Helper()
 	var answers [][]marathon.App
-	for _, file := range scenes[scene] {
+	for _, file := range recordedStreams[stream] {
 		answers = append(answers, readAnswer(t, file))
 	}
 	return answers
 }
 
-// The model lives through every recorded scene, with reads answered at once and
+// The model lives through every recorded stream, with reads answered at once and
 // late, and ends with what Marathon says then.
 func TestRecordedScenes(t *testing.T) {
 	library := readLibrary(t)
-	for _, scene := range sortedKeys(scenes) {
-		t.Run(scene, func(t *testing.T) {
-			events, answers := readStream(t, scene+".crlf.sse"), answersOf(t, scene)
+	for _, stream := range sortedKeys(recordedStreams) {
+		t.Run(stream, func(t *testing.T) {
+			events, answers := readStream(t, stream+".crlf.sse"), answersOf(t, stream)
 			for _, delay := range []int{0, 1, 3, 10} {
 				p := newPlayer(newReplayed(library, events, answers), delay)
 				for _, e := range events {
@@ -159,7 +160,7 @@ func TestRecordedScenes(t *testing.T) {
 				}
 				p.settle(t)
 				p.check(t, "end", p.snapshot())
-				if slices.Contains(lastAnswerIsTheEnd, scene) {
+				if slices.Contains(lastAnswerIsTheEnd, stream) {
 					p.check(t, "last answer", answers[len(answers)-1])
 				}
 				if p.snapshots > 1 {
@@ -170,13 +171,13 @@ func TestRecordedScenes(t *testing.T) {
 	}
 }
 
-// For every answer that was recorded during a scene there is a moment at which
+// For every answer that was recorded during a stream there is a moment at which
 // the model says exactly that, and these moments are in the answers' order.
 func TestModelPassesThroughRecordedAnswers(t *testing.T) {
 	library := readLibrary(t)
-	for _, scene := range sortedKeys(scenes) {
-		t.Run(scene, func(t *testing.T) {
-			events, answers := readStream(t, scene+".crlf.sse"), answersOf(t, scene)
+	for _, stream := range sortedKeys(recordedStreams) {
+		t.Run(stream, func(t *testing.T) {
+			events, answers := readStream(t, stream+".crlf.sse"), answersOf(t, stream)
 			p := newPlayer(newReplayed(library, events, answers), 0)
 			seen := 0
 			for _, e := range events {
@@ -186,7 +187,7 @@ func TestModelPassesThroughRecordedAnswers(t *testing.T) {
 				}
 			}
 			if seen < len(answers) {
-				t.Errorf("never what %s says; at the end: %s", scenes[scene][seen],
+				t.Errorf("never what %s says; at the end: %s", recordedStreams[stream][seen],
 					snapshotOf(p.model).diff(snapshotOfApps(answers[seen], p.define)))
 			}
 		})
@@ -196,9 +197,9 @@ func TestModelPassesThroughRecordedAnswers(t *testing.T) {
 // However early a stream breaks off, a resync makes good what was missed.
 func TestRecordedScenesCutOff(t *testing.T) {
 	library := readLibrary(t)
-	for _, scene := range sortedKeys(scenes) {
-		t.Run(scene, func(t *testing.T) {
-			events, answers := readStream(t, scene+".crlf.sse"), answersOf(t, scene)
+	for _, stream := range sortedKeys(recordedStreams) {
+		t.Run(stream, func(t *testing.T) {
+			events, answers := readStream(t, stream+".crlf.sse"), answersOf(t, stream)
 			for cut := range events {
 				p := newPlayer(newReplayed(library, events, answers), 2)
 				for i, e := range events {
@@ -211,7 +212,7 @@ func TestRecordedScenesCutOff(t *testing.T) {
 				p.resync()
 				p.settle(t)
 				p.check(t, "after a resync", p.snapshot())
-				if slices.Contains(lastAnswerIsTheEnd, scene) {
+				if slices.Contains(lastAnswerIsTheEnd, stream) {
 					p.check(t, "last answer", answers[len(answers)-1])
 				}
 				if t.Failed() {

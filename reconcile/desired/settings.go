@@ -31,8 +31,8 @@ type settings struct {
 
 // portSettings are what labels say about one port.
 type portSettings struct {
-	// chosen ports are services. said is that a label is about this port.
-	chosen, said bool
+	// chosen ports are services. mentioned is that a label is about this port.
+	chosen, mentioned bool
 	// The names are one for each service of the port; none is the usual name.
 	description
 }

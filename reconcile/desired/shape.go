@@ -47,7 +47,7 @@ type serviceShape struct {
 func (tr Translation) shape(app string, d marathon.Definition) *shape {
 	b := shapeBuilder{
 		shape: &shape{}, options: tr.Shaping, ports: d.Ports,
-		made: tr.ServiceName(app), owner: tr.Owner.Tags(app),
+		made: tr.ServiceName(app), owner: tr.Owner.Tags(app), names: map[string]string{}, called: map[string]bool{},
 	}
 	if len(d.Ports) > 0 {
 		b.firstPort = d.Ports[0].Name
@@ -56,15 +56,15 @@ func (tr Translation) shape(app string, d marathon.Definition) *shape {
 		b.problems.say(problem)
 	}
 	b.settings = tr.Shaping.read(d, &b.problems)
-	b.labels(d)
 	b.health = cmp.Or(b.settings.health, tr.Health, HealthNone)
 	if b.leftOut = b.settings.leftOut; b.leftOut == "" {
 		b.noKeys = b.settings.noKeys
+		b.labels(d)
 		for i, port := range b.settings.ports {
 			switch {
 			case port.chosen:
 				b.addPort(i)
-			case !port.said && !b.settings.portsSaid:
+			case !port.mentioned && !b.settings.portsSaid:
 				b.omitted++
 			}
 		}
@@ -83,6 +83,12 @@ type shapeBuilder struct {
 	// made is the name made of the app's ID, and owner the tags that are ours.
 	made  string
 	owner []string
+	// names are those of its services, by what their IDs have behind the task's, and called
+	// says which names there are.
+	names  map[string]string
+	called map[string]bool
+	// tagged is the size of all tags that its services have so far.
+	tagged int
 	// ofApp are the app's labels that become tags and Meta, and ofPorts those of its
 	// ports.
 	ofApp   labelSet
@@ -149,8 +155,8 @@ func (b *shapeBuilder) add(i, n int, name serviceName) {
 		s.suffix = ":" + word
 	}
 	err := (consul.Service{ID: "task" + s.suffix, Name: s.name}).Check()
-	if other := b.taken(s); other != nil {
-		err = fmt.Errorf("has the name of another: %s", clipped(other.name))
+	if other, taken := b.taken(s); taken {
+		err = fmt.Errorf("has the name of another: %s", clipped(other))
 	}
 	if err != nil {
 		b.problems.add("the service of port "+clipped(word), err, leftOut)
@@ -162,21 +168,23 @@ func (b *shapeBuilder) add(i, n int, name serviceName) {
 	b.tag(&s, i)
 	b.describe(&s, i)
 	b.services = append(b.services, s)
+	b.names[s.suffix], b.called[s.name] = s.name, true
 }
 
-// taken returns the service that has the name or the ID of another.
-func (b *shapeBuilder) taken(s serviceShape) *serviceShape {
-	for i := range b.services {
-		if other := &b.services[i]; other.suffix == s.suffix || other.name == s.name && !b.settings.shared {
-			return other
-		}
+// taken returns what the service is called that has the name or the ID of another.
+func (b *shapeBuilder) taken(s serviceShape) (name string, is bool) {
+	if name, is = b.names[s.suffix]; is {
+		return name, true
 	}
-	return nil
+	return s.name, b.called[s.name] && !b.settings.shared
 }
 
 // tag gives a service its tags: ours, the app's and its port's, and those that labels become.
 func (b *shapeBuilder) tag(s *serviceShape, i int) {
 	s.tags = b.owner
+	if b.tagged > maxAllTags {
+		return
+	}
 	tags := slices.Concat(b.settings.tags, b.settings.ports[i].tags)
 	become := b.ofApp.tags
 	if b.ofPorts != nil {
@@ -196,6 +204,10 @@ func (b *shapeBuilder) tag(s *serviceShape, i int) {
 		}
 		if size += len(t.text); size > maxTags {
 			b.problems.add("service "+clipped(s.name), fmt.Errorf("has tags of more than %d bytes", maxTags), "the last ones are left out")
+			return
+		}
+		if b.tagged += len(t.text); b.tagged > maxAllTags {
+			b.problems.add("all services", fmt.Errorf("have tags of more than %d bytes", maxAllTags), "the last ones are left out")
 			return
 		}
 		have[t.text] = true

@@ -2,6 +2,7 @@ package desired
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,6 +67,32 @@ func TestTagsJustWithinTheirBounds(t *testing.T) {
 		}
 		wantProblems(t, got.problems, problems)
 	}
+}
+
+// An app's tags are on each of its services: thousands of both make no more of them than one
+// definition may have, and every service all the same.
+func TestTagsOfManyServices(t *testing.T) {
+	d := marathon.Definition{Labels: map[string]string{"consul.tags": "said"}}
+	for i := range 2_000 {
+		d.Ports = append(d.Ports, marathon.Port{Name: fmt.Sprint("port-", i), OnHost: true})
+		d.Labels[fmt.Sprint("label-", i)] = strings.Repeat("x", 20)
+	}
+	tr := testTranslation()
+	tr.Shaping = Shaping{AllPorts: true, TagLabels: Globs{"label-*"}}
+	sh := tr.shape("/shop", d)
+	size := 0
+	for _, s := range sh.services {
+		for _, tag := range s.tags[2:] {
+			size += len(tag)
+		}
+	}
+	if len(sh.services) != 2_000 || size > maxAllTags || size < maxAllTags-100 {
+		t.Errorf("%d services with tags of %d bytes", len(sh.services), size)
+	}
+	if !slices.Contains(sh.services[1].tags, "label-1="+strings.Repeat("x", 20)) {
+		t.Errorf("the second service has the tags %.200q", sh.services[1].tags)
+	}
+	wantProblems(t, sh.problems, []string{"have tags of more than 4194304 bytes"})
 }
 
 func TestNamesJustWithinTheirBounds(t *testing.T) {

@@ -207,6 +207,10 @@ func TestConsularLabels(t *testing.T) {
 			shaping: Shaping{MetaLabels: Globs{"*"}}, labels: "a.b=1\na:b=2\nmarathon-x=3\nconsul-x=4\n" + strings.Repeat("k", 129) + "=5", want: "t1 shop 31000 map[a_b:1]",
 			problems: []string{`a:b="2": as Meta: another label is a_b already; left out`, "marathon-x", "consul-x", "as Meta: service meta key"},
 		},
+		"labels of what is left out": {
+			shaping: Shaping{Labelled: true, TagLabels: Globs{"*"}, MetaLabels: Globs{"*"}}, labels: "bad=\x00\nconsul.name=",
+			want: "left out: --register labelled", problems: []string{"service name: empty"},
+		},
 		"tag label that marks": {
 			shaping: Shaping{TagLabels: Globs{"*"}}, labels: "consular-app-id=/other\nok=1\nbad=\x00", want: "t1 shop 31000 [ok=1]",
 			problems: []string{`consular-app-id="/other": as a tag it is how consular marks what is its own; left out`, "as a tag it has control characters"},

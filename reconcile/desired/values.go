@@ -20,6 +20,8 @@ const (
 	maxNames = 64
 	maxTag   = 4 << 10
 	maxTags  = 64 << 10
+	// maxAllTags bounds those of all services of one definition: an app's are on each.
+	maxAllTags = 4 << 20
 	// ourMeta is how many pairs are ours: app, task, version, framework, and the token's.
 	ourMeta = 5
 )

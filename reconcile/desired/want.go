@@ -67,7 +67,12 @@ type Waiting struct {
 // written now.
 func (w *Want) Belongs(id string) bool {
 	_, is := w.Service(id)
-	return is || slices.ContainsFunc(w.Waits, func(other Waiting) bool { return other.ID == id })
+	return is || w.LeavesAlone(id)
+}
+
+// LeavesAlone reports whether a service with an ID is one of the task's that is left as it is.
+func (w *Want) LeavesAlone(id string) bool {
+	return slices.ContainsFunc(w.Waits, func(s Waiting) bool { return s.ID == id })
 }
 
 // PortName returns the name of the port that a service is of, as far as its ID tells: an index

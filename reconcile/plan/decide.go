@@ -59,8 +59,9 @@ func Decide(w desired.Want, here []consul.Service, ours func(consul.Service) boo
 		return removals(w.Grounds, w.Grounds.String(), here, ours)
 	}
 	var decisions []Decision
+	registered, wanted := finder(here), finder(w.Services)
 	for _, s := range w.Services {
-		have, at := find(here, s.ID), standing(s.ID)
+		have, at := registered(s.ID), standing(s.ID)
 		if d, some := decideWanted(w, s, have, ours, at); some {
 			decisions = append(decisions, d)
 		}
@@ -72,7 +73,7 @@ func Decide(w desired.Want, here []consul.Service, ours func(consul.Service) boo
 		if w.VersionGone { // what it should have had nobody knows any more
 			break
 		}
-		if !w.Belongs(here[i].ID) && standing(here[i].ID) != HomeUnknown {
+		if wanted(here[i].ID) == nil && !w.LeavesAlone(here[i].ID) && standing(here[i].ID) != HomeUnknown {
 			decisions = append(decisions, removals(desired.Excluded, "not a service of its task", here[i:i+1], ours)...)
 		}
 	}
@@ -130,6 +131,18 @@ func removals(grounds desired.Grounds, why string, services []consul.Service, ou
 		}
 	}
 	return decisions
+}
+
+// finder finds services by their IDs: nil when there is none. A task may have thousands.
+func finder(services []consul.Service) func(id string) *consul.Service {
+	if len(services) < 10 {
+		return func(id string) *consul.Service { return find(services, id) }
+	}
+	byID := make(map[string]*consul.Service, len(services))
+	for i := range services {
+		byID[services[i].ID] = &services[i]
+	}
+	return func(id string) *consul.Service { return byID[id] }
 }
 
 // find returns the service with an ID; nil when there is none.

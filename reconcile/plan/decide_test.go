@@ -23,6 +23,13 @@ func TestDecide(t *testing.T) {
 	waiting := present
 	waiting.Services, waiting.Waits = []consul.Service{first}, []desired.Waiting{{ID: "t1:admin"}}
 	all := []consul.Service{first, second, third}
+	many := present
+	many.Services = slices.Clone(all)
+	for port := 4; port < 20; port++ {
+		many.Services = append(many.Services, service(fmt.Sprint("t1:", port), port))
+	}
+	ofMany := append(slices.Clone(many.Services[1:]), service("t1:old", 4))
+	ofMany[3].Port = 99
 	for name, test := range map[string]struct {
 		want desired.Want
 		here []consul.Service
@@ -35,6 +42,7 @@ func TestDecide(t *testing.T) {
 		"home, one has drifted":            {present, []consul.Service{first, service("t1:admin", 9), third}, Home, "update t1:admin"},
 		"home, version gone":               {gone, []consul.Service{first, service("t1:admin", 9)}, Home, "register t1:2"},
 		"home, version gone, one too many": {gone, append(slices.Clone(all), service("t1:old", 4)), Home, ""},
+		"home, many":                       {many, ofMany, Home, "register t1, update t1:5, deregister t1:old (excluded)"},
 		"home, one is foreign":             {present, []consul.Service{first, foreign, third}, Home, "conflict t1:admin"},
 		"home, one too many":               {present, append(slices.Clone(all), service("t1:old", 4)), Home, "deregister t1:old (excluded)"},
 		"home, one is to wait":             {waiting, all, Home, "deregister t1:2 (excluded)"},

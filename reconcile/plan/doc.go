@@ -6,10 +6,13 @@
 //	            that decides it, for plans and for the workers that carry them out
 //	checks.go   the same for our checks on them
 //	compare.go  both sides compared, agent by agent; home.go: which agent a task belongs to
+//	holders.go  what the model has to know of Consul before: who has a name, another Marathon
 //	keys.go     one name's keys compared with its labels
 //	plan.go     the plan, its changes, and what Consul holds as far as it could be read
-//	guard.go    which removals may be done, with the guard's memory; policy.go: why one is
-//	            held back; loss.go: when a loss is too large
+//	guard.go    which removals may be done, those of plans (Filter) and those of events (Allow:
+//	            lost tasks within a minute), with the guard's memory; policy.go: the limits, and why
+//	            one is held back; loss.go: what a plan would lose; confirm.go: what is to be
+//	            asked for first
 //	turned.go   which services may turn critical: the same guard
 //	explain.go  what is there of one app, task or service (explanation.go: its shape);
 //	            asked.go: which is asked for;

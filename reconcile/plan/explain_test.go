@@ -17,17 +17,13 @@ import (
 
 // judged is the plan of a model and of what is in Consul, judged for the first time.
 func judged(m *desired.Model, actual Actual) Plan {
-	m.PickIncumbents(registeredIn(m, actual), true)
+	registered, keys, _ := Names(m.Translation(), actual, m.Contestants())
+	m.PickIncumbents(registered, keys, true)
 	m.NoteAnother(false, true)
 	p := Make(m, actual, desired.Alone)
 	NewGuard(Policy{Purge: true, Limit: 50, Confirm: 5 * time.Minute}).Filter(&p, start, false)
 	p.Read = []Source{{What: "Marathon", From: "http://m1:8080", AgeMS: 1234}, {What: "Consul", From: "http://10.0.0.1:8500", Agents: 2, AgeMS: 120}}
 	return p
-}
-
-func registeredIn(m *desired.Model, actual Actual) map[desired.Registered]bool {
-	registered, _ := Names(m.Translation(), actual, m.Contestants())
-	return registered
 }
 
 // edited is a service as somebody else has changed it.

@@ -27,50 +27,58 @@ func Holders(tr desired.Translation, actual Actual) map[string]bool {
 	return holders
 }
 
-// Names returns what the registered services of some apps are called: of those whose names
-// clash, it tells who is the incumbent. all says that every agent could be read.
-func Names(tr desired.Translation, actual Actual, apps map[string]bool) (registered map[desired.Registered]bool, all bool) {
+// Names returns what the registered services of some apps are called, and which keys of ours
+// are below the names that their IDs make; nil when the keys could not be read. Of those whose
+// names clash, it tells who is the incumbent. all says that every agent could be read, or the
+// catalog has told of its node.
+func Names(tr desired.Translation, actual Actual, apps map[string]bool) (registered map[desired.Registered]bool, keys map[string][]consul.Key, all bool) {
 	registered, all = map[desired.Registered]bool{}, actual.CatalogErr == nil
 	for i := range actual.Agents {
-		a := &actual.Agents[i]
-		if a.Err != nil && !a.Failed {
-			all = false
-			continue
-		}
-		if len(apps) == 0 {
-			continue
-		}
-		for _, s := range a.Services {
+		services, known := actual.Agents[i].known()
+		all = all && known
+		for _, s := range services {
 			if app, ours := tr.Owns(s); ours && apps[app] {
 				registered[desired.Registered{App: app, Name: s.Name}] = true
 			}
 		}
 	}
-	return registered, all
+	if actual.KeysErr != nil || actual.NoKeys {
+		return registered, nil, all
+	}
+	names := map[string]bool{}
+	for app := range apps {
+		names[tr.ServiceName(app)] = true
+	}
+	keys = map[string][]consul.Key{}
+	for _, k := range actual.Keys {
+		if names[k.Service] && tr.OwnsKey(k.Flags) {
+			keys[k.Service] = append(keys[k.Service], k)
+		}
+	}
+	return registered, keys, all
+}
+
+// known returns the services on an agent: those that it tells of, or, while it is silent, those
+// with our registration ID that the catalog shows on its node.
+func (a *Agent) known() (services []consul.Service, known bool) {
+	if a.Err == nil || a.Failed {
+		return a.Services, true
+	}
+	return slices.Collect(maps.Values(a.OnNode)), a.OnNode != nil
 }
 
 // Foreign counts services that carry our registration ID and name another framework,
 // and names those frameworks. all says that everything was looked at: only then is none
-// found a proof that there is none. Where an agent is silent, the catalog has told of its
-// node, as of every other.
+// found a proof that there is none.
 func Foreign(tr desired.Translation, actual Actual) (n int, frameworks []string, all bool) {
 	found := map[string]bool{}
-	see := func(s consul.Service) {
-		if _, ours := tr.Owns(s); !ours && tr.Tagged(s) {
-			n++
-			found[s.Meta[consul.MetaFramework]] = true
-		}
-	}
 	for i := range actual.Agents {
-		a := &actual.Agents[i]
-		if a.Err == nil || a.Failed {
-			for _, s := range a.Services {
-				see(s)
+		services, _ := actual.Agents[i].known()
+		for _, s := range services {
+			if _, ours := tr.Owns(s); !ours && tr.Tagged(s) {
+				n++
+				found[s.Meta[consul.MetaFramework]] = true
 			}
-			continue
-		}
-		for _, s := range a.OnNode {
-			see(s)
 		}
 	}
 	return n, slices.Sorted(maps.Keys(found)), actual.Everywhere && actual.CatalogErr == nil

@@ -245,7 +245,7 @@ func golden(t *testing.T, name string, have []byte) {
 // consulOf is Consul at its smallest: what a plan is carried out on.
 type consulOf struct{ actual Actual }
 
-func (c *consulOf) carryOut(changes []Change) {
+func (c *consulOf) apply(changes []Change) {
 	for _, change := range changes {
 		switch change.Op {
 		case Register, Update:
@@ -317,7 +317,7 @@ func messUp(t *rapid.T, c *consulOf, serial int) {
 	case "foreign":
 		a.Services = append(a.Services, consul.Service{ID: fmt.Sprint("redis", serial), Name: "redis"})
 	case "key":
-		c.carryOut([]Change{{Op: Set, Write: &consul.KeyChange{Key: keyOf(name, label, fmt.Sprint(serial))}}})
+		c.apply([]Change{{Op: Set, Write: &consul.KeyChange{Key: keyOf(name, label, fmt.Sprint(serial))}}})
 	case "foreign key":
 		k := keyOf(name, fmt.Sprint("theirs", serial), "x")
 		k.Flags = 7
@@ -338,7 +338,7 @@ func TestPlanCarriedOutLeavesNothingToPlan(t *testing.T) {
 		if first, second := printed(t, &plan), printed(t, &again); first != second {
 			t.Fatalf("planned twice:\n%s\n%s", first, second)
 		}
-		c.carryOut(plan.Changes)
+		c.apply(plan.Changes)
 		if left := Make(m, c.actual, desired.Alone); !left.InSync() {
 			t.Fatalf("left to do after\n%s\nis\n%s", lines(plan), lines(left))
 		}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"consular/marathon"
 	"consular/reconcile/desired"
@@ -32,9 +31,7 @@ func (x *Explanation) WriteText(w io.Writer, colour bool) error {
 	for _, line := range x.grouped() {
 		fmt.Fprintln(&text, "  "+line)
 	}
-	if err := x.evidence(&text, colour); err != nil {
-		return err
-	}
+	text.WriteString(x.evidence(colour))
 	for _, s := range x.Read {
 		fmt.Fprintln(&text, s.String())
 	}
@@ -155,7 +152,7 @@ func counted(n map[State]int, thing string) []string {
 }
 
 // evidence is a table of tasks and services, and one of keys.
-func (x *Explanation) evidence(w io.Writer, colour bool) error {
+func (x *Explanation) evidence(colour bool) string {
 	var services, keys [][]string
 	for _, t := range x.Tasks {
 		for _, s := range t.Services {
@@ -170,41 +167,28 @@ func (x *Explanation) evidence(w io.Writer, colour bool) error {
 	for _, k := range x.Keys {
 		keys = append(keys, []string{string(k.State), k.Key, strings.Join(k.Why, ", ")})
 	}
-	err := writeTable(w, colour, []string{"STATE", "SERVICE", "AGENT", "ADDRESS", "TASK IS", "HEALTH", "ID", "WHY"}, services)
-	if err == nil {
-		err = writeTable(w, colour, []string{"STATE", "KEY", "WHY"}, keys)
-	}
-	return err
+	return tableOf([]string{"STATE", "SERVICE", "AGENT", "ADDRESS", "TASK IS", "HEALTH", "ID", "WHY"}, services, colour) +
+		tableOf([]string{"STATE", "KEY", "WHY"}, keys, colour)
 }
 
-// writeTable prints rows, if there are any. The last column is left out where no row has it.
-func writeTable(w io.Writer, colour bool, head []string, rows [][]string) error {
+// tableOf is a table, if there are any rows. The last column is left out where no row has it.
+func tableOf(head []string, rows [][]string, colour bool) string {
 	if len(rows) == 0 {
-		return nil
+		return ""
 	}
 	last := len(head) - 1
 	if !slices.ContainsFunc(rows, func(row []string) bool { return row[last] != "" }) {
 		head = head[:last]
 	}
-	var text bytes.Buffer
-	columns := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(columns, strings.Join(head, "\t"))
+	all := [][]string{head}
 	for _, row := range rows {
 		cells := slices.Clone(row[:len(head)])
 		for i := range cells {
 			cells[i] = orDash(shown(cells[i]))
 		}
-		fmt.Fprintln(columns, strings.Join(cells, "\t"))
+		all = append(all, cells)
 	}
-	if err := columns.Flush(); err != nil {
-		return err
-	}
-	out := text.String()
-	if colour {
-		out = paint(out)
-	}
-	_, err := io.WriteString(w, out)
-	return err
+	return aligned(all, colour)
 }
 
 // place is where a service can be reached; "" while nothing says so.

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,17 +14,14 @@ import (
 // WriteTable prints a plan for people: one line for each change, aligned, then
 // what is held back, in the way, or could not be read.
 func (p *Plan) WriteTable(w io.Writer, colour bool) error {
-	var table bytes.Buffer
-	columns := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	var rows [][]string
 	row := func(op, where, app, service, port, what string, why ...string) {
-		fmt.Fprintf(columns, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			op, orDash(shown(where)), orDash(shown(app)), orDash(shown(service)), orDash(shown(port)), shown(what), shown(strings.Join(why, ", ")))
+		rows = append(rows, []string{
+			op, orDash(shown(where)), orDash(shown(app)), orDash(shown(service)), orDash(shown(port)), shown(what), shown(strings.Join(why, ", ")),
+		})
 	}
 	change := func(op string, c Change, why ...string) {
 		row(op, c.Agent, c.App, c.Service, c.Port, c.ID+c.Key, append(c.Why, why...)...)
-	}
-	if n := p.Counts()[RegisterCheck]; n > 0 {
-		fmt.Fprintf(&table, "%d checks are added to services that are registered: critical only where the row says so\n", n)
 	}
 	if !p.InSync() {
 		row("CHANGE", "AGENT", "APP", "SERVICE", "PORT", "ID OR KEY", "WHY")
@@ -51,18 +47,30 @@ func (p *Plan) WriteTable(w io.Writer, colour bool) error {
 	for _, agent := range p.Skipped {
 		row("skipped", agent, "", "", "", "", "Consul has its node as failed")
 	}
-	if err := columns.Flush(); err != nil {
-		return err
+	text := ""
+	if n := p.Counts()[RegisterCheck]; n > 0 {
+		text = fmt.Sprintf("%d checks are added to services that are registered: critical only where the row says so\n", n)
 	}
+	text += aligned(rows, colour)
 	for _, line := range p.footer() {
-		fmt.Fprintln(&table, line)
-	}
-	text := table.String()
-	if colour {
-		text = paint(text)
+		text += line + "\n"
 	}
 	_, err := io.WriteString(w, text)
 	return err
+}
+
+// aligned is a table of these rows.
+func aligned(rows [][]string, colour bool) string {
+	var text strings.Builder
+	columns := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintln(columns, strings.Join(row, "\t"))
+	}
+	_ = columns.Flush() // to memory: there are no errors
+	if colour {
+		return paint(text.String())
+	}
+	return text.String()
 }
 
 // WriteJSON prints a plan for machines: one object, its lists never null.

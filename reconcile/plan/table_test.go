@@ -134,44 +134,6 @@ func TestWhatWaits(t *testing.T) {
 // stray is an agent that Marathon does not name.
 func stray(services ...consul.Service) Agent { return agentOn("stray.test", services...) }
 
-// Who has services of a name that clashes is its incumbent; what another Marathon has is
-// counted, wherever it is shown, and only a complete look proves that there is none.
-func TestHoldersAndForeigners(t *testing.T) {
-	tr := testTranslation()
-	ours, foreign := serviceOf(newTask("t1", "/a")), serviceOf(newTask("t2", "/b"))
-	foreign.Meta[consul.MetaFramework] = "framework-2"
-	another := serviceOf(newTask("t3", "/c"))
-	another.Meta[consul.MetaFramework] = "framework-3"
-	broken := stray(serviceOf(newTask("t4", "/d")))
-	broken.Err = errors.New("no answer")
-	broken.OnNode = map[string]consul.Service{"t2": foreign}
-	failed := stray(serviceOf(newTask("t5", "/e")), another)
-	failed.Err, failed.Failed = errors.New("no answer"), true
-	actual := Actual{Agents: []Agent{stray(ours, foreign), broken, failed}, Everywhere: true}
-	holders := Holders(tr, actual)
-	if len(holders) != 2 || !holders["/a"] || !holders["/e"] {
-		t.Errorf("holders %v", holders)
-	}
-	registered, seen := Names(tr, actual, map[string]bool{"/a": true, "/b": true, "/d": true, "/e": true})
-	if len(registered) != 2 || !registered[desired.Registered{App: "/a", Name: "a"}] || !registered[desired.Registered{App: "/e", Name: "e"}] || seen {
-		t.Errorf("registered %v, all seen %t", registered, seen)
-	}
-	if _, seen = Names(tr, Actual{Agents: actual.Agents[:1]}, nil); !seen {
-		t.Error("all agents were read")
-	}
-	n, frameworks, all := Foreign(tr, actual)
-	if n != 3 || !slices.Equal(frameworks, []string{"framework-2", "framework-3"}) || !all {
-		t.Errorf("%d of %v, all %t", n, frameworks, all)
-	}
-	actual.CatalogErr = errors.New("denied")
-	if _, _, all := Foreign(tr, actual); all {
-		t.Error("the catalog could not be read, and everything was looked at")
-	}
-	if _, _, all := Foreign(tr, Actual{}); all {
-		t.Error("only named nodes were listed, and everything was looked at")
-	}
-}
-
 // What needs one agent only, or the keys only, is given out before the rest is known.
 func TestWhatNeedsNoMore(t *testing.T) {
 	t2 := newTaskOn("t2", "/a", "agent-2.test")

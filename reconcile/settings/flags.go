@@ -44,7 +44,7 @@ func Flags() []cli.Flag {
 		yes("purge", true, "remove what Marathon no longer has", "no-purge"),
 		yes("no-purge", false, "remove only what an event has announced", "purge"),
 		text("purge-limit", "50%", "hold removals back that would take more than this `share` of our services or keys"),
-		span("purge-confirm", 5*time.Minute, "remove what every look for this `time` would remove"),
+		span("purge-confirm", 5*time.Minute, "remove what every resync for this `time` would remove"),
 		text("health", "mirror", "`how` the health of tasks comes to Consul: mirror (Marathon's verdict), checks (made by agents) or none"),
 		yes("fallback", false, "register on the main agent while there is no way to a task's own", "no-fallback"),
 		yes("no-fallback", false, "", "fallback"),
