@@ -3,9 +3,12 @@ package reconcile_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/consul/api"
 
 	"consular/consul/devconsul"
 	"consular/marathon/simulator"
@@ -65,6 +68,32 @@ func probedEnv(t *testing.T, dev *devconsul.Cluster, p *patients) *env {
 	return s
 }
 
+// tellsTheServers waits until an agent finds that all its checks pass, and the servers know
+// nothing older: what it tells them goes one after the other, and so they have all from before a
+// service that it tells of now.
+func (s *env) tellsTheServers(agent *devconsul.Agent) {
+	s.t.Helper()
+	local := s.api(agent).Agent()
+	eventually(s.t, "all checks on "+agent.Name+" pass", func() string {
+		checks, err := local.Checks()
+		must(s.t, err)
+		for id, check := range checks {
+			if check.Status != api.HealthPassing {
+				return id + " does not"
+			}
+		}
+		return ""
+	})
+	must(s.t, local.ServiceRegister(&api.AgentServiceRegistration{Name: "told"}))
+	eventually(s.t, "the servers are told", func() string {
+		if !slices.Contains(s.inCatalog(agent.Name), "told") {
+			return "they are not"
+		}
+		return ""
+	})
+	must(s.t, local.ServiceDeregister("told"))
+}
+
 // Agents make Marathon's checks: what they find out is what consumers see, whatever
 // Marathon says, and consular has nothing to write. So it stays while consular or the agent is
 // started again, Marathon fails over, or is cut off from its tasks.
@@ -91,6 +120,7 @@ func TestAgentsMakeTheChecks(t *testing.T) {
 	for _, agent := range s.dev.Clients() {
 		must(t, agent.Kill())
 		s.restarted(agent)
+		s.tellsTheServers(agent)
 	}
 	s.passes("/probed", "probed", n)
 
