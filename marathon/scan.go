@@ -20,18 +20,18 @@ const (
 	keepBuffer = 1 << 20
 	// maxDepth is encoding/json's.
 	maxDepth = 10_000
-	// maxLiteral is the length of a number.
-	maxLiteral = 1 << 10
 )
 
 // errTooMuch is what cannot be decoded, for it would take too much memory.
-var errTooMuch = fmt.Errorf("larger than %d MiB, or more than %d values", maxKept>>20, maxValues)
+var errTooMuch = fmt.Errorf("larger than %d MiB, more than %d values, or nested deeper than %d", maxKept>>20, maxValues, maxDepth)
 
 // scanner reads one JSON value from a stream in pieces that the caller chooses. Unlike a
 // json.Decoder it does not hold what is skipped, however large that is, and of what is
-// wanted no more than maxKept. It takes what encoding/json takes, but for endless numbers.
+// wanted no more than maxKept. It takes what encoding/json takes, and what is nested deeper.
 type scanner struct {
-	src    io.Reader
+	src io.Reader
+	// err is why there is no more to read after window.
+	err    error
 	window []byte
 	// next is the place in window of the next byte, before the bytes before window.
 	next   int
@@ -44,8 +44,6 @@ type scanner struct {
 	kept    []byte
 	// from is what values was when keeping began.
 	from int
-	// word is a buffer for a literal.
-	word []byte
 }
 
 func newScanner(src io.Reader) *scanner {
@@ -58,12 +56,13 @@ func (s *scanner) offset() int64 { return s.before + int64(s.next) }
 // fill makes sure that there is a next byte.
 func (s *scanner) fill() error {
 	for s.next == len(s.window) {
-		s.before, s.next = s.before+int64(s.next), 0
-		n, err := s.src.Read(s.window[:windowSize])
-		s.window = s.window[:n]
-		if n == 0 && err != nil {
-			return err
+		if s.err != nil {
+			return s.err
 		}
+		s.before, s.next = s.before+int64(s.next), 0
+		var n int
+		n, s.err = s.src.Read(s.window[:windowSize])
+		s.window = s.window[:n]
 	}
 	return nil
 }

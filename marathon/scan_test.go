@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"reflect"
 	"strconv"
 	"strings"
@@ -19,7 +20,7 @@ func FuzzScanner(f *testing.F) {
 	}
 	for _, text := range []string{
 		`{"a":[1,2.5e-3,-0,true,false,null,"x\n\u00e9\\",{}]}`, ` [ ] `, `{"a" : 1 , "b":{ } }`, `[1,]`, `{"a"}`, `{,}`, `[1 2]`, `01`, `1.`, `-`, `+1`, `nul`, `truefalse`,
-		`"\q"`, `"\u12g4"`, "\"\x01\"", "\"\xff\"", `{"a":1}}`, `[}`, `""`, `1 `, `{1:2}`, "\ufeff1", "[1\v]", `[NaN]`, `[1e5,1E+5,1e]`,
+		`"\q"`, `"\u12g4"`, "\"\x01\"", "\"\xff\"", `{"a":1}}`, `[}`, `""`, `1 `, `{1:2}`, "\ufeff1", "[1\v]", `[NaN]`, `[1e5,1E+5,1e]`, `-0.5`, `[-]`, `1.5e`, `tru`, `[trux]`, `"\u12`, `1` + strings.Repeat("0", 5000),
 	} {
 		f.Add([]byte(text))
 	}
@@ -40,7 +41,7 @@ func FuzzScanner(f *testing.F) {
 			if err == nil {
 				err = s.end()
 			}
-			if (err == nil) != json.Valid(data) && len(data) <= maxLiteral {
+			if (err == nil) != json.Valid(data) && len(data) <= maxDepth {
 				t.Errorf("%s %q: %v, and encoding/json takes it: %v", name, data, err, json.Valid(data))
 			}
 		}
@@ -54,6 +55,9 @@ func TestValuesThatAreTooLargeAreSkipped(t *testing.T) {
 		"many values": "[" + strings.Repeat("{},", maxValues) + "1]",
 		"many bytes":  "[" + strings.Repeat(`"`+strings.Repeat("x", 1<<20)+`",`, 16) + "1]",
 		"a name":      `{"` + strings.Repeat("x", maxKept) + `":1}`,
+		"a number":    strings.Repeat("9", maxKept+1),
+		"deep arrays": nested("[", maxDepth+1, `"]"`, "]"),
+		"deep fields": nested(`{"a":[0],"b":`, maxDepth+1, "null", "}"),
 	} {
 		s := newScanner(strings.NewReader(value + ` "next"`))
 		if raw, err := s.raw(); !errors.Is(err, errTooMuch) || raw != nil {
@@ -65,11 +69,28 @@ func TestValuesThatAreTooLargeAreSkipped(t *testing.T) {
 	}
 }
 
+// The largest value of each kind is kept.
+func TestLargestValues(t *testing.T) {
+	for name, value := range map[string]string{
+		"a text":      `"` + strings.Repeat("x", maxKept-2) + `"`,
+		"many values": "[" + strings.Repeat("{},", maxValues-2) + "1]",
+		"deep arrays": nested("[", maxDepth, "", "]"),
+	} {
+		if raw, err := newScanner(strings.NewReader(value)).raw(); err != nil || string(raw) != value {
+			t.Errorf("%s: %d of %d bytes, %v", name, len(raw), len(value), err)
+		}
+		if !json.Valid([]byte(value)) {
+			t.Errorf("%s: encoding/json does not take it", name)
+		}
+	}
+}
+
 // An app may be as large as it likes: what is too large of it costs that app, and what is
 // not ours to keep costs nothing.
 func TestLargeApps(t *testing.T) {
 	large := strings.Repeat("x", maxKept)
 	much := strings.Repeat("x", 1<<20)
+	deep := nested("[", 2*maxDepth, "", "]")
 	for name, test := range map[string]struct{ fields, wrong string }{
 		"other fields":      {`"env":{"A":"` + large + `","` + large + `":1},"cmd":"` + large + `","` + large + `":7,"tasks":[]`, ""},
 		"a label":           {`"labels":{"a":"` + large + `"},"tasks":[]`, "field labels: larger"},
@@ -80,6 +101,13 @@ func TestLargeApps(t *testing.T) {
 		"a task's ports":    {`"tasks":[{"id":"a.1","ports":[` + numbered(maxValues, "#") + `]}]`, "tasks: field ports: larger"},
 		"a field":           {`"portDefinitions":[{"name":"` + large + `"}],"tasks":[]`, "field portDefinitions: larger"},
 		"ports":             {`"portDefinitions":[` + numbered(maxValues, "{}") + `],"tasks":[]`, "field portDefinitions: larger"},
+		"a long number":     {`"cpus":` + strings.Repeat("9", maxKept) + `,"tasks":[]`, ""},
+		"many instances":    {`"instances":1` + strings.Repeat("0", 5000) + `,"tasks":[]`, "field instances: unexpected number"},
+		"deep environment":  {`"env":` + deep + `,"tasks":[]`, ""},
+		"a deep label":      {`"labels":{"a":` + deep + `},"tasks":[]`, "field labels: larger"},
+		"a deep field":      {`"container":` + deep + `,"tasks":[]`, "field container: larger"},
+		"a deep task":       {`"tasks":[{"id":"a.1","ports":` + deep + `}]`, "tasks: field ports: larger"},
+		"deep tasks":        {`"tasks":[` + deep + `]`, "tasks: unexpected array"},
 		"fields together":   {`"portDefinitions":[{"name":"` + large[:maxKept/2] + `"}],"container":{"x":"` + large[:maxKept/2] + `"},"tasks":[]`, "field container: larger"},
 		"fields and the ID": {`"portDefinitions":[{"name":"` + large + `"}],"version":"v","tasks":[]`, "field portDefinitions: larger"},
 	} {
@@ -97,6 +125,30 @@ func TestLargeApps(t *testing.T) {
 		})
 	}
 }
+
+// nested returns a value within n brackets.
+func nested(open string, n int, value, end string) string {
+	return strings.Repeat(open, n) + value + strings.Repeat(end, n)
+}
+
+// What came with an error is read, and then the error is one, whatever comes later.
+func TestErrorBesideTheLastBytes(t *testing.T) {
+	cut := errors.New("cut off")
+	reads := 0
+	_, err := ReadSnapshot(readerFunc(func(p []byte) (int, error) {
+		if reads++; reads > 1 {
+			return 0, io.EOF
+		}
+		return copy(p, `{"apps":[]}`), cut
+	}))
+	if !errors.Is(err, cut) {
+		t.Errorf("error is %v, want %v", err, cut)
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // numbered returns n texts with commas between them, a number in place of each #.
 func numbered(n int, text string) string {
