@@ -131,6 +131,9 @@ func readApp(r io.Reader, id string) (App, error) {
 		if string(name) != "app" {
 			return apps.json.value()
 		}
+		if a != nil {
+			return errors.New(`field "app" is there twice`)
+		}
 		a, wrong, err = apps.read()
 		return err
 	})

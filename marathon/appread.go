@@ -68,7 +68,7 @@ func (l *taskList) forget() {
 }
 
 func newAppsReader(json *scanner) *appsReader {
-	return &appsReader{json: json, one: texts{}, definition: newPick[appJSON](json), listing: newPick[taskJSON](json)}
+	return &appsReader{json: json, one: texts{}, definition: newPick[appJSON](json, "tasks", "labels"), listing: newPick[taskJSON](json)}
 }
 
 // keep adds to what is kept.
@@ -99,7 +99,26 @@ func (r *appsReader) read() (app *appJSON, wrong, err error) {
 	if r.app.Tasks != nil {
 		r.app.Tasks = r.tasks.take()
 	}
+	if id := listedTwice(r.app.Tasks); id != "" {
+		r.definition.fail("tasks", fmt.Errorf("%.200q is there twice", id))
+	}
 	return r.app, r.definition.decode(r.app), nil
+}
+
+// listedTwice returns the ID of a task that is listed twice, "" if none is. Counted twice, it
+// would explain why another one is missing.
+func listedTwice(tasks []Task) string {
+	ids := make([]string, len(tasks))
+	for i := range tasks {
+		ids[i] = tasks[i].ID
+	}
+	slices.Sort(ids)
+	for i := 1; i < len(ids); i++ {
+		if ids[i] == ids[i-1] {
+			return ids[i]
+		}
+	}
+	return ""
 }
 
 // unexpected is the error of a value that begins with c; nil for null, which says nothing.
@@ -111,22 +130,20 @@ func unexpected(c byte) error {
 }
 
 func (r *appsReader) member(name []byte) error {
-	switch string(name) {
+	switch field := r.definition.field(name); field {
 	case "tasks":
-		r.app.Tasks = nil
-		r.tasks.forget()
-		return r.listed("tasks", '[', func() error {
+		return r.listed(field, '[', func() error {
 			r.app.Tasks = []Task{}
 			return r.json.array(r.task)
 		})
 	case "labels":
-		r.app.Labels = nil
-		return r.listed("labels", '{', func() error {
+		return r.listed(field, '{', func() error {
 			r.app.Labels = map[string]string{}
 			return r.json.object(r.label)
 		})
+	default:
+		return r.definition.value(field)
 	}
-	return r.definition.member(name)
 }
 
 // listed reads a field that is a list, or null.
@@ -147,6 +164,9 @@ func (r *appsReader) listed(field string, open byte, list func() error) error {
 // label reads one of the app's labels.
 func (r *appsReader) label(name []byte) error {
 	label := string(name)
+	if _, twice := r.app.Labels[label]; twice {
+		r.definition.fail("labels", fmt.Errorf("%.200q is there twice", label))
+	}
 	if name == nil {
 		r.definition.fail("labels", errTooMuch)
 	}

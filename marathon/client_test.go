@@ -217,6 +217,7 @@ func TestClientErrors(t *testing.T) {
 		{"cut off", answers(200, "application/json", `{"apps":[{"id":"/a"}`), apps, "read all apps: MASTER: answer is not usable after 20 bytes: unexpected EOF"},
 		{"not an app", answers(200, "application/json", `{"tasks":[]}`), app, `read app /a: MASTER: answer is not usable after 12 bytes: field "app" is missing`},
 		{"another app", answers(200, "application/json", `{"app":{"id":"/b"}}`), app, `read app /a: MASTER: answer is about app "/b"`},
+		{"two apps", answers(200, "application/json", `{"app":{"id":"/a","tasks":[]},"app":{"id":"/a","tasks":[]}}`), app, `read app /a: MASTER: answer is not usable after 36 bytes: field "app" is there twice`},
 		{"unreadable app", answers(200, "application/json", `{"app":{"id":"/a","tasks":{}}}`), app, "read app /a: MASTER: answer is not usable: field tasks: unexpected object"},
 		{"another version", answers(200, "application/json", `{"versions":[]}`), version, `read version v of app /a: MASTER: answer is about app ""`},
 		{"too large", answers(200, "application/json", `{"apps":[`+strings.Repeat(" ", 2<<20)+`]}`), apps, "read all apps: MASTER: answer is larger than 1048576 bytes: --max-answer"},

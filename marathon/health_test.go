@@ -204,7 +204,10 @@ func TestProblemsOfHealth(t *testing.T) {
 			problems: []string{"task a.1: field healthCheckResults: field alive: unexpected string"},
 		},
 	} {
-		snapshot, err := ReadSnapshot(strings.NewReader(`{"apps":[{"id":"/a","tasks":[{"id":"a.1"}],` + test.fields + `},{"id":"/b","tasks":[]}]}`))
+		if !strings.Contains(test.fields, `"tasks"`) {
+			test.fields += `,"tasks":[{"id":"a.1"}]`
+		}
+		snapshot, err := ReadSnapshot(strings.NewReader(`{"apps":[{"id":"/a",` + test.fields + `},{"id":"/b","tasks":[]}]}`))
 		if err != nil || len(snapshot.Apps) != 2 {
 			t.Errorf("%s: %+v, %v", test.fields, snapshot, err)
 			continue

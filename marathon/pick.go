@@ -11,8 +11,9 @@ import (
 // is never in memory, however large it is.
 type pick struct {
 	json *scanner
-	// wanted has the name of each field with itself.
-	wanted map[string]string
+	// wanted has the fields by name, and object counts the objects.
+	wanted map[string]*wantedField
+	object int
 	// kept is a JSON object of the fields, without its last bracket; values is how many
 	// values it has.
 	kept   []byte
@@ -21,20 +22,32 @@ type pick struct {
 	wrong error
 }
 
-// newPick returns a pick of what encoding/json would decode into a T.
-func newPick[T any](json *scanner) *pick {
-	t := reflect.TypeFor[T]()
-	wanted := map[string]string{}
-	for field := range t.Fields() {
+// wantedField is a field that is wanted, and the last object that had it.
+type wantedField struct {
+	name   string
+	object int
+}
+
+// newPick returns a pick of what encoding/json would decode into a T. Fields besides are
+// wanted too, but their values are the caller's to read.
+func newPick[T any](json *scanner, besides ...string) *pick {
+	p := &pick{json: json, wanted: map[string]*wantedField{}}
+	for field := range reflect.TypeFor[T]().Fields() {
 		if name := field.Tag.Get("json"); name != "-" {
-			wanted[name] = name
+			besides = append(besides, name)
 		}
 	}
-	return &pick{json: json, wanted: wanted}
+	for _, name := range besides {
+		p.wanted[name] = &wantedField{name: name}
+	}
+	return p
 }
 
 // begin forgets the object before.
-func (p *pick) begin() { p.kept, p.values, p.wrong = append(p.kept[:0], '{'), 0, nil }
+func (p *pick) begin() {
+	p.object++
+	p.kept, p.values, p.wrong = append(p.kept[:0], '{'), 0, nil
+}
 
 // fail notes what is wrong with a field.
 func (p *pick) fail(field string, err error) {
@@ -49,10 +62,33 @@ func (p *pick) understood(wrong error) bool {
 	return p.wrong == nil
 }
 
-// member reads the value of a field.
-func (p *pick) member(name []byte) error {
-	field, wanted := p.wanted[string(name)]
-	if !wanted || p.wrong != nil && field != "id" {
+// field returns which wanted field has this name; "" if none has, or its value is of no use
+// any more. Of one that is there twice nobody can say which it is.
+func (p *pick) field(name []byte) string {
+	field := p.wanted[string(name)]
+	switch {
+	case field == nil:
+		return ""
+	case field.object == p.object:
+		p.fail(field.name, errors.New("is there twice"))
+		if field.name == "id" {
+			p.kept = p.kept[:1]
+		}
+		return ""
+	}
+	field.object = p.object
+	if p.wrong != nil && field.name != "id" {
+		return ""
+	}
+	return field.name
+}
+
+// member reads a member.
+func (p *pick) member(name []byte) error { return p.value(p.field(name)) }
+
+// value reads the value of a field, and keeps it if it is wanted.
+func (p *pick) value(field string) error {
+	if field == "" {
 		return p.json.value()
 	}
 	before := p.json.values

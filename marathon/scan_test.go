@@ -96,7 +96,7 @@ func TestLargeApps(t *testing.T) {
 		"a label":           {`"labels":{"a":"` + large + `"},"tasks":[]`, "field labels: larger"},
 		"labels":            {`"labels":{` + numbered(20, `"k#":"`+much+`"`) + `},"tasks":[]`, ""},
 		"a label's name":    {`"labels":{"` + large + `":""},"tasks":[]`, "field labels: larger"},
-		"tasks":             {`"tasks":[{"id":"a.1","other":"` + large + `"},` + numbered(20, `{"id":"a.#","host":"`+much+`"}`) + `]`, ""},
+		"tasks":             {`"tasks":[{"id":"a.first","other":"` + large + `"},` + numbered(20, `{"id":"a.#","host":"`+much+`"}`) + `]`, ""},
 		"a task":            {`"tasks":[{"id":"a.1"},{"id":"a.2","host":"` + large + `"}]`, "tasks: field host: larger"},
 		"a task's ports":    {`"tasks":[{"id":"a.1","ports":[` + numbered(maxValues, "#") + `]}]`, "tasks: field ports: larger"},
 		"a field":           {`"portDefinitions":[{"name":"` + large + `"}],"tasks":[]`, "field portDefinitions: larger"},
