@@ -187,6 +187,9 @@ func TestProblemsOfHealth(t *testing.T) {
 			problems: []string{"field healthChecks: field timeoutSeconds: unexpected string; left out"},
 		},
 		{fields: `"healthChecks":"none"`, problems: []string{"field healthChecks: unexpected string; left out"}},
+		{fields: `"healthChecks":{}`, problems: []string{"field healthChecks: unexpected object; left out"}},
+		{fields: `"deployments":{}`, problems: []string{"field deployments: unexpected object"}},
+		{fields: `"portDefinitions":[{"labels":[],"protocol":{}}]`, problems: []string{"port 0: field protocol: unexpected object; left out", "port 0: field labels: unexpected array; left out"}},
 		{
 			fields:   `"readinessChecks":[{"intervalSeconds":-1}],"readinessCheckResults":[5],"deployments":{"id":"x"}`,
 			problems: []string{"readiness check 0: field intervalSeconds: -1 is no number of seconds; left out", "field deployments: unexpected object", "field readinessCheckResults: unexpected number"},
