@@ -111,16 +111,25 @@ func (r *definitionReader) discoveryPorts(address *ipAddressJSON) {
 }
 
 func (r *definitionReader) mappedPorts(mappings []portMappingJSON, networks []networkJSON) {
+	places := map[string]int{}
+	for i, n := range slices.Backward(networks) {
+		places[n.Name.understood()] = i // of two with one name the first counts
+	}
 	for i, m := range mappings {
 		p := Port{Name: m.Name, Container: m.ContainerPort, OnHost: r.Network == BridgeNetwork || m.HostPort != nil}
 		r.leaveOut(m.NetworkNames.wrong, "port %d: field networkNames", i)
 		if names := m.NetworkNames.understood(); len(names) > 0 && len(networks) > 1 {
-			at := slices.IndexFunc(networks, func(n networkJSON) bool { return slices.Contains(names, n.Name.understood()) })
+			at := len(networks)
+			for _, name := range names {
+				if place, known := places[name]; known {
+					at = min(at, place)
+				}
+			}
 			switch {
+			case at == len(networks):
+				r.leaveOut(errors.New("no such network"), "port %d: field networkNames", i)
 			case at > 0:
 				p.Network, p.Networks = at, len(networks)
-			case at < 0:
-				r.leaveOut(errors.New("no such network"), "port %d: field networkNames", i)
 			}
 		}
 		r.declare(p, m.Protocol, m.Labels)
