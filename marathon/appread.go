@@ -8,16 +8,24 @@ import (
 
 // What is kept of an answer takes about so many bytes of memory, beside its texts.
 const (
-	appCost    = 512
-	portCost   = 128
-	checkCost  = 256
-	labelCost  = 64
-	taskCost   = 216
-	resultCost = 96
-	// freeCost is what may be kept of any answer. Beyond it, what is kept may take three
-	// quarters of what has been read: it takes two thirds of that with a Marathon's
-	// answers, and 25 times as much with {"id":"1"},{"id":"2"} and so on.
-	freeCost = 64 << 20
+	appCost   = 400
+	portCost  = 96
+	checkCost = 128
+	// mapCost is that of some labels, beside labelCost for each.
+	mapCost        = 280
+	labelCost      = 64
+	deploymentCost = 24
+	readinessCost  = 56
+	taskCost       = 216
+	resultCost     = 112
+	// textCost is what each text takes beside its bytes.
+	textCost = 88
+	// freeCost is what may be kept of any answer. Beyond it, what is kept may take costLimit
+	// times what has been read. With a Marathon's answers it takes about as much as these, more
+	// than twice as much where each of ten ports has a label, and with {"id":"1"},{"id":"2"} and
+	// so on 25 times.
+	freeCost  = 64 << 20
+	costLimit = 3
 )
 
 // appsReader reads apps from an answer, each of them in pieces: what its definition says,
@@ -25,8 +33,8 @@ const (
 type appsReader struct {
 	json *scanner
 	// one has the texts that apps have in common.
-	one texts
-	// cost is what is kept of the answer.
+	one *texts
+	// cost is what is kept of the answer, beside one.
 	cost int64
 
 	// app is being read. What of it appJSON wants is in definition, and what of one of its
@@ -68,16 +76,35 @@ func (l *taskList) forget() {
 }
 
 func newAppsReader(json *scanner) *appsReader {
-	return &appsReader{json: json, one: texts{}, definition: newPick[appJSON](json, "tasks", "labels"), listing: newPick[taskJSON](json)}
+	return &appsReader{json: json, one: newTexts(), definition: newPick[appJSON](json, "tasks", "labels"), listing: newPick[taskJSON](json)}
 }
 
 // keep adds to what is kept.
 func (r *appsReader) keep(cost int) error {
 	r.cost += int64(cost)
-	if r.cost > freeCost && r.cost > r.json.offset()/4*3 {
-		return errors.New("what it lists takes more memory than the answer is large")
+	if all := r.cost + int64(r.one.cost); all > freeCost && all > costLimit*r.json.offset() {
+		return fmt.Errorf("what it lists takes more than %d times the memory that it takes itself", costLimit)
 	}
 	return nil
+}
+
+// cost is what is kept of an app, beside its labels one by one and its tasks.
+func (a *App) cost() int {
+	d := a.Definition
+	cost := appCost + len(a.ID) + portCost*len(d.Ports) + checkCost*(len(d.HealthChecks)+len(d.ReadinessChecks)) +
+		deploymentCost*len(a.Deployments) + readinessCost*len(a.ReadinessCheckResults)
+	if len(a.Labels) > 0 {
+		cost += mapCost
+	}
+	for _, p := range d.Ports {
+		if len(p.Labels) > 0 {
+			cost += mapCost + labelCost*len(p.Labels)
+		}
+	}
+	for _, problem := range slices.Concat(a.Problems, d.Problems) {
+		cost += textCost + len(problem)
+	}
+	return cost
 }
 
 // read reads one app. The first error is that of the app, whose ID is there even so if it
@@ -163,7 +190,7 @@ func (r *appsReader) listed(field string, open byte, list func() error) error {
 
 // label reads one of the app's labels.
 func (r *appsReader) label(name []byte) error {
-	label := string(name)
+	label := r.one.bytes(name)
 	if _, twice := r.app.Labels[label]; twice {
 		r.definition.fail("labels", fmt.Errorf("%.200q is there twice", label))
 	}
@@ -187,8 +214,8 @@ func (r *appsReader) label(name []byte) error {
 	if err != nil {
 		return err
 	}
-	r.app.Labels[label] = string(value)
-	return r.keep(labelCost + len(label) + len(value))
+	r.app.Labels[label] = r.one.bytes(value)
+	return r.keep(labelCost)
 }
 
 // task reads one of the app's tasks.

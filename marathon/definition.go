@@ -54,16 +54,18 @@ type portDefinitionJSON struct {
 // definitionReader makes one Definition.
 type definitionReader struct {
 	Definition
-	one texts
+	one *texts
 }
 
 // definition returns what a says of its tasks' services. Where the declared
 // ports stand depends on the network and on Marathon's version.
-func (a *appJSON) definition(one texts) (Definition, error) {
+func (a *appJSON) definition(one *texts) (Definition, error) {
 	r := definitionReader{one: one}
 	r.Network = a.network()
 	r.LastConfigChangeAt = one.text(a.VersionInfo.LastConfigChangeAt)
-	r.Labels = one.texts(a.Labels)
+	if len(a.Labels) > 0 {
+		r.Labels = a.Labels
+	}
 	r.healthChecks(a.HealthChecks)
 	r.readinessChecks(a.ReadinessChecks)
 	mappings := a.mappings()

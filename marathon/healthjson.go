@@ -25,7 +25,7 @@ type healthCheckJSON struct {
 
 // check returns what c means, or the first field that makes no sense. What is
 // not given has Marathon's default (mesosphere.marathon.core.health.HealthCheck).
-func (c healthCheckJSON) check(one texts) (HealthCheck, error) {
+func (c healthCheckJSON) check(one *texts) (HealthCheck, error) {
 	check := HealthCheck{
 		Protocol: HealthProtocol(one.text(cmp.Or(c.Protocol, string(HealthHTTP)))),
 		Path:     one.text(c.Path), Port: c.Port, PortIndex: c.PortIndex,
@@ -92,7 +92,7 @@ type healthCheckResultJSON struct {
 
 // healthCheckResults returns what a task's checks have reported. Of results that
 // are not understood none counts: some of them would be too few.
-func healthCheckResults(field optional[[]healthCheckResultJSON], one texts) ([]HealthCheckResult, error) {
+func healthCheckResults(field optional[[]healthCheckResultJSON], one *texts) ([]HealthCheckResult, error) {
 	if field.wrong != nil {
 		return nil, fmt.Errorf("field healthCheckResults: %w", field.wrong)
 	}

@@ -171,7 +171,7 @@ func readWhole(t testing.TB, answer string) (s Snapshot) {
 	if err := json.Unmarshal([]byte(answer), &list); err != nil {
 		t.Fatalf("%v: %s", err, answer)
 	}
-	one := texts{}
+	one := newTexts()
 	for _, data := range list.Apps {
 		var a struct {
 			appJSON

@@ -89,8 +89,7 @@ func (s *snapshotReader) next() error {
 		return s.keep(appCost + len(id))
 	}
 	s.apps = append(s.apps, app)
-	d := app.Definition
-	return s.keep(appCost + len(id) + portCost*len(d.Ports) + checkCost*(len(d.HealthChecks)+len(d.ReadinessChecks)))
+	return s.keep(app.cost())
 }
 
 // snapshot returns what was read. Nobody can say which of two apps with one ID
