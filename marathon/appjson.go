@@ -134,10 +134,10 @@ func (a *appJSON) instances() int {
 // task returns what t means. Its app is told by the app that lists it.
 func (t *taskJSON) task(one *texts) (Task, error) {
 	if t.ID == "" {
-		return Task{}, missing("tasks.id")
+		return Task{}, missing("id")
 	}
-	if err := checkPorts("tasks.ports", t.Ports); err != nil {
-		return Task{}, fmt.Errorf("task %s: %w", t.ID, err)
+	if err := checkPorts("ports", t.Ports); err != nil {
+		return Task{}, err
 	}
 	return Task{
 		ID:        t.ID,

@@ -1,6 +1,7 @@
 package marathon
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -235,23 +236,17 @@ func (r *appsReader) task() error {
 		return err
 	}
 	var t taskJSON
-	if !r.definition.understood(within("tasks", r.listing.decode(&t))) {
-		return nil
+	var task Task
+	wrong := r.listing.decode(&t)
+	if wrong == nil {
+		task, wrong = t.task(r.one)
 	}
-	task, wrong := t.task(r.one)
-	if !r.definition.understood(wrong) {
+	if wrong != nil {
+		r.definition.understood(fmt.Errorf("task %.200s: %w", cmp.Or(t.ID, "without an ID"), wrong))
 		return nil
 	}
 	task.HealthCheckResults, wrong = healthCheckResults(t.HealthCheckResults, r.one)
-	r.app.TaskProblems = withProblem(r.app.TaskProblems, wrong, "task %s", task.ID)
+	r.app.TaskProblems = withProblem(r.app.TaskProblems, wrong, "task %.200s", task.ID)
 	r.tasks.add(task)
 	return r.keep(taskCost + len(task.ID) + 8*len(task.Ports) + 16*len(task.Addresses) + resultCost*len(task.HealthCheckResults))
-}
-
-// within says in which field an error is; nil for none.
-func within(field string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", field, err)
 }

@@ -54,7 +54,9 @@ type portDefinitionJSON struct {
 // definitionReader makes one Definition.
 type definitionReader struct {
 	Definition
-	one *texts
+	// wrong is the first port within the container that cannot be one.
+	wrong error
+	one   *texts
 }
 
 // definition returns what a says of its tasks' services. Where the declared
@@ -81,10 +83,8 @@ func (a *appJSON) definition(one *texts) (Definition, error) {
 	default:
 		r.mappedPorts(mappings, a.Networks)
 	}
-	for _, p := range r.Ports {
-		if err := checkPort("containerPort", p.Container); err != nil {
-			return Definition{}, err
-		}
+	if r.wrong != nil {
+		return Definition{}, r.wrong
 	}
 	return r.Definition, nil
 }
@@ -108,7 +108,7 @@ func (r *definitionReader) discoveryPorts(address *ipAddressJSON) {
 		return
 	}
 	for _, p := range address.Discovery.Ports {
-		r.declare(Port{Name: p.Name, Container: p.Number}, p.Protocol, p.Labels)
+		r.declare(Port{Name: p.Name, Container: r.container("number", p.Number)}, p.Protocol, p.Labels)
 	}
 }
 
@@ -118,7 +118,7 @@ func (r *definitionReader) mappedPorts(mappings []portMappingJSON, networks []ne
 		places[n.Name.understood()] = i // of two with one name the first counts
 	}
 	for i, m := range mappings {
-		p := Port{Name: m.Name, Container: m.ContainerPort, OnHost: r.Network == BridgeNetwork || m.HostPort != nil}
+		p := Port{Name: m.Name, Container: r.container("containerPort", m.ContainerPort), OnHost: r.Network == BridgeNetwork || m.HostPort != nil}
 		r.leaveOut(m.NetworkNames.wrong, "port %d: field networkNames", i)
 		if names := m.NetworkNames.understood(); len(names) > 0 && len(networks) > 1 {
 			at := len(networks)
@@ -136,6 +136,14 @@ func (r *definitionReader) mappedPorts(mappings []portMappingJSON, networks []ne
 		}
 		r.declare(p, m.Protocol, m.Labels)
 	}
+}
+
+// container returns a port within the container, and notes the first that cannot be one.
+func (r *definitionReader) container(field string, port int) int {
+	if err := checkPort(field, port); err != nil && r.wrong == nil {
+		r.wrong = fmt.Errorf("port %d: %w", len(r.Ports), err)
+	}
+	return port
 }
 
 // declare adds a declared port. Its protocol and labels are no reason not to

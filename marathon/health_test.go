@@ -239,3 +239,17 @@ func TestLongFailureCauseIsCut(t *testing.T) {
 		t.Errorf("%d bytes are kept, want %d", len(got), len(want))
 	}
 }
+
+// However much is not understood of an app, the log can tell of it.
+func TestProblemsAreBounded(t *testing.T) {
+	snapshot, err := ReadSnapshot(strings.NewReader(`{"apps":[{"id":"/a",
+		"portDefinitions":[` + numbered(30, `{"labels":#}`) + `],"tasks":[` + numbered(30, `{"id":"a.#`+strings.Repeat("x", 1000)+`","healthCheckResults":1}`) + `]}]}`))
+	if err != nil || len(snapshot.Apps) != 1 {
+		t.Fatalf("%+v, %v", snapshot, err)
+	}
+	for _, problems := range [][]string{snapshot.Apps[0].Problems, snapshot.Apps[0].Definition.Problems} {
+		if len(problems) != maxProblems+1 || problems[maxProblems] != "and more" || len(problems[0]) > 300 {
+			t.Errorf("problems are %q", problems)
+		}
+	}
+}
