@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 )
 
 // The events that are used. Source: mesosphere.marathon.core.event.Events.
@@ -99,7 +98,7 @@ func decodeAs(name string, data []byte) (Event, error) {
 func decodeTaskChanged(data []byte) (Event, error) {
 	// A struct as flat and small as this is what makes 100,000 of these per second possible.
 	var event struct {
-		Timestamp   string        `json:"timestamp"`
+		Timestamp   instant       `json:"timestamp"`
 		TaskID      string        `json:"taskId"`
 		AppID       string        `json:"appId"`
 		TaskStatus  State         `json:"taskStatus"`
@@ -230,9 +229,9 @@ func decodeDeploymentEnded(name string, data []byte) (Event, error) {
 
 // decodeDeployment reads what all deployment events have in common. Those of
 // Marathon 0.9 had no plan: it is empty then.
-func decodeDeployment(data []byte) (timestamp string, plan planJSON, err error) {
+func decodeDeployment(data []byte) (timestamp instant, plan planJSON, err error) {
 	var event struct {
-		Timestamp string   `json:"timestamp"`
+		Timestamp instant  `json:"timestamp"`
 		Plan      planJSON `json:"plan"`
 	}
 	err = json.Unmarshal(data, &event)
@@ -241,8 +240,8 @@ func decodeDeployment(data []byte) (timestamp string, plan planJSON, err error) 
 
 func decodeGroupChanged(data []byte) (Event, error) {
 	var event struct {
-		Timestamp string `json:"timestamp"`
-		Version   string `json:"version"`
+		Timestamp instant `json:"timestamp"`
+		Version   string  `json:"version"`
 	}
 	if err := json.Unmarshal(data, &event); err != nil {
 		return nil, err
@@ -255,8 +254,8 @@ func decodeGroupChanged(data []byte) (Event, error) {
 
 func decodeAppTerminated(data []byte) (Event, error) {
 	var event struct {
-		Timestamp string `json:"timestamp"`
-		AppID     string `json:"appId"`
+		Timestamp instant `json:"timestamp"`
+		AppID     string  `json:"appId"`
 	}
 	if err := json.Unmarshal(data, &event); err != nil {
 		return nil, err
@@ -269,8 +268,8 @@ func decodeAppTerminated(data []byte) (Event, error) {
 
 func decodeAttached(data []byte) (Event, error) {
 	var event struct {
-		Timestamp     string `json:"timestamp"`
-		RemoteAddress string `json:"remoteAddress"`
+		Timestamp     instant `json:"timestamp"`
+		RemoteAddress string  `json:"remoteAddress"`
 	}
 	if err := json.Unmarshal(data, &event); err != nil {
 		return nil, err
@@ -281,7 +280,7 @@ func decodeAttached(data []byte) (Event, error) {
 // decodeIgnored accepts any JSON: an event that nobody uses is never a gap.
 func decodeIgnored(name string, data []byte) (Event, error) {
 	var event struct {
-		Timestamp string `json:"timestamp"`
+		Timestamp instant `json:"timestamp"`
 	}
 	err := json.Unmarshal(data, &event)
 	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); err != nil && !ok {
@@ -290,11 +289,6 @@ func decodeIgnored(name string, data []byte) (Event, error) {
 	return Ignored{meta(name, event.Timestamp)}, nil
 }
 
-func meta(name, timestamp string) Meta {
-	t, err := time.Parse(time.RFC3339, timestamp)
-	if err != nil {
-		// It is shown, and orders nothing: no reason to lose the event.
-		t = time.Time{}
-	}
-	return Meta{Type: name, Time: t}
-}
+// meta is what all events have. A time in an unknown form is none: it is shown, and orders
+// nothing, so that it is no reason to lose the event.
+func meta(name string, timestamp instant) Meta { return Meta{Type: name, Time: timestamp.Time} }

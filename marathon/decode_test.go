@@ -164,6 +164,7 @@ func TestDecodeAcceptsWhatOldVersionsLack(t *testing.T) {
 	}{
 		{"deployment_success", `{"id":"0.9 has no plan"}`, DeploymentEnded{Meta: Meta{Type: "deployment_success"}}},
 		{"group_change_success", `{"version":"v","timestamp":"yesterday"}`, GroupChanged{Meta{Type: "group_change_success"}, "v"}},
+		{"group_change_success", `{"version":"v","timestamp":7}`, GroupChanged{Meta{Type: "group_change_success"}, "v"}},
 		{"new_event", `{"taskId":5,"timestamp":7}`, Ignored{Meta{Type: "new_event"}}},
 		{"new_event", `[]`, Ignored{Meta{Type: "new_event"}}},
 		{"", `{"eventType":"new_event"}`, Ignored{Meta{Type: "new_event"}}},
