@@ -196,10 +196,10 @@ func (r *appsReader) label(name []byte) error {
 		r.definition.fail("labels", fmt.Errorf("%.200q is there twice", label))
 	}
 	if name == nil {
-		r.definition.fail("labels", errTooMuch)
+		r.definition.fail("labels", errors.New("a name is too large, or not UTF-8"))
 	}
 	raw, err := r.json.raw()
-	if errors.Is(err, errTooMuch) {
+	if isUnfit(err) {
 		r.definition.fail("labels", err)
 		return nil
 	}
@@ -242,7 +242,7 @@ func (r *appsReader) task() error {
 		task, wrong = t.task(r.one)
 	}
 	if wrong != nil {
-		r.definition.understood(fmt.Errorf("task %.200s: %w", cmp.Or(t.ID, "without an ID"), wrong))
+		r.definition.note(fmt.Errorf("task %.200s: %w", cmp.Or(t.ID, "without an ID"), wrong))
 		return nil
 	}
 	task.HealthCheckResults, wrong = healthCheckResults(t.HealthCheckResults, r.one)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 )
 
 // The events that are used. Source: mesosphere.marathon.core.event.Events.
@@ -42,8 +43,8 @@ func HealthEventTypes() []string { return []string{healthStatusChanged, instance
 // there counts, whatever eventType says.
 //
 // An event whose type is not used is Ignored, whatever its fields hold. An event
-// that is not JSON, or lacks or distorts a field that is used, is an error that
-// names type and field. A timestamp in an unknown form is not: it becomes zero.
+// that is not JSON in UTF-8, or lacks or distorts a field that is used, is an error
+// that names type and field. A timestamp in an unknown form is not: it becomes zero.
 func Decode(name string, data []byte) (Event, error) {
 	if name == "" {
 		var err error
@@ -52,6 +53,9 @@ func Decode(name string, data []byte) (Event, error) {
 		}
 	}
 	event, err := decodeAs(name, data)
+	if _, ignored := event.(Ignored); err == nil && !ignored && !utf8.Valid(data) {
+		err = notText
+	}
 	if err != nil {
 		return nil, fmt.Errorf("decode %s: %w", name, plain(err))
 	}

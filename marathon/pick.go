@@ -51,15 +51,14 @@ func (p *pick) begin() {
 
 // fail notes what is wrong with a field.
 func (p *pick) fail(field string, err error) {
-	p.understood(fmt.Errorf("field %s: %w", field, err))
+	p.note(fmt.Errorf("field %s: %w", field, err))
 }
 
-// understood notes what is wrong, if it is the first reason, and reports whether nothing is.
-func (p *pick) understood(wrong error) bool {
+// note notes what is wrong, if it is the first reason.
+func (p *pick) note(wrong error) {
 	if p.wrong == nil {
 		p.wrong = wrong
 	}
-	return p.wrong == nil
 }
 
 // field returns which wanted field has this name; "" if none has, or its value is of no use
@@ -95,11 +94,14 @@ func (p *pick) value(field string) error {
 	raw, err := p.json.raw()
 	values := p.values + p.json.values - before
 	if err == nil && field != "id" && (len(p.kept)+len(raw) > maxKept || values > maxValues) {
-		err = errTooMuch
+		err = tooMuch
 	}
-	if errors.Is(err, errTooMuch) {
+	switch {
+	case isUnfit(err):
 		p.fail(field, err)
 		return nil
+	case err != nil:
+		return err
 	}
 	if p.values = values; len(p.kept) > 1 {
 		p.kept = append(p.kept, ',')
@@ -108,7 +110,7 @@ func (p *pick) value(field string) error {
 	p.kept = append(p.kept, field...)
 	p.kept = append(p.kept, `":`...)
 	p.kept = append(p.kept, raw...)
-	return err
+	return nil
 }
 
 // decode makes value of what was kept, and returns what is wrong with the object.

@@ -153,8 +153,6 @@ func writeText(b *strings.Builder, chance *rand.Rand, text string) {
 		switch {
 		case c < ' ' || c == '"' || c == '\\' || escaped && c < 0x10000 && chance.IntN(2) == 0:
 			fmt.Fprintf(b, `\u%04x`, c)
-		case c == '\ufffd' && escaped:
-			b.WriteByte(0xff) // which means the same
 		default:
 			b.WriteRune(c)
 		}

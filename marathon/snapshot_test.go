@@ -143,6 +143,7 @@ func TestUnreadableAppsAreListed(t *testing.T) {
 		{`{"id":"a"}`, "", `app ID "a": does not start with /`},
 		{`{"id":"/a//b"}`, "", `app ID "/a//b": has a segment ""`},
 		{`{"id":"/a/../b"}`, "", `app ID "/a/../b": has a segment ".."`},
+		{`{"id":"/a` + "\xff" + `","tasks":[]}`, "", "field id: not UTF-8"},
 		{`{"id":"/a\n"}`, "", `app ID "/a\n": has control characters`},
 		{`null`, "", `app ID "": does not start with /`},
 		{`"text"`, "", "unexpected string"},
