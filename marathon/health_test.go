@@ -186,8 +186,8 @@ func TestProblemsOfHealth(t *testing.T) {
 			fields: `"healthChecks":[{"protocol":"TCP"},{"timeoutSeconds":"5"},7]`, checks: []HealthCheck{unknown, unknown, unknown},
 			problems: []string{"field healthChecks: field timeoutSeconds: unexpected string; left out"},
 		},
-		{fields: `"healthChecks":"none"`, problems: []string{"field healthChecks: unexpected string; left out"}},
-		{fields: `"healthChecks":{}`, problems: []string{"field healthChecks: unexpected object; left out"}},
+		{fields: `"healthChecks":"none"`, checks: []HealthCheck{unknown}, problems: []string{"field healthChecks: unexpected string; left out"}},
+		{fields: `"healthChecks":{}`, checks: []HealthCheck{unknown}, problems: []string{"field healthChecks: unexpected object; left out"}},
 		{fields: `"deployments":{}`, problems: []string{"field deployments: unexpected object"}},
 		{fields: `"portDefinitions":[{"labels":[],"protocol":{}}]`, problems: []string{"port 0: field protocol: unexpected object; left out", "port 0: field labels: unexpected array; left out"}},
 		{

@@ -68,9 +68,12 @@ func seconds(field string, given *int, standard int) (time.Duration, error) {
 
 // healthChecks reads the definition's health checks. How many there are counts
 // for the verdict on a task, so one that is not understood is there as well; of
-// a list that is not understood as a whole, all are such.
+// a list that is not understood as a whole, all are such, and one at least.
 func (r *definitionReader) healthChecks(field optional[[]healthCheckJSON]) {
 	r.leaveOut(field.wrong, "field healthChecks")
+	if field.wrong != nil && len(field.value) == 0 {
+		field.value = make([]healthCheckJSON, 1)
+	}
 	for i, c := range field.value {
 		check, err := c.check(r.one)
 		if err != nil || field.wrong != nil {
