@@ -111,12 +111,13 @@ func TestClientReads(t *testing.T) {
 func TestClientReadsInfo(t *testing.T) {
 	for body, want := range map[string]Info{
 		string(fixture(t, "live/info.json")): {
-			Name: "marathon", Version: "1.11.26", FrameworkID: "6f0e7f52-2a9e-4c4b-9c1c-0d5b8f1e7a01-0000",
+			Version: "1.11.26", FrameworkID: "6f0e7f52-2a9e-4c4b-9c1c-0d5b8f1e7a01-0000",
 		},
 		string(fixture(t, "rest/info-1.4.5.json")): {
-			Name: "marathon", Version: "1.4.5", FrameworkID: "bbf812e3-3faf-4ff7-8c14-3ca2152811cf-0000",
+			Version: "1.4.5", FrameworkID: "bbf812e3-3faf-4ff7-8c14-3ca2152811cf-0000",
 		},
-		`{"version":"0.11.1","frameworkId":null}`: {Version: "0.11.1"},
+		`{"version":"0.11.1","frameworkId":null}`:                                                      {Version: "0.11.1"},
+		`{"version":"1.11.26","marathon_config":[` + numbered(maxValues, "#") + `],"frameworkId":"f"}`: {Version: "1.11.26", FrameworkID: "f"},
 	} {
 		got, err := clientOf(t, nil, serve(t, answers(200, "application/json", body)).URL).Info(t.Context())
 		if err != nil || !reflect.DeepEqual(got, want) {
