@@ -136,7 +136,7 @@ func (t *taskJSON) task(one *texts) (Task, error) {
 	if t.ID == "" {
 		return Task{}, missing("id")
 	}
-	if err := checkPorts("ports", t.Ports); err != nil {
+	if err := checkPorts(t.Ports); err != nil {
 		return Task{}, err
 	}
 	return Task{

@@ -122,7 +122,7 @@ func decodeTaskChanged(data []byte) (Event, error) {
 	case event.TaskStatus == "":
 		return nil, missing("taskStatus")
 	}
-	if err := checkPorts("ports", event.Ports); err != nil {
+	if err := checkPorts(event.Ports); err != nil {
 		return nil, err
 	}
 	return TaskChanged{Meta: meta(statusUpdate, event.Timestamp), Task: Task{

@@ -242,7 +242,7 @@ func FuzzDecode(f *testing.F) {
 		if changed.Task.ID == "" || changed.Task.AppID == "" || changed.Task.State == "" {
 			t.Errorf("incomplete task %+v", changed.Task)
 		}
-		if err := checkPorts("ports", changed.Task.Ports); err != nil {
+		if err := checkPorts(changed.Task.Ports); err != nil {
 			t.Error(err)
 		}
 	})

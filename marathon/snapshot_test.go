@@ -256,7 +256,7 @@ func FuzzSnapshot(f *testing.F) {
 				}
 			}
 			for _, task := range app.Tasks {
-				if err := checkPorts("ports", task.Ports); task.ID == "" || err != nil {
+				if err := checkPorts(task.Ports); task.ID == "" || err != nil {
 					t.Errorf("task %+v: %v", task, err)
 				}
 				for _, r := range task.HealthCheckResults {
