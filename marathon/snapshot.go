@@ -99,8 +99,9 @@ func (s *snapshotReader) snapshot() Snapshot {
 		n := s.listed[app.ID]
 		if n > 1 {
 			s.unreadable = append(s.unreadable, Unreadable{ID: app.ID, Err: fmt.Errorf("listed %d times", n)})
+			s.listed[app.ID] = 0 // it is said
 		}
-		return n > 1
+		return n != 1
 	})
 	return Snapshot{Apps: apps, Unreadable: s.unreadable}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -173,12 +174,12 @@ func TestAppsListedTwiceAreUnreadable(t *testing.T) {
 	if err != nil || len(snapshot.Apps) != 1 || snapshot.Apps[0].ID != "/b" {
 		t.Errorf("apps are %+v, %v; want just /b", snapshot.Apps, err)
 	}
-	unreadable := map[string]bool{}
+	var unreadable []string
 	for _, u := range snapshot.Unreadable {
-		unreadable[u.ID] = true
+		unreadable = append(unreadable, u.ID+": "+u.Err.Error())
 	}
-	if !unreadable["/a"] || !unreadable["/c"] || len(unreadable) != 2 {
-		t.Errorf("unreadable are %v, want /a and /c", snapshot.Unreadable)
+	if want := []string{"/c: field instances: unexpected string", "/a: listed 2 times", "/c: listed 2 times"}; !slices.Equal(unreadable, want) {
+		t.Errorf("unreadable are %q, want %q", unreadable, want)
 	}
 }
 
