@@ -192,9 +192,8 @@ type infoJSON struct {
 func readInfo(r io.Reader) (Info, error) {
 	json := newScanner(r)
 	fields := newPick[infoJSON](json)
-	fields.begin()
 	var info infoJSON
-	err := json.object(fields.member)
+	err := fields.read(fields.member)
 	if err == nil {
 		err = json.end()
 	}

@@ -113,15 +113,7 @@ func (a *App) cost() int {
 func (r *appsReader) read() (app *appJSON, wrong, err error) {
 	r.app = &appJSON{}
 	r.tasks.forget()
-	r.definition.begin()
-	c, err := r.json.peek()
-	switch {
-	case err != nil:
-		return nil, nil, err
-	case c != '{':
-		return r.app, unexpected(c), r.json.value()
-	}
-	if err := r.json.object(r.member); err != nil {
+	if err := r.definition.read(r.member); err != nil {
 		return nil, nil, err
 	}
 	if r.app.Tasks != nil {
@@ -147,14 +139,6 @@ func listedTwice(tasks []Task) string {
 		}
 	}
 	return ""
-}
-
-// unexpected is the error of a value that begins with c; nil for null, which says nothing.
-func unexpected(c byte) error {
-	if c == 'n' {
-		return nil
-	}
-	return fmt.Errorf("unexpected %s", kindOf(c))
 }
 
 func (r *appsReader) member(name []byte) error {
@@ -191,19 +175,22 @@ func (r *appsReader) listed(field string, open byte, list func() error) error {
 
 // label reads one of the app's labels.
 func (r *appsReader) label(name []byte) error {
-	label := r.one.bytes(name)
-	if _, twice := r.app.Labels[label]; twice {
-		r.definition.fail("labels", fmt.Errorf("%.200q is there twice", label))
+	if _, twice := r.app.Labels[string(name)]; twice {
+		r.definition.fail("labels", fmt.Errorf("%.200q is there twice", name))
 	}
 	if name == nil {
 		r.definition.fail("labels", errors.New("a name is too large, or not UTF-8"))
 	}
+	if r.definition.wrong != nil {
+		return r.json.value()
+	}
+	label := r.one.bytes(name)
 	raw, err := r.json.raw()
 	if isUnfit(err) {
 		r.definition.fail("labels", err)
 		return nil
 	}
-	if err != nil || r.definition.wrong != nil {
+	if err != nil {
 		return err
 	}
 	var value []byte
@@ -221,18 +208,10 @@ func (r *appsReader) label(name []byte) error {
 
 // task reads one of the app's tasks.
 func (r *appsReader) task() error {
-	r.listing.begin()
-	c, err := r.json.peek()
-	if err != nil {
-		return err
+	if r.definition.wrong != nil {
+		return r.json.value()
 	}
-	if c == '{' {
-		err = r.json.object(r.listing.member)
-	} else {
-		r.listing.wrong = unexpected(c)
-		err = r.json.value()
-	}
-	if err != nil || r.definition.wrong != nil {
+	if err := r.listing.read(r.listing.member); err != nil {
 		return err
 	}
 	var t taskJSON

@@ -171,8 +171,7 @@ func (s *stepsJSON) UnmarshalJSON(data []byte) error {
 				return steps.value()
 			}
 			return steps.array(func() error {
-				action.begin()
-				if err := steps.object(action.member); err != nil {
+				if err := action.read(action.member); err != nil {
 					return err
 				}
 				return s.add(action)

@@ -142,6 +142,14 @@ func TestCostIsMemory(t *testing.T) {
 	wantCosts(t, "honest apps", string(fleet(100)))
 }
 
+// Of an app that is not understood nothing more is kept.
+func TestNothingIsKeptOfLabelsOfNoUse(t *testing.T) {
+	s := snapshotReader{appsReader: newAppsReader(newScanner(strings.NewReader(`{"apps":[{"id":"/a","labels":{"a":[],` + numbered(9000, `"label-#":"value-#"`) + `}}]}`))), listed: map[string]int{}}
+	if err := s.answer(); err != nil || len(s.unreadable) != 1 || s.one.cost > 1024 {
+		t.Errorf("%d bytes of texts are kept of %v: %v", s.one.cost, s.unreadable, err)
+	}
+}
+
 // wantCosts fails the test if what is kept of an answer takes much more than it costs.
 func wantCosts(t *testing.T, name, answer string) {
 	t.Helper()

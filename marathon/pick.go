@@ -43,10 +43,28 @@ func newPick[T any](json *scanner, besides ...string) *pick {
 	return p
 }
 
-// begin forgets the object before.
-func (p *pick) begin() {
+// read reads the next object, and forgets the one before. member must read the value of each
+// name. What is no object is wrong, but for null, which says nothing.
+func (p *pick) read(member func(name []byte) error) error {
 	p.object++
 	p.kept, p.values, p.wrong = append(p.kept[:0], '{'), 0, nil
+	c, err := p.json.peek()
+	switch {
+	case err != nil:
+		return err
+	case c == '{':
+		return p.json.object(member)
+	}
+	p.wrong = unexpected(c)
+	return p.json.value()
+}
+
+// unexpected is the error of a value that begins with c; nil for null.
+func unexpected(c byte) error {
+	if c == 'n' {
+		return nil
+	}
+	return fmt.Errorf("unexpected %s", kindOf(c))
 }
 
 // fail notes what is wrong with a field.
