@@ -48,6 +48,60 @@ func FuzzSnapshotAgainstEncodingJSON(f *testing.F) {
 	})
 }
 
+// FuzzOneBrokenApp breaks one app of many, in what it holds or in how it is written: it is
+// read, or named as one that was not, and all others are what they were.
+func FuzzOneBrokenApp(f *testing.F) {
+	apps := recordedApps(f)
+	for seed := range uint64(300) {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		chance := rand.New(rand.NewPCG(seed, 1))
+		var texts []string
+		broken := chance.IntN(10)
+		for n := range 10 {
+			app := decoded(t, apps[chance.IntN(len(apps))])
+			app["id"] = fmt.Sprintf("/app-%d", n)
+			if n == broken {
+				changeSomewhere(chance, app)
+			}
+			var text strings.Builder
+			write(&text, chance, app)
+			texts = append(texts, text.String())
+		}
+		all, err := ReadSnapshot(strings.NewReader(`{"apps":[` + strings.Join(slices.Concat(texts[:broken], texts[broken+1:]), ",") + `]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[broken] = breakText(chance, texts[broken])
+		got, err := ReadSnapshot(strings.NewReader(`{"apps":[` + strings.Join(texts, ",") + `]}`))
+		if err != nil {
+			t.Fatalf("%v: %.9999s", err, texts[broken])
+		}
+		id := fmt.Sprintf("/app-%d", broken)
+		got.Apps = slices.DeleteFunc(got.Apps, func(app App) bool { return app.ID == id })
+		if !reflect.DeepEqual(got.Apps, all.Apps) {
+			t.Errorf("others are %+v\nwant %+v, beside %.9999s", got.Apps, all.Apps, texts[broken])
+		}
+		extra := slices.DeleteFunc(got.Unreadable, func(u Unreadable) bool {
+			return slices.ContainsFunc(all.Unreadable, func(other Unreadable) bool { return other.ID == u.ID })
+		})
+		if len(extra) > 1 || len(extra) == 1 && extra[0].ID != id && extra[0].ID != "" {
+			t.Errorf("unreadable are %v, beside %.9999s", extra, texts[broken])
+		}
+	})
+}
+
+// breakText breaks an app as it is written, in a way that leaves it JSON.
+func breakText(chance *rand.Rand, text string) string {
+	members := []string{
+		`"id":"/app-3"`, `"tasks":[]`, `"labels":{"a":"","a":""}`, `"instances":0`, `"version":"` + "\xff" + `"`, `"` + "\xc3" + `":1`,
+		`"env":` + nested("[", 2*maxDepth, "", "]"), `"container":` + nested(`{"docker":`, 2*maxDepth, "{}", "}"), `"mem":` + strings.Repeat("1", 5000),
+	}
+	at := strings.IndexByte(text, '{') + 1
+	return text[:at] + members[chance.IntN(len(members))] + "," + text[at:]
+}
+
 // recordedApps are the apps of all recorded answers.
 func recordedApps(t testing.TB) []json.RawMessage {
 	t.Helper()
