@@ -84,7 +84,7 @@ func newAppsReader(json *scanner) *appsReader {
 func (r *appsReader) keep(cost int) error {
 	r.cost += int64(cost)
 	if all := r.cost + int64(r.one.cost); all > freeCost && all > costLimit*r.json.offset() {
-		return fmt.Errorf("what it lists takes more than %d times the memory that it takes itself", costLimit)
+		return fmt.Errorf("what it lists takes more than %d times its size in memory", costLimit)
 	}
 	return nil
 }
