@@ -13,8 +13,6 @@ import (
 
 // Info is what a Marathon says of itself.
 type Info struct {
-	// Name is "marathon".
-	Name string
 	// Version is like "1.7.174" or "0.11.1".
 	Version string
 	// FrameworkID is "" while Marathon is not registered with Mesos.
@@ -131,6 +129,9 @@ func readApp(r io.Reader, id string) (App, error) {
 		if string(name) != "app" {
 			return apps.json.value()
 		}
+		if a != nil {
+			return errors.New(`field "app" is there twice`)
+		}
 		a, wrong, err = apps.read()
 		return err
 	})
@@ -182,26 +183,28 @@ func sameApp(got, asked string) error {
 	return fmt.Errorf("answer is about app %q", got)
 }
 
+type infoJSON struct {
+	Version     string `json:"version"`
+	FrameworkID string `json:"frameworkId"`
+}
+
 // readInfo reads the answer to GET /v2/info.
 func readInfo(r io.Reader) (Info, error) {
-	var answer struct {
-		Name        string `json:"name"`
-		Version     string `json:"version"`
-		FrameworkID string `json:"frameworkId"`
-	}
-	whole := newScanner(r)
-	data, err := whole.raw()
+	json := newScanner(r)
+	fields := newPick[infoJSON](json)
+	var info infoJSON
+	err := fields.read(fields.member)
 	if err == nil {
-		err = whole.end()
+		err = json.end()
 	}
 	if err == nil {
-		err = plain(json.Unmarshal(data, &answer))
+		err = fields.decode(&info)
 	}
 	if err != nil {
-		return Info{}, notUsable(whole, err)
+		return Info{}, notUsable(json, err)
 	}
-	if answer.Version == "" {
+	if info.Version == "" {
 		return Info{}, errors.New(`answer is not usable: field "version" is missing`)
 	}
-	return Info(answer), nil
+	return Info(info), nil
 }

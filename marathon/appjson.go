@@ -53,7 +53,7 @@ type taskJSON struct {
 
 // app returns what a means, or the first field that makes no sense. What of it
 // others have as well is taken from one.
-func (a *appJSON) app(one texts) (App, error) {
+func (a *appJSON) app(one *texts) (App, error) {
 	if err := checkID(a.ID); err != nil {
 		return App{}, err
 	}
@@ -83,24 +83,24 @@ func (a *appJSON) app(one texts) (App, error) {
 	if untold := definition.untold(app.Tasks, app.Runs); untold != nil {
 		app.Definition.Problems = append(app.Definition.Problems, untold.Error())
 	}
-	a.deploying(&app)
+	a.deploying(&app, one)
 	return app, nil
 }
 
 // deploying reads what an answer tells of the app's deployments.
-func (a *appJSON) deploying(app *App) {
+func (a *appJSON) deploying(app *App, one *texts) {
 	app.leaveOut(a.Deployments.wrong, "field deployments")
 	app.leaveOut(a.ReadinessCheckResults.wrong, "field readinessCheckResults")
 	if a.Deployments.given {
 		app.Deployments = []string{}
 		for _, d := range a.Deployments.value {
-			app.Deployments = append(app.Deployments, d.ID)
+			app.Deployments = append(app.Deployments, one.text(d.ID))
 		}
 	}
 	if a.ReadinessCheckResults.given {
 		app.ReadinessCheckResults = []ReadinessCheckResult{}
 		for _, r := range a.ReadinessCheckResults.value {
-			app.ReadinessCheckResults = append(app.ReadinessCheckResults, ReadinessCheckResult(r))
+			app.ReadinessCheckResults = append(app.ReadinessCheckResults, ReadinessCheckResult{Name: one.text(r.Name), TaskID: one.text(r.TaskID), Ready: r.Ready})
 		}
 	}
 }
@@ -110,10 +110,16 @@ func (a *App) leaveOut(wrong error, what string, args ...any) {
 	a.Problems = withProblem(a.Problems, wrong, what, args...)
 }
 
+// maxProblems is how many problems of an app, or of its definition, are told in words.
+const maxProblems = 20
+
 // withProblem returns problems with one more, if there is an error.
 func withProblem(problems []string, wrong error, what string, args ...any) []string {
-	if wrong == nil {
+	switch {
+	case wrong == nil || len(problems) > maxProblems:
 		return problems
+	case len(problems) == maxProblems:
+		return append(problems, "and more")
 	}
 	return append(problems, fmt.Sprintf(what, args...)+": "+wrong.Error())
 }
@@ -126,12 +132,12 @@ func (a *appJSON) instances() int {
 }
 
 // task returns what t means. Its app is told by the app that lists it.
-func (t *taskJSON) task(one texts) (Task, error) {
+func (t *taskJSON) task(one *texts) (Task, error) {
 	if t.ID == "" {
-		return Task{}, missing("tasks.id")
+		return Task{}, missing("id")
 	}
-	if err := checkPorts("tasks.ports", t.Ports); err != nil {
-		return Task{}, fmt.Errorf("task %s: %w", t.ID, err)
+	if err := checkPorts(t.Ports); err != nil {
+		return Task{}, err
 	}
 	return Task{
 		ID:        t.ID,

@@ -1,6 +1,7 @@
 package marathon
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,16 +9,24 @@ import (
 
 // What is kept of an answer takes about so many bytes of memory, beside its texts.
 const (
-	appCost    = 512
-	portCost   = 128
-	checkCost  = 256
-	labelCost  = 64
-	taskCost   = 216
-	resultCost = 96
-	// freeCost is what may be kept of any answer. Beyond it, what is kept may take three
-	// quarters of what has been read: it takes two thirds of that with a Marathon's
-	// answers, and 25 times as much with {"id":"1"},{"id":"2"} and so on.
-	freeCost = 64 << 20
+	appCost   = 400
+	portCost  = 96
+	checkCost = 128
+	// mapCost is that of some labels, beside labelCost for each.
+	mapCost        = 280
+	labelCost      = 64
+	deploymentCost = 24
+	readinessCost  = 56
+	taskCost       = 216
+	resultCost     = 112
+	// textCost is what each text takes beside its bytes.
+	textCost = 88
+	// freeCost is what may be kept of any answer. Beyond it, what is kept may take costLimit
+	// times what has been read. With a Marathon's answers it takes about as much as these, more
+	// than twice as much where each of ten ports has a label, and with {"id":"1"},{"id":"2"} and
+	// so on 25 times.
+	freeCost  = 64 << 20
+	costLimit = 3
 )
 
 // appsReader reads apps from an answer, each of them in pieces: what its definition says,
@@ -25,8 +34,8 @@ const (
 type appsReader struct {
 	json *scanner
 	// one has the texts that apps have in common.
-	one texts
-	// cost is what is kept of the answer.
+	one *texts
+	// cost is what is kept of the answer, beside one.
 	cost int64
 
 	// app is being read. What of it appJSON wants is in definition, and what of one of its
@@ -68,16 +77,35 @@ func (l *taskList) forget() {
 }
 
 func newAppsReader(json *scanner) *appsReader {
-	return &appsReader{json: json, one: texts{}, definition: newPick[appJSON](json), listing: newPick[taskJSON](json)}
+	return &appsReader{json: json, one: newTexts(), definition: newPick[appJSON](json, "tasks", "labels"), listing: newPick[taskJSON](json)}
 }
 
 // keep adds to what is kept.
 func (r *appsReader) keep(cost int) error {
 	r.cost += int64(cost)
-	if r.cost > freeCost && r.cost > r.json.offset()/4*3 {
-		return errors.New("what it lists takes more memory than the answer is large")
+	if all := r.cost + int64(r.one.cost); all > freeCost && all > costLimit*r.json.offset() {
+		return fmt.Errorf("what it lists takes more than %d times its size in memory", costLimit)
 	}
 	return nil
+}
+
+// cost is what is kept of an app, beside its labels one by one and its tasks.
+func (a *App) cost() int {
+	d := a.Definition
+	cost := appCost + len(a.ID) + portCost*len(d.Ports) + checkCost*(len(d.HealthChecks)+len(d.ReadinessChecks)) +
+		deploymentCost*len(a.Deployments) + readinessCost*len(a.ReadinessCheckResults)
+	if len(a.Labels) > 0 {
+		cost += mapCost
+	}
+	for _, p := range d.Ports {
+		if len(p.Labels) > 0 {
+			cost += mapCost + labelCost*len(p.Labels)
+		}
+	}
+	for _, problem := range slices.Concat(a.Problems, d.Problems) {
+		cost += textCost + len(problem)
+	}
+	return cost
 }
 
 // read reads one app. The first error is that of the app, whose ID is there even so if it
@@ -85,48 +113,49 @@ func (r *appsReader) keep(cost int) error {
 func (r *appsReader) read() (app *appJSON, wrong, err error) {
 	r.app = &appJSON{}
 	r.tasks.forget()
-	r.definition.begin()
-	c, err := r.json.peek()
-	switch {
-	case err != nil:
-		return nil, nil, err
-	case c != '{':
-		return r.app, unexpected(c), r.json.value()
-	}
-	if err := r.json.object(r.member); err != nil {
+	if err := r.definition.read(r.member); err != nil {
 		return nil, nil, err
 	}
 	if r.app.Tasks != nil {
 		r.app.Tasks = r.tasks.take()
 	}
+	if id := listedTwice(r.app.Tasks); id != "" {
+		r.definition.fail("tasks", fmt.Errorf("%.200q is there twice", id))
+	}
 	return r.app, r.definition.decode(r.app), nil
 }
 
-// unexpected is the error of a value that begins with c; nil for null, which says nothing.
-func unexpected(c byte) error {
-	if c == 'n' {
-		return nil
+// listedTwice returns the ID of a task that is listed twice, "" if none is. Counted twice, it
+// would explain why another one is missing.
+func listedTwice(tasks []Task) string {
+	ids := make([]string, len(tasks))
+	for i := range tasks {
+		ids[i] = tasks[i].ID
 	}
-	return fmt.Errorf("unexpected %s", kindOf(c))
+	slices.Sort(ids)
+	for i := 1; i < len(ids); i++ {
+		if ids[i] == ids[i-1] {
+			return ids[i]
+		}
+	}
+	return ""
 }
 
 func (r *appsReader) member(name []byte) error {
-	switch string(name) {
+	switch field := r.definition.field(name); field {
 	case "tasks":
-		r.app.Tasks = nil
-		r.tasks.forget()
-		return r.listed("tasks", '[', func() error {
+		return r.listed(field, '[', func() error {
 			r.app.Tasks = []Task{}
 			return r.json.array(r.task)
 		})
 	case "labels":
-		r.app.Labels = nil
-		return r.listed("labels", '{', func() error {
+		return r.listed(field, '{', func() error {
 			r.app.Labels = map[string]string{}
 			return r.json.object(r.label)
 		})
+	default:
+		return r.definition.value(field)
 	}
-	return r.definition.member(name)
 }
 
 // listed reads a field that is a list, or null.
@@ -146,16 +175,22 @@ func (r *appsReader) listed(field string, open byte, list func() error) error {
 
 // label reads one of the app's labels.
 func (r *appsReader) label(name []byte) error {
-	label := string(name)
-	if name == nil {
-		r.definition.fail("labels", errTooMuch)
+	if _, twice := r.app.Labels[string(name)]; twice {
+		r.definition.fail("labels", fmt.Errorf("%.200q is there twice", name))
 	}
+	if name == nil {
+		r.definition.fail("labels", errors.New("a name is too large, or not UTF-8"))
+	}
+	if r.definition.wrong != nil {
+		return r.json.value()
+	}
+	label := r.one.bytes(name)
 	raw, err := r.json.raw()
-	if errors.Is(err, errTooMuch) {
+	if isUnfit(err) {
 		r.definition.fail("labels", err)
 		return nil
 	}
-	if err != nil || r.definition.wrong != nil {
+	if err != nil {
 		return err
 	}
 	var value []byte
@@ -167,44 +202,30 @@ func (r *appsReader) label(name []byte) error {
 	if err != nil {
 		return err
 	}
-	r.app.Labels[label] = string(value)
-	return r.keep(labelCost + len(label) + len(value))
+	r.app.Labels[label] = r.one.bytes(value)
+	return r.keep(labelCost)
 }
 
 // task reads one of the app's tasks.
 func (r *appsReader) task() error {
-	r.listing.begin()
-	c, err := r.json.peek()
-	if err != nil {
-		return err
+	if r.definition.wrong != nil {
+		return r.json.value()
 	}
-	if c == '{' {
-		err = r.json.object(r.listing.member)
-	} else {
-		r.listing.wrong = unexpected(c)
-		err = r.json.value()
-	}
-	if err != nil || r.definition.wrong != nil {
+	if err := r.listing.read(r.listing.member); err != nil {
 		return err
 	}
 	var t taskJSON
-	if !r.definition.understood(within("tasks", r.listing.decode(&t))) {
-		return nil
+	var task Task
+	wrong := r.listing.decode(&t)
+	if wrong == nil {
+		task, wrong = t.task(r.one)
 	}
-	task, wrong := t.task(r.one)
-	if !r.definition.understood(wrong) {
+	if wrong != nil {
+		r.definition.note(fmt.Errorf("task %.200s: %w", cmp.Or(t.ID, "without an ID"), wrong))
 		return nil
 	}
 	task.HealthCheckResults, wrong = healthCheckResults(t.HealthCheckResults, r.one)
-	r.app.TaskProblems = withProblem(r.app.TaskProblems, wrong, "task %s", task.ID)
+	r.app.TaskProblems = withProblem(r.app.TaskProblems, wrong, "task %.200s", task.ID)
 	r.tasks.add(task)
 	return r.keep(taskCost + len(task.ID) + 8*len(task.Ports) + 16*len(task.Addresses) + resultCost*len(task.HealthCheckResults))
-}
-
-// within says in which field an error is; nil for none.
-func within(field string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", field, err)
 }

@@ -111,12 +111,13 @@ func TestClientReads(t *testing.T) {
 func TestClientReadsInfo(t *testing.T) {
 	for body, want := range map[string]Info{
 		string(fixture(t, "live/info.json")): {
-			Name: "marathon", Version: "1.11.26", FrameworkID: "6f0e7f52-2a9e-4c4b-9c1c-0d5b8f1e7a01-0000",
+			Version: "1.11.26", FrameworkID: "6f0e7f52-2a9e-4c4b-9c1c-0d5b8f1e7a01-0000",
 		},
 		string(fixture(t, "rest/info-1.4.5.json")): {
-			Name: "marathon", Version: "1.4.5", FrameworkID: "bbf812e3-3faf-4ff7-8c14-3ca2152811cf-0000",
+			Version: "1.4.5", FrameworkID: "bbf812e3-3faf-4ff7-8c14-3ca2152811cf-0000",
 		},
-		`{"version":"0.11.1","frameworkId":null}`: {Version: "0.11.1"},
+		`{"version":"0.11.1","frameworkId":null}`:                                                      {Version: "0.11.1"},
+		`{"version":"1.11.26","marathon_config":[` + numbered(maxValues, "#") + `],"frameworkId":"f"}`: {Version: "1.11.26", FrameworkID: "f"},
 	} {
 		got, err := clientOf(t, nil, serve(t, answers(200, "application/json", body)).URL).Info(t.Context())
 		if err != nil || !reflect.DeepEqual(got, want) {
@@ -217,6 +218,7 @@ func TestClientErrors(t *testing.T) {
 		{"cut off", answers(200, "application/json", `{"apps":[{"id":"/a"}`), apps, "read all apps: MASTER: answer is not usable after 20 bytes: unexpected EOF"},
 		{"not an app", answers(200, "application/json", `{"tasks":[]}`), app, `read app /a: MASTER: answer is not usable after 12 bytes: field "app" is missing`},
 		{"another app", answers(200, "application/json", `{"app":{"id":"/b"}}`), app, `read app /a: MASTER: answer is about app "/b"`},
+		{"two apps", answers(200, "application/json", `{"app":{"id":"/a","tasks":[]},"app":{"id":"/a","tasks":[]}}`), app, `read app /a: MASTER: answer is not usable after 36 bytes: field "app" is there twice`},
 		{"unreadable app", answers(200, "application/json", `{"app":{"id":"/a","tasks":{}}}`), app, "read app /a: MASTER: answer is not usable: field tasks: unexpected object"},
 		{"another version", answers(200, "application/json", `{"versions":[]}`), version, `read version v of app /a: MASTER: answer is about app ""`},
 		{"too large", answers(200, "application/json", `{"apps":[`+strings.Repeat(" ", 2<<20)+`]}`), apps, "read all apps: MASTER: answer is larger than 1048576 bytes: --max-answer"},

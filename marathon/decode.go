@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
+	"unicode/utf8"
 )
 
 // The events that are used. Source: mesosphere.marathon.core.event.Events.
@@ -43,8 +43,8 @@ func HealthEventTypes() []string { return []string{healthStatusChanged, instance
 // there counts, whatever eventType says.
 //
 // An event whose type is not used is Ignored, whatever its fields hold. An event
-// that is not JSON, or lacks or distorts a field that is used, is an error that
-// names type and field. A timestamp in an unknown form is not: it becomes zero.
+// that is not JSON in UTF-8, or lacks or distorts a field that is used, is an error
+// that names type and field. A timestamp in an unknown form is not: it becomes zero.
 func Decode(name string, data []byte) (Event, error) {
 	if name == "" {
 		var err error
@@ -53,6 +53,9 @@ func Decode(name string, data []byte) (Event, error) {
 		}
 	}
 	event, err := decodeAs(name, data)
+	if _, ignored := event.(Ignored); err == nil && !ignored && !utf8.Valid(data) {
+		err = notText
+	}
 	if err != nil {
 		return nil, fmt.Errorf("decode %s: %w", name, plain(err))
 	}
@@ -99,7 +102,7 @@ func decodeAs(name string, data []byte) (Event, error) {
 func decodeTaskChanged(data []byte) (Event, error) {
 	// A struct as flat and small as this is what makes 100,000 of these per second possible.
 	var event struct {
-		Timestamp   string        `json:"timestamp"`
+		Timestamp   instant       `json:"timestamp"`
 		TaskID      string        `json:"taskId"`
 		AppID       string        `json:"appId"`
 		TaskStatus  State         `json:"taskStatus"`
@@ -119,7 +122,7 @@ func decodeTaskChanged(data []byte) (Event, error) {
 	case event.TaskStatus == "":
 		return nil, missing("taskStatus")
 	}
-	if err := checkPorts("ports", event.Ports); err != nil {
+	if err := checkPorts(event.Ports); err != nil {
 		return nil, err
 	}
 	return TaskChanged{Meta: meta(statusUpdate, event.Timestamp), Task: Task{
@@ -168,8 +171,7 @@ func (s *stepsJSON) UnmarshalJSON(data []byte) error {
 				return steps.value()
 			}
 			return steps.array(func() error {
-				action.begin()
-				if err := steps.object(action.member); err != nil {
+				if err := action.read(action.member); err != nil {
 					return err
 				}
 				return s.add(action)
@@ -230,9 +232,9 @@ func decodeDeploymentEnded(name string, data []byte) (Event, error) {
 
 // decodeDeployment reads what all deployment events have in common. Those of
 // Marathon 0.9 had no plan: it is empty then.
-func decodeDeployment(data []byte) (timestamp string, plan planJSON, err error) {
+func decodeDeployment(data []byte) (timestamp instant, plan planJSON, err error) {
 	var event struct {
-		Timestamp string   `json:"timestamp"`
+		Timestamp instant  `json:"timestamp"`
 		Plan      planJSON `json:"plan"`
 	}
 	err = json.Unmarshal(data, &event)
@@ -241,8 +243,8 @@ func decodeDeployment(data []byte) (timestamp string, plan planJSON, err error) 
 
 func decodeGroupChanged(data []byte) (Event, error) {
 	var event struct {
-		Timestamp string `json:"timestamp"`
-		Version   string `json:"version"`
+		Timestamp instant `json:"timestamp"`
+		Version   string  `json:"version"`
 	}
 	if err := json.Unmarshal(data, &event); err != nil {
 		return nil, err
@@ -255,8 +257,8 @@ func decodeGroupChanged(data []byte) (Event, error) {
 
 func decodeAppTerminated(data []byte) (Event, error) {
 	var event struct {
-		Timestamp string `json:"timestamp"`
-		AppID     string `json:"appId"`
+		Timestamp instant `json:"timestamp"`
+		AppID     string  `json:"appId"`
 	}
 	if err := json.Unmarshal(data, &event); err != nil {
 		return nil, err
@@ -269,8 +271,8 @@ func decodeAppTerminated(data []byte) (Event, error) {
 
 func decodeAttached(data []byte) (Event, error) {
 	var event struct {
-		Timestamp     string `json:"timestamp"`
-		RemoteAddress string `json:"remoteAddress"`
+		Timestamp     instant `json:"timestamp"`
+		RemoteAddress string  `json:"remoteAddress"`
 	}
 	if err := json.Unmarshal(data, &event); err != nil {
 		return nil, err
@@ -281,7 +283,7 @@ func decodeAttached(data []byte) (Event, error) {
 // decodeIgnored accepts any JSON: an event that nobody uses is never a gap.
 func decodeIgnored(name string, data []byte) (Event, error) {
 	var event struct {
-		Timestamp string `json:"timestamp"`
+		Timestamp instant `json:"timestamp"`
 	}
 	err := json.Unmarshal(data, &event)
 	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); err != nil && !ok {
@@ -290,11 +292,6 @@ func decodeIgnored(name string, data []byte) (Event, error) {
 	return Ignored{meta(name, event.Timestamp)}, nil
 }
 
-func meta(name, timestamp string) Meta {
-	t, err := time.Parse(time.RFC3339, timestamp)
-	if err != nil {
-		// It is shown, and orders nothing: no reason to lose the event.
-		t = time.Time{}
-	}
-	return Meta{Type: name, Time: t}
-}
+// meta is what all events have. A time in an unknown form is none: it is shown, and orders
+// nothing, so that it is no reason to lose the event.
+func meta(name string, timestamp instant) Meta { return Meta{Type: name, Time: timestamp.Time} }

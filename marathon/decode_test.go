@@ -164,7 +164,9 @@ func TestDecodeAcceptsWhatOldVersionsLack(t *testing.T) {
 	}{
 		{"deployment_success", `{"id":"0.9 has no plan"}`, DeploymentEnded{Meta: Meta{Type: "deployment_success"}}},
 		{"group_change_success", `{"version":"v","timestamp":"yesterday"}`, GroupChanged{Meta{Type: "group_change_success"}, "v"}},
+		{"group_change_success", `{"version":"v","timestamp":7}`, GroupChanged{Meta{Type: "group_change_success"}, "v"}},
 		{"new_event", `{"taskId":5,"timestamp":7}`, Ignored{Meta{Type: "new_event"}}},
+		{"new_event", `{"message":"` + "\xff" + `"}`, Ignored{Meta{Type: "new_event"}}},
 		{"new_event", `[]`, Ignored{Meta{Type: "new_event"}}},
 		{"", `{"eventType":"new_event"}`, Ignored{Meta{Type: "new_event"}}},
 		{"app_terminated_event", `{"appId":"/a","eventType":"other"}`, AppTerminated{Meta{Type: "app_terminated_event"}, "/a"}},
@@ -188,6 +190,7 @@ func TestDecodeErrorsNameTypeAndField(t *testing.T) {
 		{"status_update_event", `{"ipAddresses":[{"ipAddress":{}}]}`, "decode status_update_event: field ipAddresses.ipAddress: unexpected object"},
 		{"status_update_event", `{"taskId":`, "decode status_update_event: unexpected end of JSON input"},
 		{"status_update_event", `"text"`, "decode status_update_event: unexpected string"},
+		{"status_update_event", `{"taskId":"a.` + "\xff" + `","appId":"/a","taskStatus":"TASK_KILLED"}`, "decode status_update_event: not UTF-8"},
 		{"deployment_info", `{"plan":{"steps":[[]]}}`, "decode deployment_info: field plan.steps: unexpected array where { should be"},
 		{"group_change_success", `{}`, "decode group_change_success: field version: missing or empty"},
 		{"app_terminated_event", `null`, "decode app_terminated_event: field appId: missing or empty"},
@@ -239,7 +242,7 @@ func FuzzDecode(f *testing.F) {
 		if changed.Task.ID == "" || changed.Task.AppID == "" || changed.Task.State == "" {
 			t.Errorf("incomplete task %+v", changed.Task)
 		}
-		if err := checkPorts("ports", changed.Task.Ports); err != nil {
+		if err := checkPorts(changed.Task.Ports); err != nil {
 			t.Error(err)
 		}
 	})

@@ -4,12 +4,12 @@ import "encoding/json"
 
 func decodeHealthStatusChanged(data []byte) (Event, error) {
 	var event struct {
-		Timestamp  string `json:"timestamp"`
-		AppID      string `json:"appId"`
-		TaskID     string `json:"taskId"`
-		InstanceID string `json:"instanceId"`
-		Version    string `json:"version"`
-		Alive      *bool  `json:"alive"`
+		Timestamp  instant `json:"timestamp"`
+		AppID      string  `json:"appId"`
+		TaskID     string  `json:"taskId"`
+		InstanceID string  `json:"instanceId"`
+		Version    string  `json:"version"`
+		Alive      *bool   `json:"alive"`
 	}
 	if err := json.Unmarshal(data, &event); err != nil {
 		return nil, err
@@ -30,10 +30,10 @@ func decodeHealthStatusChanged(data []byte) (Event, error) {
 
 func decodeInstanceHealthChanged(data []byte) (Event, error) {
 	var event struct {
-		Timestamp  string `json:"timestamp"`
-		InstanceID string `json:"instanceId"`
-		RunSpecID  string `json:"runSpecId"`
-		Version    string `json:"runSpecVersion"`
+		Timestamp  instant `json:"timestamp"`
+		InstanceID string  `json:"instanceId"`
+		RunSpecID  string  `json:"runSpecId"`
+		Version    string  `json:"runSpecVersion"`
 		// Healthy nil is null.
 		Healthy *bool `json:"healthy"`
 	}

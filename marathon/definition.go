@@ -54,16 +54,20 @@ type portDefinitionJSON struct {
 // definitionReader makes one Definition.
 type definitionReader struct {
 	Definition
-	one texts
+	// wrong is the first port within the container that cannot be one.
+	wrong error
+	one   *texts
 }
 
 // definition returns what a says of its tasks' services. Where the declared
 // ports stand depends on the network and on Marathon's version.
-func (a *appJSON) definition(one texts) (Definition, error) {
+func (a *appJSON) definition(one *texts) (Definition, error) {
 	r := definitionReader{one: one}
 	r.Network = a.network()
 	r.LastConfigChangeAt = one.text(a.VersionInfo.LastConfigChangeAt)
-	r.Labels = one.texts(a.Labels)
+	if len(a.Labels) > 0 {
+		r.Labels = a.Labels
+	}
 	r.healthChecks(a.HealthChecks)
 	r.readinessChecks(a.ReadinessChecks)
 	mappings := a.mappings()
@@ -79,10 +83,8 @@ func (a *appJSON) definition(one texts) (Definition, error) {
 	default:
 		r.mappedPorts(mappings, a.Networks)
 	}
-	for _, p := range r.Ports {
-		if err := checkPort("containerPort", p.Container); err != nil {
-			return Definition{}, err
-		}
+	if r.wrong != nil {
+		return Definition{}, r.wrong
 	}
 	return r.Definition, nil
 }
@@ -106,25 +108,42 @@ func (r *definitionReader) discoveryPorts(address *ipAddressJSON) {
 		return
 	}
 	for _, p := range address.Discovery.Ports {
-		r.declare(Port{Name: p.Name, Container: p.Number}, p.Protocol, p.Labels)
+		r.declare(Port{Name: p.Name, Container: r.container("number", p.Number)}, p.Protocol, p.Labels)
 	}
 }
 
 func (r *definitionReader) mappedPorts(mappings []portMappingJSON, networks []networkJSON) {
+	places := map[string]int{}
+	for i, n := range slices.Backward(networks) {
+		places[n.Name.understood()] = i // of two with one name the first counts
+	}
 	for i, m := range mappings {
-		p := Port{Name: m.Name, Container: m.ContainerPort, OnHost: r.Network == BridgeNetwork || m.HostPort != nil}
+		p := Port{Name: m.Name, Container: r.container("containerPort", m.ContainerPort), OnHost: r.Network == BridgeNetwork || m.HostPort != nil}
 		r.leaveOut(m.NetworkNames.wrong, "port %d: field networkNames", i)
 		if names := m.NetworkNames.understood(); len(names) > 0 && len(networks) > 1 {
-			at := slices.IndexFunc(networks, func(n networkJSON) bool { return slices.Contains(names, n.Name.understood()) })
+			at := len(networks)
+			for _, name := range names {
+				if place, known := places[name]; known {
+					at = min(at, place)
+				}
+			}
 			switch {
+			case at == len(networks):
+				r.leaveOut(errors.New("no such network"), "port %d: field networkNames", i)
 			case at > 0:
 				p.Network, p.Networks = at, len(networks)
-			case at < 0:
-				r.leaveOut(errors.New("no such network"), "port %d: field networkNames", i)
 			}
 		}
 		r.declare(p, m.Protocol, m.Labels)
 	}
+}
+
+// container returns a port within the container, and notes the first that cannot be one.
+func (r *definitionReader) container(field string, port int) int {
+	if err := checkPort(field, port); err != nil && r.wrong == nil {
+		r.wrong = fmt.Errorf("port %d: %w", len(r.Ports), err)
+	}
+	return port
 }
 
 // declare adds a declared port. Its protocol and labels are no reason not to

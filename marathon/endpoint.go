@@ -117,16 +117,18 @@ func (p Port) address(t Task) (address string, told bool) {
 }
 
 // untold says of which port's network the tasks that run d do not tell the address, nil
-// if there is none.
+// if there is none. What one such port is not told, no other is.
 func (d Definition) untold(tasks []Task, runs func(version string) bool) error {
-	for i, p := range d.Ports {
-		for _, t := range tasks {
-			if p.OnHost || len(t.Addresses) == 0 || !runs(t.Version) {
-				continue
-			}
-			if _, told := p.address(t); !told {
-				return fmt.Errorf("port %d: which of the %d addresses of a task is that of its network is not told, for there are %d networks: the first is taken", i, len(t.Addresses), p.Networks)
-			}
+	i := slices.IndexFunc(d.Ports, func(p Port) bool { return !p.OnHost && p.Network > 0 })
+	if i < 0 {
+		return nil
+	}
+	for _, t := range tasks {
+		if len(t.Addresses) == 0 || !runs(t.Version) {
+			continue
+		}
+		if _, told := d.Ports[i].address(t); !told {
+			return fmt.Errorf("port %d: which of the %d addresses of a task is that of its network is not told, for there are %d networks: the first is taken", i, len(t.Addresses), d.Ports[i].Networks)
 		}
 	}
 	return nil

@@ -2,8 +2,10 @@ package marathon
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -209,4 +211,42 @@ func TestPortsOfTheSecondNetwork(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Each port, network and task takes time, and not each pair of them: of these there are
+// thousands of millions. What is in two apps makes no pairs.
+func TestManyPortsNetworksAndTasks(t *testing.T) {
+	for name, test := range map[string]struct{ one, other string }{
+		"ports and tasks": {
+			`"networks":[{"name":"a"}],"container":{"portMappings":[` + numbered(20_000, `{}`) + `]}`,
+			`"tasks":[` + numbered(20_000, `{"id":"#","ipAddresses":[{"ipAddress":"9.0.0.1"}]}`) + `]`,
+		},
+		"names and networks": {
+			`"tasks":[],"networks":[` + numbered(10_000, `{"name":"net-#"}`) + `]`,
+			`"container":{"portMappings":[{"networkNames":[` + numbered(20_000, `"not-#"`) + `]}]}`,
+		},
+	} {
+		read := func(apps string) time.Duration {
+			return fastest(func() {
+				if _, err := ReadSnapshot(strings.NewReader(`{"apps":[` + apps + `]}`)); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+			})
+		}
+		apart := read(`{"id":"/a",` + test.one + `},{"id":"/b",` + test.other + `}`)
+		if together := read(`{"id":"/a",` + test.one + `,` + test.other + `}`); together > 10*apart {
+			t.Errorf("%s take %v in one app, and %v in two", name, together, apart)
+		}
+	}
+}
+
+// fastest returns how long work takes when the machine has nothing else to do.
+func fastest(work func()) time.Duration {
+	best := time.Duration(math.MaxInt64)
+	for range 3 {
+		began := time.Now()
+		work()
+		best = min(best, time.Since(began))
+	}
+	return best
 }

@@ -186,7 +186,10 @@ func TestProblemsOfHealth(t *testing.T) {
 			fields: `"healthChecks":[{"protocol":"TCP"},{"timeoutSeconds":"5"},7]`, checks: []HealthCheck{unknown, unknown, unknown},
 			problems: []string{"field healthChecks: field timeoutSeconds: unexpected string; left out"},
 		},
-		{fields: `"healthChecks":"none"`, problems: []string{"field healthChecks: unexpected string; left out"}},
+		{fields: `"healthChecks":"none"`, checks: []HealthCheck{unknown}, problems: []string{"field healthChecks: unexpected string; left out"}},
+		{fields: `"healthChecks":{}`, checks: []HealthCheck{unknown}, problems: []string{"field healthChecks: unexpected object; left out"}},
+		{fields: `"deployments":{}`, problems: []string{"field deployments: unexpected object"}},
+		{fields: `"portDefinitions":[{"labels":[],"protocol":{}}]`, problems: []string{"port 0: field protocol: unexpected object; left out", "port 0: field labels: unexpected array; left out"}},
 		{
 			fields:   `"readinessChecks":[{"intervalSeconds":-1}],"readinessCheckResults":[5],"deployments":{"id":"x"}`,
 			problems: []string{"readiness check 0: field intervalSeconds: -1 is no number of seconds; left out", "field deployments: unexpected object", "field readinessCheckResults: unexpected number"},
@@ -204,7 +207,10 @@ func TestProblemsOfHealth(t *testing.T) {
 			problems: []string{"task a.1: field healthCheckResults: field alive: unexpected string"},
 		},
 	} {
-		snapshot, err := ReadSnapshot(strings.NewReader(`{"apps":[{"id":"/a","tasks":[{"id":"a.1"}],` + test.fields + `},{"id":"/b","tasks":[]}]}`))
+		if !strings.Contains(test.fields, `"tasks"`) {
+			test.fields += `,"tasks":[{"id":"a.1"}]`
+		}
+		snapshot, err := ReadSnapshot(strings.NewReader(`{"apps":[{"id":"/a",` + test.fields + `},{"id":"/b","tasks":[]}]}`))
 		if err != nil || len(snapshot.Apps) != 2 {
 			t.Errorf("%s: %+v, %v", test.fields, snapshot, err)
 			continue
@@ -231,5 +237,19 @@ func TestLongFailureCauseIsCut(t *testing.T) {
 	got := snapshot.Apps[0].Tasks[0].HealthCheckResults[0].LastFailureCause
 	if want := "x" + strings.Repeat("é", 2047); got != want {
 		t.Errorf("%d bytes are kept, want %d", len(got), len(want))
+	}
+}
+
+// However much is not understood of an app, the log can tell of it.
+func TestProblemsAreBounded(t *testing.T) {
+	snapshot, err := ReadSnapshot(strings.NewReader(`{"apps":[{"id":"/a",
+		"portDefinitions":[` + numbered(30, `{"labels":#}`) + `],"tasks":[` + numbered(30, `{"id":"a.#`+strings.Repeat("x", 1000)+`","healthCheckResults":1}`) + `]}]}`))
+	if err != nil || len(snapshot.Apps) != 1 {
+		t.Fatalf("%+v, %v", snapshot, err)
+	}
+	for _, problems := range [][]string{snapshot.Apps[0].Problems, snapshot.Apps[0].Definition.Problems} {
+		if len(problems) != maxProblems+1 || problems[maxProblems] != "and more" || len(problems[0]) > 300 {
+			t.Errorf("problems are %q", problems)
+		}
 	}
 }

@@ -25,7 +25,7 @@ type healthCheckJSON struct {
 
 // check returns what c means, or the first field that makes no sense. What is
 // not given has Marathon's default (mesosphere.marathon.core.health.HealthCheck).
-func (c healthCheckJSON) check(one texts) (HealthCheck, error) {
+func (c healthCheckJSON) check(one *texts) (HealthCheck, error) {
 	check := HealthCheck{
 		Protocol: HealthProtocol(one.text(cmp.Or(c.Protocol, string(HealthHTTP)))),
 		Path:     one.text(c.Path), Port: c.Port, PortIndex: c.PortIndex,
@@ -68,9 +68,12 @@ func seconds(field string, given *int, standard int) (time.Duration, error) {
 
 // healthChecks reads the definition's health checks. How many there are counts
 // for the verdict on a task, so one that is not understood is there as well; of
-// a list that is not understood as a whole, all are such.
+// a list that is not understood as a whole, all are such, and one at least.
 func (r *definitionReader) healthChecks(field optional[[]healthCheckJSON]) {
 	r.leaveOut(field.wrong, "field healthChecks")
+	if field.wrong != nil && len(field.value) == 0 {
+		field.value = make([]healthCheckJSON, 1)
+	}
 	for i, c := range field.value {
 		check, err := c.check(r.one)
 		if err != nil || field.wrong != nil {
@@ -92,7 +95,7 @@ type healthCheckResultJSON struct {
 
 // healthCheckResults returns what a task's checks have reported. Of results that
 // are not understood none counts: some of them would be too few.
-func healthCheckResults(field optional[[]healthCheckResultJSON], one texts) ([]HealthCheckResult, error) {
+func healthCheckResults(field optional[[]healthCheckResultJSON], one *texts) ([]HealthCheckResult, error) {
 	if field.wrong != nil {
 		return nil, fmt.Errorf("field healthCheckResults: %w", field.wrong)
 	}

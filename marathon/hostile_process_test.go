@@ -45,6 +45,8 @@ func TestLargestResidentSet(t *testing.T) {
 		{"an endless name of a field", app + `"`, text, "", 300},
 		{"an endless environment", app + `"env":{`, `"` + text + `":"` + text + `",`, "", 300},
 		{"endless labels", app + `"labels":{`, `"#":"",`, "", 300},
+		{"endless labels of ports", `{"apps":[`, `{"id":"/#","tasks":[],"portDefinitions":[` + strings.Repeat(`{"labels":{"":""}},`, 1000) + `{}]},`, "", 300},
+		{"endless deployments", `{"apps":[`, `{"id":"/#","tasks":[],"deployments":[` + strings.Repeat(`{},`, 50_000) + `{}]},`, "", 300},
 		{"endless ports", app + `"portDefinitions":[`, `{"port":0,"labels":{}},`, "", 300},
 		{"an endless task", app + `"tasks":[{"id":"a.1","ports":[`, `0.0000000001e10,`, "", 300},
 		{"endless tasks", app + `"tasks":[`, `{"id":"#"},`, "", 300},

@@ -22,7 +22,7 @@ func InstanceID(task string) string {
 		if at < 0 {
 			return ""
 		}
-		part, _, _ := strings.Cut(task[at+1:], ".")
+		part, _, _ := strings.Cut(task[at+1:min(len(task), at+2+longestInstance)], ".")
 		prefix, uuid := "", part
 		for _, p := range []string{"instance-", "marathon-"} {
 			if rest, ok := strings.CutPrefix(part, p); ok {
@@ -40,6 +40,9 @@ func InstanceID(task string) string {
 	}
 	return ""
 }
+
+// longestInstance is the length of "instance-<uuid>".
+const longestInstance = 9 + 36
 
 // isUUID reports whether text looks like a UUID in Java's form.
 func isUUID(text string) bool {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestInstanceID(t *testing.T) {
@@ -36,6 +37,17 @@ func TestInstanceID(t *testing.T) {
 		if got := InstanceID(task); got != want {
 			t.Errorf("task %q is of instance %q, want %q", task, got, want)
 		}
+	}
+}
+
+// The length of an ID takes time, and not its square.
+func TestInstanceIDOfALongTaskID(t *testing.T) {
+	read := func(c string) time.Duration {
+		id := strings.Repeat(c, 1<<20)
+		return fastest(func() { InstanceID(id) })
+	}
+	if dots, lines := read("."), read("_"); lines > 50*dots {
+		t.Errorf("a million of _ takes %v, and of dots %v", lines, dots)
 	}
 }
 

@@ -26,10 +26,10 @@ func addressesOf(list []addressJSON) []string {
 
 const maxPort = 65535
 
-// checkPorts reports the first of ports that cannot be one.
-func checkPorts(field string, ports []int) error {
+// checkPorts reports the first of a task's ports that cannot be one.
+func checkPorts(ports []int) error {
 	for _, p := range ports {
-		if err := checkPort(field, p); err != nil {
+		if err := checkPort("ports", p); err != nil {
 			return err
 		}
 	}

@@ -2,8 +2,11 @@ package marathon
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
@@ -113,4 +116,80 @@ func heap() float64 {
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
 	return float64(stats.HeapAlloc)
+}
+
+// However an answer is made up, what is kept of it is counted: else it has no bound.
+func TestCostIsMemory(t *testing.T) {
+	for name, app := range map[string]string{
+		"deployments":         `"tasks":[],"deployments":[` + numbered(9000, `{}`) + `]`,
+		"readiness results":   `"tasks":[],"readinessCheckResults":[` + numbered(9000, `{}`) + `]`,
+		"labels":              `"tasks":[],"labels":{` + numbered(2000, `"#":"%#"`) + `}`,
+		"labels of a port":    `"tasks":[],"portDefinitions":[{"labels":{` + numbered(3000, `"#":""`) + `}}]`,
+		"ports with a label":  `"tasks":[],"portDefinitions":[` + numbered(3000, `{"labels":{"a":""}}`) + `]`,
+		"ports with problems": `"tasks":[],"portDefinitions":[` + numbered(3000, `{"labels":1}`) + `]`,
+		"tasks with problems": `"tasks":[` + numbered(2000, `{"id":"#","healthCheckResults":1}`) + `]`,
+		"texts of tasks":      `"tasks":[` + numbered(1000, `{"id":"#","host":"h%#","state":"s%#","version":"v%#"}`) + `]`,
+		"addresses":           `"tasks":[{"id":"a","ipAddresses":[` + numbered(2000, `{"ipAddress":"%#"}`) + `]}]`,
+		"checks":              `"tasks":[],"healthChecks":[` + numbered(3000, `{}`) + `],"readinessChecks":[` + numbered(3000, `{}`) + `]`,
+		"results":             `"tasks":[{"id":"a","healthCheckResults":[` + numbered(3000, `{"alive":true}`) + `]}]`,
+	} {
+		var b strings.Builder
+		for n := range 8 {
+			b.WriteString(`,{"id":"/` + strconv.Itoa(n) + `",` + strings.ReplaceAll(app, "%", strconv.Itoa(n)+".") + "}")
+		}
+		wantCosts(t, name, `{"apps":[`+b.String()[1:]+`]}`)
+	}
+	wantCosts(t, "honest apps", string(fleet(100)))
+}
+
+// Of an app that is not understood nothing more is kept.
+func TestNothingIsKeptOfLabelsOfNoUse(t *testing.T) {
+	s := snapshotReader{appsReader: newAppsReader(newScanner(strings.NewReader(`{"apps":[{"id":"/a","labels":{"a":[],` + numbered(9000, `"label-#":"value-#"`) + `}}]}`))), listed: map[string]int{}}
+	if err := s.answer(); err != nil || len(s.unreadable) != 1 || s.one.cost > 1024 {
+		t.Errorf("%d bytes of texts are kept of %v: %v", s.one.cost, s.unreadable, err)
+	}
+}
+
+// wantCosts fails the test if what is kept of an answer takes much more than it costs.
+func wantCosts(t *testing.T, name, answer string) {
+	t.Helper()
+	before := heap()
+	s := snapshotReader{appsReader: newAppsReader(newScanner(strings.NewReader(answer))), listed: map[string]int{}}
+	if err := s.answer(); err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+	cost := float64(s.cost) + float64(s.one.cost)
+	held := heap() - before
+	runtime.KeepAlive(s)
+	runtime.KeepAlive(answer)
+	if held > 1.25*cost {
+		t.Errorf("%s: %.0f bytes are held, and counted as %.0f", name, held, cost)
+	}
+}
+
+// What Marathon answers is far from where it is refused for the memory that it takes: here
+// is each recorded app, as if there were many of it.
+func TestCostOfRecordedApps(t *testing.T) {
+	for _, app := range recordedApps(t) {
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, app); err != nil {
+			t.Fatal(err)
+		}
+		id, _ := decoded(t, app)["id"].(string)
+		if id == "" {
+			continue
+		}
+		var b strings.Builder
+		for n := range 20 {
+			b.WriteString("," + strings.ReplaceAll(compact.String(), `"`+id+`"`, fmt.Sprintf(`"%s-%d"`, id, n)))
+		}
+		text := `{"apps":[` + b.String()[1:] + `]}`
+		s := snapshotReader{appsReader: newAppsReader(newScanner(strings.NewReader(text))), listed: map[string]int{}}
+		if err := s.answer(); err != nil {
+			t.Errorf("%v: %s", err, app)
+		}
+		if cost := s.cost + int64(s.one.cost); 3*cost > 2*costLimit*int64(len(text)) {
+			t.Errorf("%d bytes are kept of %d, with apps like %s", cost, len(text), compact.String())
+		}
+	}
 }

@@ -18,18 +18,14 @@ type optional[T any] struct {
 // that is valid as such.
 func (o *optional[T]) UnmarshalJSON(data []byte) error {
 	*o = optional[T]{}
-	switch string(data) {
-	case "null":
-	case "[]", "{}":
-		// Most are empty, and an empty list or map of anything is the zero value.
-		o.given = true
-	default:
-		if err := json.Unmarshal(data, &o.value); err != nil {
-			o.wrong = plain(err)
-			break
-		}
-		o.given = true
+	if string(data) == "null" {
+		return nil
 	}
+	if err := json.Unmarshal(data, &o.value); err != nil {
+		o.wrong = plain(err)
+		return nil
+	}
+	o.given = true
 	return nil
 }
 

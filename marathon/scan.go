@@ -20,18 +20,34 @@ const (
 	keepBuffer = 1 << 20
 	// maxDepth is encoding/json's.
 	maxDepth = 10_000
-	// maxLiteral is the length of a number.
-	maxLiteral = 1 << 10
 )
 
-// errTooMuch is what cannot be decoded, for it would take too much memory.
-var errTooMuch = fmt.Errorf("larger than %d MiB, or more than %d values", maxKept>>20, maxValues)
+// unfit is why a value is not to be decoded, though it has been read to its end.
+type unfit string
+
+func (u unfit) Error() string { return string(u) }
+
+// notText is a text that was mixed up on its way. encoding/json would put other characters
+// in place of what is wrong, and an ID would be that of something else.
+const notText = unfit("not UTF-8")
+
+// tooMuch would take too much memory.
+var tooMuch = unfit(fmt.Sprintf("larger than %d MiB, more than %d values, or nested deeper than %d", maxKept>>20, maxValues, maxDepth))
+
+// isUnfit reports whether an error is that of one value, and not of all that is read.
+func isUnfit(err error) bool {
+	_, is := errors.AsType[unfit](err)
+	return is
+}
 
 // scanner reads one JSON value from a stream in pieces that the caller chooses. Unlike a
 // json.Decoder it does not hold what is skipped, however large that is, and of what is
-// wanted no more than maxKept. It takes what encoding/json takes, but for endless numbers.
+// wanted no more than maxKept. It takes what encoding/json takes, and what is nested deeper,
+// but wants only UTF-8.
 type scanner struct {
-	src    io.Reader
+	src io.Reader
+	// err is why there is no more to read after window.
+	err    error
 	window []byte
 	// next is the place in window of the next byte, before the bytes before window.
 	next   int
@@ -44,8 +60,6 @@ type scanner struct {
 	kept    []byte
 	// from is what values was when keeping began.
 	from int
-	// word is a buffer for a literal.
-	word []byte
 }
 
 func newScanner(src io.Reader) *scanner {
@@ -58,12 +72,13 @@ func (s *scanner) offset() int64 { return s.before + int64(s.next) }
 // fill makes sure that there is a next byte.
 func (s *scanner) fill() error {
 	for s.next == len(s.window) {
-		s.before, s.next = s.before+int64(s.next), 0
-		n, err := s.src.Read(s.window[:windowSize])
-		s.window = s.window[:n]
-		if n == 0 && err != nil {
-			return err
+		if s.err != nil {
+			return s.err
 		}
+		s.before, s.next = s.before+int64(s.next), 0
+		var n int
+		n, s.err = s.src.Read(s.window[:windowSize])
+		s.window = s.window[:n]
 	}
 	return nil
 }
@@ -98,12 +113,12 @@ func (s *scanner) peek() (byte, error) {
 func (s *scanner) array(element func() error) error { return s.list('[', ']', element) }
 
 // object reads an object; member must read the value of each name, which is valid until
-// it reads anything, and nil if it is too large.
+// it reads anything, and nil if it is unfit.
 func (s *scanner) object(member func(name []byte) error) error {
 	return s.list('{', '}', func() error {
 		name, err := s.keep(s.name)
 		switch {
-		case errors.Is(err, errTooMuch):
+		case isUnfit(err):
 		case err != nil:
 			return err
 		default:
@@ -115,8 +130,8 @@ func (s *scanner) object(member func(name []byte) error) error {
 	})
 }
 
-// raw reads a value and returns it, or errTooMuch, having read all of it. It is valid
-// until anything else is read.
+// raw reads a value and returns it, or an error that isUnfit, having read all of it. It is
+// valid until anything else is read.
 func (s *scanner) raw() ([]byte, error) { return s.keep(s.value) }
 
 // keep returns what read reads.
@@ -128,11 +143,16 @@ func (s *scanner) keep(read func() error) ([]byte, error) {
 	err := read()
 	fits := s.keeping
 	s.keeping = false
-	if err == nil && !fits {
+	switch {
+	case err != nil:
+		return nil, err
+	case !fits:
 		s.kept = nil
-		return nil, errTooMuch
+		return nil, tooMuch
+	case !utf8.Valid(s.kept):
+		return nil, notText
 	}
-	return s.kept, err
+	return s.kept, nil
 }
 
 // expect makes sure that the next value begins so.
@@ -183,7 +203,7 @@ func kindOf(c byte) string {
 // unquoted returns what a text within quotes means.
 func unquoted(text []byte) ([]byte, error) {
 	inner := text[1 : len(text)-1]
-	if bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
+	if bytes.IndexByte(inner, '\\') < 0 {
 		return inner, nil
 	}
 	var meant string

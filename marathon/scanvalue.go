@@ -1,10 +1,8 @@
 package marathon
 
 import (
-	"encoding/json"
-	"errors"
+	"bytes"
 	"fmt"
-	"io"
 	"strings"
 )
 
@@ -18,20 +16,25 @@ func (s *scanner) value() error {
 	}
 	s.values++
 	s.keeping = s.keeping && s.values-s.from <= maxValues
-	switch c {
-	case '{':
-		return s.list('{', '}', func() error {
-			if err := s.name(); err != nil {
-				return err
-			}
-			return s.value()
-		})
-	case '[':
+	switch {
+	case (c == '{' || c == '[') && s.depth == maxDepth:
+		return s.deep()
+	case c == '{':
+		return s.list('{', '}', s.member)
+	case c == '[':
 		return s.list('[', ']', s.value)
-	case '"':
+	case c == '"':
 		return s.text()
+	case c == 't':
+		return s.word("true")
+	case c == 'f':
+		return s.word("false")
+	case c == 'n':
+		return s.word("null")
+	case kindOf(c) == "number":
+		return s.number()
 	default:
-		return s.literal(c)
+		return invalid(c, "looking for beginning of value")
 	}
 }
 
@@ -39,9 +42,6 @@ func (s *scanner) value() error {
 func (s *scanner) list(open, end byte, element func() error) error {
 	if err := s.expect(open); err != nil {
 		return err
-	}
-	if s.depth == maxDepth {
-		return errors.New("exceeded max depth")
 	}
 	s.depth++
 	s.consume(1)
@@ -55,6 +55,31 @@ func (s *scanner) list(open, end byte, element func() error) error {
 		}
 	}
 	return err
+}
+
+// deep goes past an object or array that is nested too deeply. Nobody will decode it, and so
+// its brackets are only counted.
+func (s *scanner) deep() error {
+	s.keeping = false
+	for open := 0; ; {
+		c, err := s.peek()
+		switch {
+		case err != nil:
+			return err
+		case c == '"':
+			if err := s.text(); err != nil {
+				return err
+			}
+			continue
+		case c == '{' || c == '[':
+			open++
+		case c == '}' || c == ']':
+			open--
+		}
+		if s.consume(1); open == 0 {
+			return nil
+		}
+	}
 }
 
 // closed goes past a bracket, if that is what comes.
@@ -79,6 +104,14 @@ func (s *scanner) token(want byte, where string) error {
 	}
 	s.consume(1)
 	return nil
+}
+
+// member reads a name and its value.
+func (s *scanner) member() error {
+	if err := s.name(); err != nil {
+		return err
+	}
+	return s.value()
 }
 
 // name reads the name of a member, and its colon.
@@ -129,62 +162,76 @@ func (s *scanner) text() error {
 // escape reads what begins with a backslash.
 func (s *scanner) escape() error {
 	s.consume(1)
-	wanted := `"\/bfnrtu`
-	for more := 1; more > 0; more-- {
-		if err := s.fill(); err != nil {
-			return err
+	known, digits := s.take(`"\/bfnrt`), 0
+	if !known && s.take("u") {
+		for digits < 4 && s.take("0123456789abcdefABCDEF") {
+			digits++
 		}
-		c := s.window[s.next]
-		if strings.IndexByte(wanted, c) < 0 {
-			return invalid(c, "in string escape code")
-		}
-		if s.consume(1); c == 'u' {
-			more, wanted = more+4, "0123456789abcdefABCDEF"
+	}
+	if !known && digits < 4 {
+		return s.unlike("in string escape code")
+	}
+	return nil
+}
+
+// word reads true, false or null.
+func (s *scanner) word(text string) error {
+	for i := range len(text) {
+		if !s.take(text[i : i+1]) {
+			return s.unlike("in literal " + text)
 		}
 	}
 	return nil
 }
 
-// literal reads a number, true, false or null.
-func (s *scanner) literal(c byte) error {
-	if !isLiteral(c) {
-		return invalid(c, "looking for beginning of value")
+// number reads a number, which may be as long as it likes.
+func (s *scanner) number() error {
+	s.take("-")
+	whole := s.take("0") || s.digits()
+	if whole && s.take(".") {
+		whole = s.digits()
 	}
-	text := s.word[:0]
-	for isLiteral(c) && len(text) <= maxLiteral {
-		text = append(text, c)
-		s.consume(1)
-		err := s.fill()
-		if errors.Is(err, io.EOF) && s.depth == 0 {
-			break // it may be all there is
-		}
-		if err != nil {
-			return err
-		}
-		c = s.window[s.next]
+	if whole && s.take("eE") {
+		s.take("+-")
+		whole = s.digits()
 	}
-	s.word = text
-	if len(text) > maxLiteral || !isCount(text) && !json.Valid(text) {
-		return fmt.Errorf("invalid literal %.20q", text)
+	if !whole {
+		return s.unlike("in numeric literal")
 	}
 	return nil
 }
 
-// isCount reports whether a literal is a number as most are.
-func isCount(text []byte) bool {
-	if len(text) > 1 && text[0] == '0' {
+// digits goes past digits, and reports whether there are any.
+func (s *scanner) digits() bool {
+	some := false
+	for s.fill() == nil {
+		rest := s.window[s.next:]
+		n := len(rest) - len(bytes.TrimLeft(rest, "0123456789"))
+		s.consume(n)
+		some = some || n > 0
+		if n < len(rest) {
+			break
+		}
+	}
+	return some
+}
+
+// take goes past the next byte if it is one of those wanted. At the end of the stream it is
+// none: a number may end there.
+func (s *scanner) take(wanted string) bool {
+	if s.fill() != nil || strings.IndexByte(wanted, s.window[s.next]) < 0 {
 		return false
 	}
-	for _, c := range text {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
+	s.consume(1)
 	return true
 }
 
-func isLiteral(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '-' || c == '+' || c == '.'
+// unlike is the error of a next byte that had to be another.
+func (s *scanner) unlike(where string) error {
+	if err := s.fill(); err != nil {
+		return err
+	}
+	return invalid(s.window[s.next], where)
 }
 
 func invalid(c byte, where string) error { return fmt.Errorf("invalid character %q %s", c, where) }

@@ -45,9 +45,10 @@ func sharedLabels(labels, other map[string]string) map[string]string {
 	if maps.Equal(labels, other) {
 		return other
 	}
-	one := texts{}
+	one := newTexts()
 	for key, value := range other {
-		one[key], one[value] = key, value
+		one.text(key)
+		one.text(value)
 	}
 	return one.texts(labels)
 }

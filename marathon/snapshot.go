@@ -89,8 +89,7 @@ func (s *snapshotReader) next() error {
 		return s.keep(appCost + len(id))
 	}
 	s.apps = append(s.apps, app)
-	d := app.Definition
-	return s.keep(appCost + len(id) + portCost*len(d.Ports) + checkCost*(len(d.HealthChecks)+len(d.ReadinessChecks)))
+	return s.keep(app.cost())
 }
 
 // snapshot returns what was read. Nobody can say which of two apps with one ID
@@ -100,8 +99,9 @@ func (s *snapshotReader) snapshot() Snapshot {
 		n := s.listed[app.ID]
 		if n > 1 {
 			s.unreadable = append(s.unreadable, Unreadable{ID: app.ID, Err: fmt.Errorf("listed %d times", n)})
+			s.listed[app.ID] = 0 // it is said
 		}
-		return n > 1
+		return n != 1
 	})
 	return Snapshot{Apps: apps, Unreadable: s.unreadable}
 }

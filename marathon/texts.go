@@ -3,22 +3,37 @@ package marathon
 // texts are the texts of one answer, each once. An answer repeats versions,
 // hosts and the names of labels for every task and app, and the decoder makes
 // each anew: together they take more memory than all else that is kept.
-type texts map[string]string
+type texts struct {
+	known map[string]string
+	// cost is about how many bytes of memory they take.
+	cost int
+}
+
+func newTexts() *texts { return &texts{known: map[string]string{}} }
 
 // text returns the one that is equal to s.
-func (t texts) text(s string) string {
+func (t *texts) text(s string) string {
 	if s == "" {
 		return ""
 	}
-	if one, known := t[s]; known {
+	if one, known := t.known[s]; known {
 		return one
 	}
-	t[s] = s
+	t.known[s] = s
+	t.cost += textCost + len(s)
 	return s
 }
 
+// bytes returns the one that is equal to b.
+func (t *texts) bytes(b []byte) string {
+	if one, known := t.known[string(b)]; known {
+		return one
+	}
+	return t.text(string(b))
+}
+
 // list returns s with each of its elements replaced by its equal.
-func (t texts) list(s []string) []string {
+func (t *texts) list(s []string) []string {
 	for i := range s {
 		s[i] = t.text(s[i])
 	}
@@ -27,7 +42,7 @@ func (t texts) list(s []string) []string {
 
 // texts returns a copy of m, made of keys and values that are there already; nil
 // for an empty one.
-func (t texts) texts(m map[string]string) map[string]string {
+func (t *texts) texts(m map[string]string) map[string]string {
 	if len(m) == 0 {
 		return nil
 	}

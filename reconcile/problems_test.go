@@ -44,3 +44,32 @@ func TestNetworkThatIsNotToldIsSaidOnce(t *testing.T) {
 		x.wants(h1, "a.1")
 	}, h1)
 }
+
+// What was not understood of a task's health, or of a deployment, is said once per version of
+// the app, and the task is registered all the same.
+func TestWhatIsNotUnderstoodIsSaidOnce(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		say := func(version string) {
+			snapshot, err := marathon.ReadSnapshot(strings.NewReader(fmt.Sprintf(`{"apps":[{"id":"/a","version":%q,"deployments":7,
+				"tasks":[{"id":"a.1","host":%q,"ports":[31000],"state":"TASK_RUNNING","version":%q,"healthCheckResults":[{"alive":"yes"}]}]}]}`, version, h1, version)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			x.marathon.set(func(m *fakeMarathon) { m.apps = snapshot.Apps })
+		}
+		x.config.SyncInterval = time.Minute
+		say("v1")
+		x.connect()
+		const problems = "task a.1: field healthCheckResults: field alive: unexpected string; field deployments: unexpected number"
+		time.Sleep(30 * time.Minute)
+		if n := x.log.count(problems); n != 1 {
+			t.Errorf("it is said %d times, want once", n)
+		}
+		say("v2")
+		time.Sleep(30 * time.Minute)
+		if n := x.log.count(problems); n != 2 {
+			t.Errorf("it is said %d times of two versions, want twice", n)
+		}
+		x.wants(h1, "a.1")
+	}, h1)
+}

@@ -254,6 +254,17 @@ func (r *Reconciler) tellSnapshot(s marathon.Snapshot) {
 	}
 	for i := range s.Apps {
 		r.tellPorts(s.Apps[i])
+		r.tellProblems(s.Apps[i])
+	}
+}
+
+// tellProblems says once per app version what of an answer about the app was not understood.
+func (r *Reconciler) tellProblems(app marathon.App) {
+	if len(app.Problems) > 0 && r.firstTime("problems of "+app.ID+" "+app.Version) {
+		r.config.tell(Notice{
+			Level: zerolog.WarnLevel, Message: "not all that Marathon says of the app is understood: that is left out",
+			App: app.ID, Version: app.Version, Why: strings.Join(app.Problems, "; "),
+		})
 	}
 }
 

@@ -103,8 +103,11 @@ func (m *Model) applyApp(asked Ticket, app marathon.App, at time.Time, out *Effe
 	}
 	m.forgetGone(app.ID)
 	was := map[string]*taskEntry{}
-	a := &appEntry{app: app, asked: asked, told: m.now, explained: explains(app, app.Tasks), tasks: make(map[string]struct{}, len(app.Tasks))}
-	a.app.Tasks = nil
+	a := &appEntry{app: app, asked: asked, told: m.now, explained: explains(app, app.Tasks), tasks: make(map[string]struct{}, len(app.Tasks)), ready: map[marathon.ReadinessCheckResult]struct{}{}}
+	for _, r := range app.ReadinessCheckResults {
+		a.ready[r] = struct{}{}
+	}
+	a.app.Tasks, a.app.ReadinessCheckResults = nil, nil
 	relabelled := m.become(a, old)
 	if old != nil {
 		for id := range old.tasks {

@@ -2,7 +2,9 @@ package desired
 
 import (
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"consular/marathon"
 )
@@ -66,5 +68,24 @@ func BenchmarkShape(b *testing.B) {
 				tr.shape("/group/shop", d)
 			}
 		})
+	}
+}
+
+// BenchmarkReadiness takes in an answer about an app of thousands of tasks that are not ready yet.
+func BenchmarkReadiness(b *testing.B) {
+	var app marathon.App
+	for n := range 8000 {
+		app.Tasks = append(app.Tasks, newTask(fmt.Sprintf("ready_web.instance-71b1aca5-eadc-11f1-84db-02fc0%07d._app.1", n), "/a"))
+	}
+	app = newApp("/a", app.Tasks...)
+	app.Definition.ReadinessChecks = []marathon.ReadinessCheck{{Name: "ready", Interval: time.Second}}
+	app.Deployments = []string{"d"}
+	for _, t := range app.Tasks {
+		app.ReadinessCheckResults = append(app.ReadinessCheckResults, marathon.ReadinessCheckResult{Name: "ready", TaskID: t.ID})
+	}
+	for b.Loop() {
+		m, a := mirroring(), app
+		a.Tasks = slices.Clone(app.Tasks)
+		m.ApplyApp(m.BeginRead(), a, start)
 	}
 }

@@ -205,15 +205,10 @@ func (h *health) become(status consul.Status, output string) {
 // are asked that have the version which the deployment brings, and only until they have
 // been fit for requests once.
 func (h *health) readiness(a *appEntry, t marathon.Task, d marathon.Definition) {
-	ready := map[string]bool{}
-	for _, r := range a.app.ReadinessCheckResults {
-		if r.TaskID == t.ID && r.Ready {
-			ready[r.Name] = true
-		}
-	}
 	all := true
 	for _, c := range d.ReadinessChecks {
-		all = all && ready[c.Name]
+		_, ready := a.ready[marathon.ReadinessCheckResult{Name: c.Name, TaskID: t.ID, Ready: true}]
+		all = all && ready
 	}
 	h.ready = h.ready || all
 	h.unready = !h.ready && !h.passed && len(a.app.Deployments) > 0 && t.Version == a.app.Version

@@ -91,7 +91,7 @@ type Version struct{ App, Version string }
 
 // appEntry is one app that Marathon has.
 type appEntry struct {
-	app marathon.App // without its tasks
+	app marathon.App // without its tasks and their readiness results
 	// name is the one that is made of its ID, and shape what its definition is in Consul; nil
 	// while that is not known.
 	name  string
@@ -116,6 +116,8 @@ type appEntry struct {
 	// have: then it has said what became of those that it omits.
 	explained bool
 	tasks     map[string]struct{}
+	// ready are the results of its tasks' readiness checks.
+	ready map[marathon.ReadinessCheckResult]struct{}
 }
 
 // goneEntry remembers that an ID is no app, so that a pod's events cost no
