@@ -19,7 +19,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
 
@@ -51,7 +50,7 @@ func main() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(threads)
 	}
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // never ends us: see settings.WithLog
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // never ends us: see package settings, withLog
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends us at once
 	os.Exit(run(ctx, os.Args, os.Stdout, os.Stderr))
@@ -92,7 +91,7 @@ func application(stdout, stderr io.Writer) *cli.App {
 		Writer:          stdout, ErrWriter: stderr,
 		OnUsageError:   settings.UsageError,
 		ExitErrHandler: func(*cli.Context, error) {},
-		Action:         command(runCommand),
+		Action:         settings.Command(runCommand),
 	}
 	app.Commands = commands()
 	manual.AddTo(app)
@@ -104,9 +103,9 @@ func application(stdout, stderr io.Writer) *cli.App {
 
 func commands() []*cli.Command {
 	return []*cli.Command{
-		{Name: "run", Usage: "subscribe and reconcile, until told to stop (the default)", Action: command(runCommand)},
+		{Name: "run", Usage: "subscribe and reconcile, until told to stop (the default)", Action: settings.Command(runCommand)},
 		{
-			Name: "sync", Usage: "make Consul right once, print a summary, and end", Action: command(syncCommand),
+			Name: "sync", Usage: "make Consul right once, print a summary, and end", Action: settings.Command(syncCommand),
 			Flags: settings.CommandFlags(
 				"sync",
 				&cli.BoolFlag{Name: "force", Usage: "also remove what is held back"},
@@ -115,20 +114,20 @@ func commands() []*cli.Command {
 			),
 		},
 		{
-			Name: "remove", Usage: "remove every service and key of this registration ID", Action: command(removeCommand),
+			Name: "remove", Usage: "remove every service and key of this registration ID", Action: settings.Command(removeCommand),
 			Flags: settings.CommandFlags("remove", &cli.BoolFlag{Name: "force", Usage: "really; without it, what would be removed is printed (exit 0: nothing, 2: something)"}),
 		},
 		{
-			Name: "plan", Usage: "print what sync would change, and write nothing (exit 0: in sync, 2: drift)", Action: command(planCommand),
+			Name: "plan", Usage: "print what sync would change, and write nothing (exit 0: in sync, 2: drift)", Action: settings.Command(planCommand),
 			Flags: settings.CommandFlags("plan", &cli.StringFlag{Name: "format", Value: "table", Usage: "`table` or json"}),
 		},
 		{
 			Name: "explain", Usage: "say of an app, a task or a service why it is in Consul, or is not (exit codes as plan's)",
-			ArgsUsage: "APP|TASK|SERVICE", Action: about(explainCommand),
+			ArgsUsage: "APP|TASK|SERVICE", Action: settings.About(explainCommand),
 			Flags: settings.CommandFlags("explain", &cli.StringFlag{Name: "format", Value: "text", Usage: "`text` or json"}),
 		},
 		{
-			Name: "events", Usage: "print Marathon's events as they come", Action: command(eventsCommand),
+			Name: "events", Usage: "print Marathon's events as they come", Action: settings.Command(eventsCommand),
 			Flags: settings.CommandFlags("events", &cli.StringFlag{Name: "format", Value: "text", Usage: "`text` or json"}),
 		},
 		{
@@ -141,7 +140,7 @@ func commands() []*cli.Command {
 			),
 		},
 		{
-			Name: "demo", Usage: "a simulated Marathon, a real Consul, and run between them", Action: command(demoCommand),
+			Name: "demo", Usage: "a simulated Marathon, a real Consul, and run between them", Action: settings.Command(demoCommand),
 			Flags: settings.CommandFlags(
 				"demo",
 				&cli.GenericFlag{Name: "for", Value: new(settings.Duration), Usage: "end after this `time`; 0 is never"},
@@ -151,74 +150,19 @@ func commands() []*cli.Command {
 	}
 }
 
-// program is what every command works with.
-type program struct {
-	*cli.Context
-	settings.Settings
-	log zerolog.Logger
-}
-
-// format is how a command prints: for people, which has a name, or as JSON.
-func (p program) format(people string) (string, error) {
-	format := p.String("format")
-	if format != people && format != "json" {
-		return "", fmt.Errorf("--format %q: must be %s or json", format, people)
-	}
-	return format, nil
-}
-
-// command is one that takes no arguments.
-func command(do func(context.Context, program) error) cli.ActionFunc {
-	return func(c *cli.Context) error {
-		if c.NArg() > 0 {
-			return settings.UnexpectedArgument(c)
-		}
-		return withOptions(do)(c)
-	}
-}
-
-// about is a command that is told one name.
-func about(do func(context.Context, program) error) cli.ActionFunc {
-	return func(c *cli.Context) error {
-		switch name, more := c.Args().First(), c.Args().Get(1); {
-		case name == "":
-			return fmt.Errorf("%s: say of what: %s", c.Command.Name, c.Command.ArgsUsage)
-		case strings.HasPrefix(more, "-"):
-			return fmt.Errorf("%s %s: %.40q stands before the name", c.Command.Name, name, more)
-		case c.NArg() > 1:
-			return fmt.Errorf("%s takes one name: %.40q is a second one", c.Command.Name, more)
-		}
-		return withOptions(do)(c)
-	}
-}
-
-// withOptions reads the options before a command, and opens the log.
-func withOptions(do func(context.Context, program) error) cli.ActionFunc {
-	return func(c *cli.Context) error {
-		return settings.Blame(c, settings.WithLog(c.Context, c, func(log zerolog.Logger) error {
-			s, err := settings.Read(c, settings.NoteRotation(log))
-			if err != nil {
-				return err
-			}
-			settings.Warn(c, log)
-			return do(c.Context, program{Context: c, Settings: s, log: log})
-		}))
-	}
-}
-
-func runCommand(ctx context.Context, p program) error {
-	d, err := daemon.New(p.Settings, p.log)
+func runCommand(ctx context.Context, p settings.Program) error {
+	d, err := daemon.New(p.Settings, p.Log)
 	if err != nil {
 		return err
 	}
-	p.log.Info().Str("version", version()).Str("marathon", p.ShownMasters()).Str("consul", p.ShownConsul()).
+	p.Log.Info().Str("version", version()).Str("marathon", p.ShownMasters()).Str("consul", p.ShownConsul()).
 		Str("registration_id", p.Reconcile.Translation.Owner.RegistrationID).Msg("consular starts")
 	err = d.Run(ctx)
-	p.log.Info().Msg("consular ends: services stay registered")
+	p.Log.Info().Msg("consular ends: services stay registered")
 	return err
 }
 
-func syncCommand(ctx context.Context, p program) error {
+func syncCommand(ctx context.Context, p settings.Program) error {
 	p.Reconcile.Policy.Force, p.Reconcile.Translation.Adopt = p.Bool("force"), p.Bool("adopt")
 	p.Reconcile.Translation.AnyFramework = p.Reconcile.Policy.Force
 	if former := p.String("adopt-from"); former != "" {
@@ -230,7 +174,7 @@ func syncCommand(ctx context.Context, p program) error {
 	return syncOnce(ctx, p)
 }
 
-func removeCommand(ctx context.Context, p program) error {
+func removeCommand(ctx context.Context, p settings.Program) error {
 	p.Reconcile.Policy.Force = true
 	if p.Bool("force") {
 		return syncOnce(ctx, p)
@@ -242,8 +186,8 @@ func removeCommand(ctx context.Context, p program) error {
 	return err
 }
 
-func syncOnce(ctx context.Context, p program) error {
-	r, err := p.Reconciler(p.log)
+func syncOnce(ctx context.Context, p settings.Program) error {
+	r, err := p.Reconciler(p.Log)
 	if err != nil {
 		return err
 	}
@@ -258,8 +202,8 @@ func syncOnce(ctx context.Context, p program) error {
 	return nil
 }
 
-func planCommand(ctx context.Context, p program) error {
-	format, err := p.format("table")
+func planCommand(ctx context.Context, p settings.Program) error {
+	format, err := p.Format("table")
 	if err != nil {
 		return err
 	}
@@ -267,8 +211,8 @@ func planCommand(ctx context.Context, p program) error {
 }
 
 // printPlan prints what would be changed. The exit code tells whether there is anything.
-func printPlan(ctx context.Context, p program, format string) error {
-	r, err := p.Reconciler(p.log)
+func printPlan(ctx context.Context, p settings.Program, format string) error {
+	r, err := p.Reconciler(p.Log)
 	if err != nil {
 		return err
 	}
@@ -288,12 +232,12 @@ func printPlan(ctx context.Context, p program, format string) error {
 }
 
 // explainCommand tells of each app that has the name. The exit code is that of the worst.
-func explainCommand(ctx context.Context, p program) error {
-	format, err := p.format("text")
+func explainCommand(ctx context.Context, p settings.Program) error {
+	format, err := p.Format("text")
 	if err != nil {
 		return err
 	}
-	r, err := p.Reconciler(p.log)
+	r, err := p.Reconciler(p.Log)
 	if err != nil {
 		return err
 	}
@@ -327,8 +271,8 @@ func verdict(complete, inSync bool) error {
 	return nil
 }
 
-func eventsCommand(ctx context.Context, p program) error {
-	format, err := p.format("text")
+func eventsCommand(ctx context.Context, p settings.Program) error {
+	format, err := p.Format("text")
 	if err != nil {
 		return err
 	}
@@ -336,7 +280,7 @@ func eventsCommand(ctx context.Context, p program) error {
 	if format == "text" {
 		out = settings.Uncut(out)
 	}
-	p.Stream.Log = p.log
+	p.Stream.Log = p.Log
 	subscriber, err := stream.New(p.Stream, stream.NewPrinter(out))
 	if err != nil {
 		return err
@@ -372,10 +316,10 @@ func healthCommand(c *cli.Context) error {
 	return err
 }
 
-func demoCommand(ctx context.Context, p program) error {
+func demoCommand(ctx context.Context, p settings.Program) error {
 	return demo.Run(ctx, demo.Options{
 		Binary: p.String("consul-bin"), For: settings.Span(p.Context, "for"), Out: p.App.Writer, Progress: p.App.ErrWriter,
-		Tell: func(act string) { p.log.Info().Msg("marathon: " + act) },
+		Tell: func(act string) { p.Log.Info().Msg("marathon: " + act) },
 		Consular: func(ctx context.Context, master string, agent *url.URL) error {
 			if err := p.UseDemo(master, agent); err != nil {
 				return err

@@ -21,10 +21,10 @@ import (
 	"consular/reconcile/settings/console"
 )
 
-// WithLog opens the log that the options ask for, on stderr or in the file of --logfile,
+// withLog opens the log that the options ask for, on stderr or in the file of --logfile,
 // and closes it when do has returned. Meanwhile SIGHUP ends nobody: it opens the file
 // anew by its name, as log rotation wants it.
-func WithLog(ctx context.Context, c *cli.Context, do func(log zerolog.Logger) error) error {
+func withLog(ctx context.Context, c *cli.Context, do func(log zerolog.Logger) error) error {
 	level, err := logLevel(c)
 	if err != nil {
 		return err

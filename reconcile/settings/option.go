@@ -152,9 +152,9 @@ func lookUp(c *cli.Context, name string) *option {
 	return nil
 }
 
-// Blame names the variable where what an error is about was said in one: the option
+// blame names the variable where what an error is about was said in one: the option
 // whose name it begins with, or which names the file in it.
-func Blame(c *cli.Context, err error) error {
+func blame(c *cli.Context, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -38,10 +38,10 @@ func say(t *testing.T, words ...string) (out said, err error) {
 		args = append(args, word)
 	}
 	read := func(c *cli.Context) error {
-		return Blame(c, WithLog(t.Context(), c, func(log zerolog.Logger) (err error) {
+		return blame(c, withLog(t.Context(), c, func(log zerolog.Logger) (err error) {
 			out.level, out.force = log.GetLevel(), c.Bool("force")
 			if out.Settings, err = Read(c, NoteRotation(log)); err == nil {
-				Warn(c, log)
+				warn(c, log)
 			}
 			return err
 		}))

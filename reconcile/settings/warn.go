@@ -12,8 +12,8 @@ import (
 // takes a stream for dead because one was late.
 const heartbeats = 20 * time.Second
 
-// Warn says what of the options does nothing, or hardly what was meant.
-func Warn(c *cli.Context, log zerolog.Logger) {
+// warn says what of the options does nothing, or hardly what was meant.
+func warn(c *cli.Context, log zerolog.Logger) {
 	if slices.ContainsFunc([]string{"scheme", "host", "port"}, c.IsSet) {
 		log.Warn().Msg("--scheme, --host and --port do nothing: there is no port any more")
 	}
