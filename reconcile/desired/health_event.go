@@ -117,6 +117,7 @@ func (m *Model) noteStart(e marathon.TaskChanged) {
 			since = m.theirs()
 		}
 		m.setHealth(t, &health{since: since})
+		m.hurry(a.app.ID)
 		m.assess(a, t, m.now)
 	}
 	if next := m.nextRead(a, t); !next.IsZero() {
