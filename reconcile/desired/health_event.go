@@ -59,7 +59,7 @@ func (m *Model) applyVerdict(e verdictEvent, out *Effects) {
 	switch {
 	case h == nil || e.at <= h.heard:
 	case e.instance != "" && !e.time.After(h.since):
-		if !h.staged {
+		if !h.staged || e.time.IsZero() {
 			m.hint(e.app)
 		}
 	case h.status == status:
