@@ -37,7 +37,7 @@ func Make(m *desired.Model, actual Actual, locked desired.Locked) Plan {
 	p.keys()
 	p.traceKeys()
 	locked(func() {
-		p.Clashes, p.another, p.LeftOut, p.checked = m.Clashes(), m.Another(), m.LeftOut(), m.CheckedServices()
+		p.Clashes, p.another, p.LeftOut, p.mirrored = m.Clashes(), m.Another(), m.LeftOut(), m.MirroredServices()
 		p.trouble(m.Troubles())
 	})
 	p.sort()
