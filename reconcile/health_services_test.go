@@ -220,6 +220,37 @@ func TestBadChecks(t *testing.T) {
 	}
 }
 
+// That checks are mirrored instead is said once for each definition of an app: another one may
+// have been meant to mend it. Scaling makes no other one.
+func TestMirroredInsteadIsSaidOfEachDefinition(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		x.config.Translation.Health, x.config.SyncInterval = desired.HealthChecks, time.Minute
+		said := 0
+		for _, now := range []struct {
+			version, definition, protocol string
+			says                          int
+		}{
+			{"v1", "v1", "COMMAND", 1}, {"v2", "v1", "COMMAND", 0}, {"v3", "v3", "COMMAND", 1}, {"v4", "v4", "TCP", 0}, {"v5", "v5", "COMMAND", 1},
+		} {
+			app := checkedApp("t1")
+			app.Definition.Ports, app.Tasks[0].Ports = []marathon.Port{{OnHost: true}}, []int{31001}
+			app.Definition.HealthChecks[0].Protocol = marathon.HealthProtocol(now.protocol)
+			app.Version, app.Tasks[0].Version = now.version, now.version
+			app.LastConfigChangeAt, app.Definition.LastConfigChangeAt = now.definition, now.definition
+			x.marathon.set(func(m *fakeMarathon) { m.apps = []marathon.App{app} })
+			if x.Reconciler == nil {
+				x.connect()
+			}
+			time.Sleep(5 * time.Minute)
+			all := x.log.count("mirrored instead")
+			if all-said != now.says {
+				x.Errorf("%s of %s, %s: said %d times, want %d", now.version, now.definition, now.protocol, all-said, now.says)
+			}
+			said = all
+		}
+	}, h1)
+}
+
 // A copy that may not write leaves checks alone, whatever it hears; who takes over says what is
 // so now.
 func TestAStandbyWritesNoCheck(t *testing.T) {

@@ -28,8 +28,9 @@ type Health struct {
 	// Window is the time in which each of the task's checks is made once.
 	Window time.Duration
 	// Mirrored says why the task's checks are not made by Consul's agents although they
-	// should be; nil otherwise.
-	Mirrored error
+	// should be, and nil otherwise; Definition is which one says so, as Trouble has it.
+	Mirrored   error
+	Definition string
 }
 
 // What people read beside a status. That of a task which starts is read by us too: after
@@ -111,6 +112,7 @@ func (m *Model) wantHealth(w *Want, t *taskEntry, d marathon.Definition, mode He
 	var checks []consul.Check
 	if mode == HealthChecks {
 		checks, w.Health.Mirrored = probes(t.task, d)
+		w.Health.Definition = cmp.Or(d.LastConfigChangeAt, t.task.Version)
 	}
 	if checks == nil {
 		w.Health.Mode, w.Health.Turned = HealthMirror, h.turned
