@@ -98,7 +98,9 @@ func (r *Reconciler) tellPlan(p *plan.Plan) {
 			r.leaveOut(u)
 		}
 	}
-	for u := range p.MirroredInstead {
+	for _, u := range slices.SortedFunc(maps.Keys(p.MirroredInstead), func(a, b plan.Unfit) int {
+		return cmp.Or(cmp.Compare(a.App, b.App), cmp.Compare(a.Definition, b.Definition))
+	}) {
 		if r.firstTime("mirrored " + u.App + " " + u.Definition + u.Err) {
 			r.config.tell(Notice{
 				Level: zerolog.WarnLevel, Message: "its checks cannot be made by Consul's agents: Marathon's verdict is mirrored instead",
