@@ -7,6 +7,7 @@ import (
 
 	"consular/consul/devconsul"
 	"consular/marathon/simulator"
+	"consular/reconcile"
 )
 
 // Agents that are started again, on a real Consul.
@@ -88,5 +89,28 @@ func TestAgentsRestartWithinARollingUpgrade(t *testing.T) {
 	}
 	if p := s.plan(); len(p.Changes) > 0 {
 		t.Errorf("not in sync: %v", whys(p))
+	}
+}
+
+// A service that somebody has deregistered is there again with the next flip of its task, and
+// with its status.
+func TestAFlipOfAServiceThatIsGone(t *testing.T) {
+	s := healthEnv(t, theCluster(t))
+	must(t, s.marathon.Create(checkedWeb("/gone", 1)))
+	s.run(s.consular(func(c *reconcile.Config) { c.SyncInterval = time.Hour }))
+	s.passes("/gone", "gone", 1)
+	task := s.marathon.Tasks("/gone")[0]
+	must(t, s.agents()[task.Host].ServiceDeregister(task.ID))
+	s.marathon.CutOff(1)
+	eventually(t, "it is there, and critical", func() string {
+		checks, err := s.agents()[task.Host].Checks()
+		must(t, err)
+		if c := checks[task.ID+":marathon"]; c == nil || c.Status != "critical" {
+			return fmt.Sprintf("%+v", c)
+		}
+		return ""
+	})
+	if n := s.log.count("refused"); n > 0 {
+		t.Errorf("%d lines say that it is refused, and it waits for a minute", n)
 	}
 }
