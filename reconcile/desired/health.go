@@ -287,6 +287,9 @@ func (m *Model) AsksReadiness(app string) bool {
 	if a := m.apps[app]; app != "" {
 		return a != nil && a.asksReadiness()
 	}
+	if !m.ready {
+		return true // nobody knows yet who asks
+	}
 	for _, a := range m.apps {
 		if a.asksReadiness() && len(a.app.Deployments) > 0 {
 			return true
