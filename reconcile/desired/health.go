@@ -224,8 +224,23 @@ func (h *health) readiness(a *appEntry, t marathon.Task, d marathon.Definition) 
 		all = all && ready
 	}
 	h.ready = h.ready || all
+	waited := h.unready
 	h.unready = !h.ready && !h.passed && len(a.app.Deployments) > 0 && t.Version == a.app.Version
 	h.passed = h.passed || h.status == consul.Passing && !h.unready
+	h.fresh = h.fresh || waited && !h.unready
+}
+
+// mayBeFit reports whether tasks of an app may be fit for requests though no event has said so.
+func (m *Model) mayBeFit(a *appEntry) bool {
+	if ready := a.asksReadiness() && len(a.app.Deployments) > 0; !ready && len(a.app.Definition.HealthChecks) < 2 {
+		return false // and all tasks need not be looked at for each that is killed
+	}
+	for id := range a.tasks {
+		if t := m.tasks[id]; t.running() && t.health != nil && (t.health.unready || t.health.doubt > 0) {
+			return true
+		}
+	}
+	return false
 }
 
 // startingAge is for how long a task may be without a verdict because it starts: its

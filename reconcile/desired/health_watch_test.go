@@ -65,3 +65,38 @@ func TestHealthIsForgotten(t *testing.T) {
 		t.Errorf("watched are %d apps, and remembered %d instances", len(m.watched), len(m.instances))
 	}
 }
+
+// Where a task is killed while others may have become fit for requests, of which no event tells,
+// the app is asked at once.
+func TestAKillHasAskedWhoIsFit(t *testing.T) {
+	victim := newTask("victim", "/a")
+	victim.StagedAt = start.Add(-time.Hour)
+	for name, test := range map[string]struct {
+		checks  int
+		unready bool
+		event   marathon.Event
+		state   marathon.State
+		asks    bool
+	}{
+		"one of two checks":       {2, false, checkSays(true, start), marathon.TaskKilling, true},
+		"of one check it is told": {1, false, checkSays(true, start), marathon.TaskKilling, false},
+		"nothing is heard":        {2, false, nil, marathon.TaskKilling, false},
+		"readiness":               {1, true, nil, marathon.TaskKilling, true},
+		"it has ended":            {1, true, nil, marathon.TaskKilled, false},
+	} {
+		app := checkedApp(test.checks, healthy(true, test.checks, victim), healthy(false, test.checks, launched(1)))
+		if test.unready {
+			app.Definition.ReadinessChecks = []marathon.ReadinessCheck{{Name: "ready", Interval: time.Hour}}
+			app.Deployments = []string{"d"}
+		}
+		m := mirroring()
+		m.ApplySnapshot(m.BeginRead(), marathonSnapshot(app), start, Alone)
+		if test.event != nil {
+			m.ApplyEvent(test.event, start)
+		}
+		e := m.ApplyEvent(changed(in(test.state, victim)), start)
+		if asks := len(e.Awaited) == 1 && len(e.ReadUnprompted) == 1; asks != test.asks || len(e.Awaited) != len(e.ReadUnprompted) {
+			t.Errorf("%s: it asks for %v, and awaits %v", name, e.ReadUnprompted, e.Awaited)
+		}
+	}
+}
