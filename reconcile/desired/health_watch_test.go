@@ -66,6 +66,18 @@ func TestHealthIsForgotten(t *testing.T) {
 	}
 }
 
+// Nor of tasks whose definition, when it is known at last, says that they have no checks in Consul.
+func TestResultsOfWhatHasNoChecksAreForgotten(t *testing.T) {
+	m := New(testTranslation()) // without health
+	task := healthy(true, 1, launched(1))
+	task.Version = "v0"
+	m.ApplySnapshot(m.BeginRead(), marathonSnapshot(checkedApp(1, task)), start, Alone)
+	m.ApplyDefinition(Version{"/a", "v0"}, checkedApp(1).Definition, false)
+	if kept := m.tasks[task.ID]; kept.health != nil || len(m.instances) > 0 {
+		t.Errorf("remembered: %+v, instances %v", kept.health, m.instances)
+	}
+}
+
 // Where a task is killed while others may have become fit for requests, of which no event tells,
 // the app is asked at once.
 func TestAKillHasAskedWhoIsFit(t *testing.T) {
