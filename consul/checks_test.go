@@ -70,6 +70,9 @@ func TestACheckIsUpdatedAndRemoved(t *testing.T) {
 	if err := agent.UpdateCheck(t.Context(), id, Passing, "gone"); !Unknown(err) {
 		t.Errorf("updating what is not there: %v", err)
 	}
+	if err := agent.RegisterCheck(t.Context(), "no-such-service", s.Checks[0]); !Unknown(err) {
+		t.Errorf("a check on a service that is not there: %v", err)
+	}
 	must(t, agent.RegisterCheck(t.Context(), s.ID, Check{ID: id, Name: "Marathon", Status: Passing}))
 	if have := checkOf(t, agent, s.ID); have.Status != Passing {
 		t.Errorf("added as %s, want passing", have.Status)

@@ -120,11 +120,12 @@ func Unknown(err error) bool {
 	return ok && status.Code == http.StatusNotFound && isConsulUnknown(status.Body)
 }
 
-// isConsulUnknown knows the texts of the 404 of agent/service/deregister, and of
-// agent/check/deregister and update, in all of Consul 1.13 to 1.22.
+// isConsulUnknown knows the texts of the 404 of agent/service/deregister, of
+// agent/check/deregister and update in all of Consul 1.13 to 1.22, and of agent/check/register.
 func isConsulUnknown(body string) bool {
 	text := strings.ToLower(body)
-	return strings.HasPrefix(text, "unknown service id") || strings.HasPrefix(text, "unknown check id")
+	return strings.HasPrefix(text, "unknown service id") || strings.HasPrefix(text, "unknown check id") ||
+		strings.HasPrefix(text, "serviceid ") && strings.HasSuffix(strings.TrimSpace(text), "does not exist")
 }
 
 // unfit marks what our own check says of something that was to be sent.

@@ -41,6 +41,15 @@ type HealthCheck struct {
 	IPv6 bool
 }
 
+// ByMesos reports whether Mesos makes the check, from within the task's own network.
+func (c HealthCheck) ByMesos() bool {
+	switch c.Protocol {
+	case HealthMesosHTTP, HealthMesosHTTPS, HealthMesosTCP:
+		return true
+	}
+	return false
+}
+
 // HealthCheckResult is one element of a task's healthCheckResults. They stand in
 // the order of the checks of the version that the task runs, those left out that
 // have not reported. An instance's results outlive its task: they are this

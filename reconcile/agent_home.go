@@ -14,7 +14,7 @@ func (w *agentWorker) standing(ctx context.Context, n *node, j job, host string)
 	home, task := w.belongs(host, n, j), j.key
 	return func(id string) plan.Standing {
 		switch {
-		case home:
+		case home, n.service(task, id) != nil && w.standsIn(host):
 			return plan.Home
 		case n.service(task, id) != nil && w.registeredAtHome(ctx, host, task, id):
 			return plan.HomeHas
@@ -30,6 +30,10 @@ func (w *agentWorker) standing(ctx context.Context, n *node, j job, host string)
 func (w *agentWorker) belongs(host string, n *node, j job) bool {
 	return w.onNode(host, n) || j.fallback && w.noWayTo(host)
 }
+
+// standsIn reports whether what is here of a host's tasks is at home for now: there is no way to
+// their own agent, and ours, the main one, has taken it in.
+func (w *agentWorker) standsIn(host string) bool { return w.host == mainHost && w.noWayTo(host) }
 
 // onNode reports whether a host's tasks run on the node of our agent.
 func (w *agentWorker) onNode(host string, n *node) bool {

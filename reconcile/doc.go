@@ -238,7 +238,9 @@
 // (TASK_KILLING) still serves, and stays registered while other tasks of its app that were heard of
 // earlier are about to be registered, or to pass, a second at most from the kill on (plan.WaitsUntil).
 // Else the two agents would decide whether an app of one task is in Consul at every moment of
-// a rolling upgrade. The job is put off, and no worker waits: each of those registrations that ends,
+// a rolling upgrade. That a task has become ready, or has passed the last of several checks,
+// no event tells: a kill in its app has that asked, and the question counts as one of those until it
+// is answered. The job is put off, and no worker waits: each of those registrations that ends,
 // be it in failure, has it looked at again (starts). What has ended waits for nothing, nor does anything
 // wait for an agent that is left alone. A resync's jobs keep to the same.
 //

@@ -70,14 +70,23 @@ func sorted[V any](m map[string]V) []string {
 func (a *fakeAgent) RegisterCheck(_ context.Context, service string, c consul.Check) error {
 	return a.serve(func() error {
 		a.checkWrites = append(a.checkWrites, checkWrite{c.ID, c.Status})
-		a.change(service, func(checks map[string]consul.Check) {
-			if old, is := checks[c.ID]; is {
+		a.addChecks(service, c)
+		return nil
+	})
+}
+
+// addChecks adds checks to a service. One that is there already keeps its status, and none has a
+// text before it is updated.
+func (a *fakeAgent) addChecks(service string, checks ...consul.Check) {
+	a.change(service, func(have map[string]consul.Check) {
+		for _, c := range checks {
+			old, is := have[c.ID]
+			if is {
 				c.Status = old.Status
 			}
-			c.Wrote = ""
-			checks[c.ID] = c
-		})
-		return nil
+			c.Output, c.Wrote = old.Output, ""
+			have[c.ID] = c
+		}
 	})
 }
 

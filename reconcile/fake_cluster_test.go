@@ -302,7 +302,10 @@ func (a *fakeAgent) Register(_ context.Context, s consul.Service) error {
 		if err := a.answer(s.ID); err != nil {
 			return err
 		}
+		checks := s.Checks
+		s.Checks = a.services[s.ID].Checks // which stay, whatever else is registered
 		a.services[s.ID] = s
+		a.addChecks(s.ID, checks...)
 		return nil
 	})
 }

@@ -67,6 +67,9 @@ func (r *Reconciler) Event(e marathon.Event) {
 // be known of Marathon.
 func (r *Reconciler) enqueue(effects desired.Effects, why cause) {
 	if r.gate.takesJobs() {
+		for _, app := range effects.Awaited {
+			r.starts.ask(app)
+		}
 		r.enqueueTasks(effects.Tasks, why)
 		if !r.config.Translation.Shaping.NoKV {
 			for _, name := range effects.Names {

@@ -92,7 +92,7 @@ func (r *Reconciler) allowCritical(want desired.Want, allowed map[string]desired
 		return heldBack
 	}
 	turn := plan.Turn{Task: want.Task, Services: len(want.Services), Window: want.Health.Window}
-	why, first := r.guard.AllowCritical(turn, r.model.CheckedServices(), now)
+	why, first := r.guard.AllowCritical(turn, r.model.MirroredServices(), now)
 	if why == "" {
 		allowed[want.Task] |= desired.Unhealthy
 	}

@@ -193,7 +193,7 @@ func TestAModeChangesUnseen(t *testing.T) {
 }
 
 // While a deployment waits for readiness checks, no consumer sees a task before they say that
-// it is ready.
+// it is ready; nor fewer for it than Marathon allows, though no event says so.
 func TestNobodySeesWhatIsNotReady(t *testing.T) {
 	const n, warmUp = 6, 2 * time.Second
 	var running sync.Map
@@ -213,9 +213,14 @@ func TestNobodySeesWhatIsNotReady(t *testing.T) {
 		return known && time.Since(at.(time.Time)) >= warmUp
 	})
 	s.passes("/ready", "ready", n)
+	upgrade := s.consume("/ready", "ready")
 	must(t, s.marathon.Update("/ready", func(a *simulator.App) { a.Cmd = "new" }))
 	s.passes("/ready", "ready", n)
+	upgrade.end()
 	c.end()
+	if upgrade.fewest < n {
+		t.Errorf("seen as few as %d of %d in %d looks", upgrade.fewest, n, upgrade.looks)
+	}
 	if len(c.early) > 0 || c.looks == 0 {
 		t.Errorf("%d of %d looks saw what was not ready: %.200v", len(c.early), c.looks, c.early)
 	}

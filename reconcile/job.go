@@ -97,12 +97,15 @@ const (
 // event reports whether an event named the job's subject.
 func (c cause) event() bool { return c.state != "" }
 
+// told reports whether an event caused it, of its subject or of that one's health.
+func (c cause) told() bool { return c.event() || !c.heard.IsZero() }
+
 // newsOf reports whether a job says more of its subject than that it is still to be done.
 func (j job) newsOf(before job) bool {
 	if j.event() {
 		return j.state.Phase() != before.state.Phase() || before.state == marathon.TaskKilling && j.state != before.state
 	}
-	return j.name == appRead
+	return j.name == appRead || j.told()
 }
 
 // merge makes one job of two: the newer cause, but that the task has ended
@@ -135,7 +138,7 @@ func merge(before, j job) job {
 	j.tally = cmp.Or(j.tally, before.tally)
 	j.start = j.start.or(before.start)
 	ended := before.state.Phase() == marathon.Ended && j.state.Phase() != marathon.Ended
-	if ended || !j.event() && before.event() {
+	if ended || !j.event() && before.event() || !j.told() && before.told() {
 		j.cause = before.cause
 	}
 	return j

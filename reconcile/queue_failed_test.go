@@ -38,15 +38,41 @@ func TestFailedJobWaitsForItsTimeAndDelaysNoOther(t *testing.T) {
 	})
 }
 
+// What an event has caused stays its doing when a resync, or a listing, finds it not done yet: the
+// log says how long it took since.
+func TestACauseIsTheEventThatWasHeard(t *testing.T) {
+	running := cause{name: "status_update_event", state: marathon.TaskRunning, heard: time.Unix(1e9, 0)}
+	verdict := cause{name: "health_status_changed_event", heard: time.Unix(1e9, 1)}
+	resync, listed, read := cause{name: "resync"}, cause{name: listedAnew}, cause{name: appRead}
+	for _, test := range []struct{ before, after, want cause }{
+		{verdict, resync, verdict},
+		{verdict, listed, verdict},
+		{verdict, read, verdict},
+		{running, resync, running},
+		{running, verdict, running},
+		{resync, verdict, verdict},
+		{resync, running, running},
+		{resync, listed, listed},
+	} {
+		if got := merge(job{cause: test.before}, job{cause: test.after}).cause; got != test.want {
+			t.Errorf("%s, and then %s: the cause is %s, want %s", test.before.name, test.after.name, got.name, test.want.name)
+		}
+	}
+}
+
 // Only news of its subject ends the wait of what has failed.
 func TestNewsOfWhatHasFailedIsNotPutOff(t *testing.T) {
 	running := cause{name: "status_update_event", state: marathon.TaskRunning}
 	killed := cause{name: "status_update_event", state: marathon.TaskKilled}
+	verdict := cause{name: "health_status_changed_event", heard: time.Unix(1e9, 0)}
 	for name, c := range map[string]struct {
 		failed, heard cause
 		asks          bool
 		news          bool
 	}{
+		"a verdict on its health":  {running, verdict, false, true},
+		"another verdict":          {verdict, verdict, false, true},
+		"a resync, after one":      {verdict, cause{name: "resync"}, true, false},
 		"the task has ended":       {running, killed, false, true},
 		"the same again":           {running, running, false, false},
 		"its app was read":         {running, cause{name: appRead}, false, true},

@@ -89,6 +89,7 @@ func (r *Reconciler) readAll(ctx context.Context, ids []string, then func(desire
 // readApp reads one app: what is known of it afterwards holds for everything
 // that happened before it was asked for.
 func (r *Reconciler) readApp(ctx context.Context, id string, then func(desired.Effects)) error {
+	defer r.starts.answered(id)
 	r.mu.Lock()
 	asked := r.model.BeginRead()
 	r.mu.Unlock()

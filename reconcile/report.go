@@ -98,11 +98,13 @@ func (r *Reconciler) tellPlan(p *plan.Plan) {
 			r.leaveOut(u)
 		}
 	}
-	for _, app := range slices.Sorted(maps.Keys(p.Mirrored)) {
-		if why := p.Mirrored[app]; r.firstTime("mirrored " + app + why) {
+	for _, u := range slices.SortedFunc(maps.Keys(p.MirroredInstead), func(a, b plan.Unfit) int {
+		return cmp.Or(cmp.Compare(a.App, b.App), cmp.Compare(a.Definition, b.Definition))
+	}) {
+		if r.firstTime("mirrored " + u.App + " " + u.Definition + u.Err) {
 			r.config.tell(Notice{
 				Level: zerolog.WarnLevel, Message: "its checks cannot be made by Consul's agents: Marathon's verdict is mirrored instead",
-				App: app, Why: why,
+				App: u.App, Version: u.Definition, Why: u.Err,
 			})
 		}
 	}

@@ -12,7 +12,8 @@ import (
 )
 
 // starts are the tasks that are about to be registered, or to pass their checks, by app,
-// whichever agents they are on.
+// whichever agents they are on; and the apps that are asked which of theirs are, each by a
+// task without an ID.
 // Each agent has a worker of its own, and so a task's deregistration could overtake the
 // registration of the one that takes its place: plan.WaitsUntil says which waits.
 type starts struct {
@@ -47,6 +48,18 @@ func (s *starts) begin(app, task string, heard time.Time) *start {
 		s.apps[app][task] = &start{all: s, app: app, task: task, heard: heard}
 	}
 	return s.apps[app][task]
+}
+
+// ask notes that an app is asked which of its tasks have become fit for requests: they are
+// about to pass their checks.
+func (s *starts) ask(app string) { s.begin(app, "", time.Time{}) }
+
+// answered is told when an app has been read, or could not be.
+func (s *starts) answered(app string) {
+	s.mu.Lock()
+	asked := s.apps[app][""]
+	s.mu.Unlock()
+	asked.end()
 }
 
 // last returns the newest of an app's that were heard of until then; nil if there is none.

@@ -76,10 +76,11 @@ var (
 // written makes an error of a failed write.
 func written(err error) error {
 	switch {
+	case consul.Unable(err), errors.Is(err, consul.ErrStale),
+		consul.Unknown(err): // somebody has removed what we believe to be there
+		return fmt.Errorf("%w: %w", errUnable, err)
 	case consul.Refused(err):
 		return fmt.Errorf("%w: %w", errRefused, err)
-	case consul.Unable(err) || errors.Is(err, consul.ErrStale):
-		return fmt.Errorf("%w: %w", errUnable, err)
 	}
 	return err
 }

@@ -114,8 +114,12 @@ func (m *Model) end(t marathon.Task, at time.Time, out *Effects) {
 	if gone, isNone := m.gone[t.AppID]; m.ready && (!isNone || gone.wasApp) {
 		out.addEnded(t, was, m)
 	}
-	if a := m.app(t.AppID); a != nil && a.mixed {
+	a := m.app(t.AppID)
+	if a != nil && a.mixed {
 		m.claim(a, m.now, out)
+	}
+	if a != nil && t.State == marathon.TaskKilling && m.mayBeFit(a) {
+		out.ReadUnprompted, out.Awaited = append(out.ReadUnprompted, t.AppID), append(out.Awaited, t.AppID)
 	}
 }
 

@@ -16,6 +16,9 @@ type Effects struct {
 	// for, and no deployment; Definitions are old versions to read.
 	Read, ReadUnprompted []string
 	Definitions          []Version
+	// Awaited are those to be read of which a task is killed while others may have become fit for
+	// requests, of which no event tells.
+	Awaited []string
 	// ReadAgain are apps to read once more, for events contradict what was read.
 	ReadAgain []string
 	// Resync is set when only a complete snapshot can tell; it says why.
@@ -34,7 +37,7 @@ type TaskRef struct {
 	// Quiet is set when it should have none, by its labels or an option: only where something
 	// of it is known to be, it is to be looked at.
 	Quiet bool
-	// Recovered is set when Marathon calls it healthy now, and did not before.
+	// Recovered is set when Marathon calls it fit for requests now, and did not before.
 	Recovered bool
 }
 
@@ -67,6 +70,6 @@ func (e *Effects) noteHealth(t *taskEntry) {
 	}
 	h.fresh = false
 	if !e.noTasks {
-		e.Tasks[len(e.Tasks)-1].Recovered = h.status == consul.Passing
+		e.Tasks[len(e.Tasks)-1].Recovered = h.status == consul.Passing && !h.unready
 	}
 }

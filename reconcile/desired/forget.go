@@ -106,6 +106,7 @@ func (m *Model) dropApp(id string, out *Effects) {
 		m.drop(task)
 	}
 	delete(m.troubled, id)
+	delete(m.watched, id)
 	m.disclaim(a, out)
 	delete(m.apps, id)
 }

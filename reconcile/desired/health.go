@@ -70,8 +70,10 @@ type health struct {
 	// ready is set when its readiness checks said so, unready while they have to and have
 	// not, and passed once it has been called fit for requests.
 	ready, unready, passed bool
-	// turned is set when it has become critical since we know of it, and fresh while a
-	// new verdict has not been handed on.
+	// mirrored is set when the verdict is what the checks on its services say.
+	mirrored bool
+	// turned is set when it has become critical since we know of it, other than by its start,
+	// and fresh while a new verdict has not been handed on.
 	turned, fresh bool
 	// doubt is the ticket of an event that contradicts the verdict; 0 for none.
 	doubt Ticket
@@ -79,6 +81,16 @@ type health struct {
 
 // checked reports whether a definition gives its tasks checks in Consul.
 func checked(d marathon.Definition) bool { return len(d.HealthChecks)+len(d.ReadinessChecks) > 0 }
+
+// mirrors reports whether the checks of a task say what Marathon does, and are not made by
+// Consul's agents.
+func mirrors(t marathon.Task, d marathon.Definition, mode HealthMode) bool {
+	if mode == HealthChecks {
+		_, err := probes(t, d)
+		return err != nil
+	}
+	return mode == HealthMirror
+}
 
 // healthMode returns how the health of tasks that run a definition comes to Consul.
 func (sh *shape) healthMode(d marathon.Definition) HealthMode {
@@ -103,13 +115,10 @@ func (m *Model) healthDefinition(t *taskEntry) (d marathon.Definition, mode Heal
 
 // setHealth gives a task what is known of its health, and counts it.
 func (m *Model) setHealth(t *taskEntry, h *health) {
-	counted := t.counted
-	m.uncount(t)
-	if t.health = h; h != nil {
+	m.forgetInstance(t)
+	m.recount(t, func() { t.health = h })
+	if h != nil {
 		m.nameInstance(t)
-	}
-	if counted {
-		m.count(t)
 	}
 }
 
@@ -164,6 +173,9 @@ func (m *Model) assess(a *appEntry, t *taskEntry, asked Ticket) {
 		h.judge(d, results)
 	}
 	h.known = true
+	if mirrored := mirrors(t.task, d, mode); mirrored != h.mirrored {
+		m.recount(t, func() { h.mirrored = mirrored })
+	}
 	if h.doubt <= asked {
 		h.doubt = 0
 	}
@@ -196,7 +208,8 @@ func (h *health) judge(d marathon.Definition, results []marathon.HealthCheckResu
 func (h *health) become(status consul.Status, output string) {
 	if h.status != status {
 		h.fresh = true
-		h.turned = status == consul.Critical && h.known
+		starts := h.status == "" && !h.old
+		h.turned = status == consul.Critical && h.known && !starts
 	}
 	h.status, h.output = status, output
 }
@@ -211,8 +224,23 @@ func (h *health) readiness(a *appEntry, t marathon.Task, d marathon.Definition) 
 		all = all && ready
 	}
 	h.ready = h.ready || all
+	waited := h.unready
 	h.unready = !h.ready && !h.passed && len(a.app.Deployments) > 0 && t.Version == a.app.Version
 	h.passed = h.passed || h.status == consul.Passing && !h.unready
+	h.fresh = h.fresh || waited && !h.unready
+}
+
+// mayBeFit reports whether tasks of an app may be fit for requests though no event has said so.
+func (m *Model) mayBeFit(a *appEntry) bool {
+	if ready := a.asksReadiness() && len(a.app.Deployments) > 0; !ready && len(a.app.Definition.HealthChecks) < 2 {
+		return false // and all tasks need not be looked at for each that is killed
+	}
+	for id := range a.tasks {
+		if t := m.tasks[id]; t.running() && t.health != nil && (t.health.unready || t.health.doubt > 0) {
+			return true
+		}
+	}
+	return false
 }
 
 // startingAge is for how long a task may be without a verdict because it starts: its
@@ -240,8 +268,9 @@ func (m *Model) theirs() time.Time { return m.at.Add(m.ahead) }
 // SetAhead takes in how far Marathon's clock is ahead of ours.
 func (m *Model) SetAhead(ahead time.Duration) { m.ahead = ahead }
 
-// CheckedServices returns how many services of tasks that run have checks.
-func (m *Model) CheckedServices() int { return m.running.checked }
+// MirroredServices returns how many services of tasks that run have a check that says what
+// Marathon does.
+func (m *Model) MirroredServices() int { return m.running.mirrored }
 
 // Unhealthy reports whether Marathon calls a task unhealthy.
 func (m *Model) Unhealthy(task string) bool {
@@ -272,6 +301,9 @@ func (m *Model) recountChecks() {
 func (m *Model) AsksReadiness(app string) bool {
 	if a := m.apps[app]; app != "" {
 		return a != nil && a.asksReadiness()
+	}
+	if !m.ready {
+		return true // nobody knows yet who asks
 	}
 	for _, a := range m.apps {
 		if a.asksReadiness() && len(a.app.Deployments) > 0 {

@@ -59,7 +59,7 @@ func (m *Model) applyVerdict(e verdictEvent, out *Effects) {
 	switch {
 	case h == nil || e.at <= h.heard:
 	case e.instance != "" && !e.time.After(h.since):
-		if !h.staged {
+		if !h.staged || e.time.IsZero() {
 			m.hint(e.app)
 		}
 	case h.status == status:
@@ -117,6 +117,7 @@ func (m *Model) noteStart(e marathon.TaskChanged) {
 			since = m.theirs()
 		}
 		m.setHealth(t, &health{since: since})
+		m.hurry(a.app.ID)
 		m.assess(a, t, m.now)
 	}
 	if next := m.nextRead(a, t); !next.IsZero() {

@@ -101,6 +101,7 @@ func TestEventsAboutHealth(t *testing.T) {
 		"no version is told":                 {1, passing, events{changed(func(e *marathon.HealthStatusChanged) { e.Version = "" })}, consul.Critical, "change", "later"},
 		"a check of another version":         {1, passing, events{changed(func(e *marathon.HealthStatusChanged) { e.Version = "v0" })}, consul.Passing, "nothing", "at once"},
 		"the task before it failed":          {1, passing, events{former}, consul.Passing, "nothing", "later"},
+		"its time is not told":               {1, passing, events{checkSays(false, time.Time{})}, consul.Passing, "nothing", "at once"},
 		"the launch is not known":            {1, unstaged, events{checkSays(false, start)}, consul.Passing, "nothing", "at once"},
 		"an instance not heard of":           {1, passing, events{changed(func(e *marathon.HealthStatusChanged) { e.InstanceID = anotherInstance })}, consul.Passing, "nothing", "at once"},
 		"an instance, and nothing checked":   {0, passing, events{changed(func(e *marathon.HealthStatusChanged) { e.InstanceID = anotherInstance })}, "", "nothing", "later"},
@@ -245,8 +246,8 @@ func TestTasksStartWithTheirChecks(t *testing.T) {
 			if test.status != "" {
 				counted = 1
 			}
-			if status != test.status || m.CheckedServices() != counted {
-				t.Errorf("its check is %q, and %d services are checked; want %q", status, m.CheckedServices(), test.status)
+			if status != test.status || m.MirroredServices() != counted {
+				t.Errorf("its check is %q, and %d services are checked; want %q", status, m.MirroredServices(), test.status)
 			}
 			_, next := m.HealthReads(start)
 			if next.IsZero() != (test.read == 0) || test.read > 0 && !next.Equal(start.Add(test.read)) {

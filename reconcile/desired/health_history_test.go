@@ -313,7 +313,7 @@ func TestTheVerdictIsMarathonsLast(t *testing.T) {
 				t.Fatalf("%s is %q, want %q: %+v", p.task, have, want, *w.model.tasks[p.task].health)
 			}
 		}
-		if n, m := w.model.CheckedServices(), len(w.tasks); n != m || len(w.model.instances) != m {
+		if n, m := w.model.MirroredServices(), len(w.tasks); n != m || len(w.model.instances) != m {
 			t.Fatalf("%d tasks with checks are counted, and %d instances, want %d", n, len(w.model.instances), m)
 		}
 		before := w.verdicts()

@@ -66,10 +66,23 @@ func (m *Model) watch(a *appEntry) {
 	if w := m.watched[a.app.ID]; w != nil && !w.hinted {
 		w.due = time.Time{}
 	}
+	waits := false
 	for id := range a.tasks {
 		if next := m.nextRead(a, m.tasks[id]); !next.IsZero() {
+			waits = true
 			m.due(a.app.ID, next)
 		}
+	}
+	if !waits {
+		m.hurry(a.app.ID)
+	}
+}
+
+// hurry lets the next wait for a verdict on one of an app's tasks be as short as the first: how
+// long others took says nothing of it.
+func (m *Model) hurry(app string) {
+	if w := m.watched[app]; w != nil {
+		w.pause = 0
 	}
 }
 

@@ -158,7 +158,7 @@ func TestHealthCostsNothingWithoutChecks(t *testing.T) {
 			t.Errorf("%s: %+v", id, *task)
 		}
 	}
-	if len(m.watched)+len(m.instances)+m.CheckedServices() > 0 || m.HasChecks() {
-		t.Errorf("watched %v, instances %v, %d checked", m.watched, m.instances, m.CheckedServices())
+	if len(m.watched)+len(m.instances)+m.MirroredServices() > 0 || m.HasChecks() {
+		t.Errorf("watched %v, instances %v, %d checked", m.watched, m.instances, m.MirroredServices())
 	}
 }

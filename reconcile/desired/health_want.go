@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,13 +22,15 @@ type Health struct {
 	// Starting is set while a task without a verdict may be starting, Unready while a
 	// deployment waits for its readiness checks.
 	Starting, Unready bool
-	// Turned is set when it has become critical since we know of the task.
+	// Turned is set when it has become critical since we know of the task, other than by its
+	// start, and a check is to say so.
 	Turned bool
 	// Window is the time in which each of the task's checks is made once.
 	Window time.Duration
 	// Mirrored says why the task's checks are not made by Consul's agents although they
-	// should be; nil otherwise.
-	Mirrored error
+	// should be, and nil otherwise; Definition is which one says so, as Trouble has it.
+	Mirrored   error
+	Definition string
 }
 
 // What people read beside a status. That of a task which starts is read by us too: after
@@ -91,7 +94,7 @@ func sum(checks []consul.Check) (status consul.Status, output string) {
 	worse := []consul.Status{"", consul.Passing, consul.Warning, consul.Critical}
 	for _, c := range checks {
 		if slices.Index(worse, c.Status) > slices.Index(worse, status) {
-			status, output = c.Status, c.Output
+			status, output = c.Status, cmp.Or(c.Wrote, c.Output) // agents do not keep every text
 		}
 	}
 	return status, output
@@ -104,13 +107,15 @@ func (m *Model) wantHealth(w *Want, t *taskEntry, d marathon.Definition, mode He
 		w.Health.Mode = HealthNone
 		return
 	}
-	w.Health.Status, w.Health.Output, w.Health.Turned = h.status, h.output, h.turned
+	w.Health.Status, w.Health.Output = h.status, h.output
 	w.Health.Starting, w.Health.Unready, w.Health.Window = h.status == "" && !h.old, h.unready, probeWindow(d)
 	var checks []consul.Check
 	if mode == HealthChecks {
-		if checks, w.Health.Mirrored = probes(t.task, d); w.Health.Mirrored != nil {
-			w.Health.Mode = HealthMirror
-		}
+		checks, w.Health.Mirrored = probes(t.task, d)
+		w.Health.Definition = cmp.Or(d.LastConfigChangeAt, t.task.Version)
+	}
+	if checks == nil {
+		w.Health.Mode, w.Health.Turned = HealthMirror, h.turned
 	}
 	for i := range w.Services {
 		w.Services[i].Checks = checksOn(w.Services[i].ID, checks)

@@ -40,6 +40,25 @@ func TestVerdictsThatTurn(t *testing.T) {
 	}
 }
 
+// A task that was critical because it started, and whose first verdict is that it fails, has not
+// turned; one that passed, for Marathon was silent for longer than that, has.
+func TestWhatStartsCriticalHasNotTurned(t *testing.T) {
+	for name, test := range map[string]struct {
+		silent time.Duration // since its launch, until Marathon is asked for the last time before
+		turned bool
+	}{"it starts": {44 * time.Second, false}, "it has passed in the meantime": {45 * time.Second, true}} {
+		m := mirroring()
+		task := newTask("t1", "/a")
+		task.StagedAt = start
+		m.ApplySnapshot(m.BeginRead(), marathonSnapshot(checkedApp(1, task)), start.Add(test.silent), Alone)
+		task.HealthCheckResults = []marathon.HealthCheckResult{{LastFailure: start.Add(46 * time.Second)}}
+		m.ApplyApp(m.BeginRead(), checkedApp(1, task), start.Add(46*time.Second))
+		if h := m.Want("t1", "").Health; h.Turned != test.turned || h.Status != consul.Critical {
+			t.Errorf("%s: turned %t, status %q", name, h.Turned, h.Status)
+		}
+	}
+}
+
 // Readiness checks hold back only what a deployment brings and has never been fit for
 // requests; answers that do not tell of deployments end none.
 func TestWhoWaitsForReadiness(t *testing.T) {
@@ -153,6 +172,7 @@ func TestWhatChecksBeginWith(t *testing.T) {
 		"none, and it is silent":    {Health{}, nil, consul.Passing, silentText},
 		"none, and it is unhealthy": {Health{Status: consul.Critical, Output: "dead"}, nil, consul.Critical, "dead"},
 		"one that warns":            {Health{}, []consul.Check{check(consul.Warning, "w")}, consul.Warning, "w"},
+		"one that starts":           {Health{Starting: true}, []consul.Check{{Status: consul.Critical, Output: "Capt", Wrote: waitText}}, consul.Critical, waitText},
 		"the worst is first":        {Health{}, []consul.Check{check(consul.Critical, "c"), check(consul.Warning, "w"), check(consul.Passing, "p")}, consul.Critical, "c"},
 		"the worst is last":         {Health{}, []consul.Check{check(consul.Passing, "p"), check(consul.Warning, "w"), check(consul.Critical, "c")}, consul.Critical, "c"},
 		"two are as bad":            {Health{}, []consul.Check{check(consul.Critical, "first"), check(consul.Critical, "second")}, consul.Critical, "first"},
@@ -161,6 +181,9 @@ func TestWhatChecksBeginWith(t *testing.T) {
 		if initial := test.health.Initial(test.have); initial != test.status || status != test.status || output != test.output || len(test.have) > 0 && Sum(test.have) != test.status {
 			t.Errorf("%s: begins with %q, says %q (%s), want %q (%s)", name, initial, status, output, test.status, test.output)
 		}
+	}
+	if status, _ := (Health{}).Says([]consul.Check{{Status: consul.Critical, Wrote: waitText}}); status != consul.Passing {
+		t.Errorf("on an agent that throws texts away, what has started long ago is %q", status)
 	}
 	kept := Health{Status: consul.Passing}
 	if initial := kept.Initial([]consul.Check{check(consul.Critical, "")}); initial != consul.Critical {

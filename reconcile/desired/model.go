@@ -37,8 +37,8 @@ type Model struct {
 	// another is what is known of another Marathon with our registration ID.
 	another Another
 	// running counts the tasks that run and are not left out, the services that they should
-	// have, and those of them that have checks.
-	running struct{ tasks, services, checked int }
+	// have, and those of them whose checks say what Marathon does.
+	running struct{ tasks, services, mirrored int }
 	// onHost are the IDs of tasks by their host, so that what concerns one agent
 	// does not cost a look at all tasks. What is left out is not among them.
 	onHost map[string]map[string]struct{}

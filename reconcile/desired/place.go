@@ -67,8 +67,8 @@ func (m *Model) count(t *taskEntry) {
 	t.counted = true
 	m.running.tasks++
 	m.running.services += int(t.services)
-	if t.health != nil {
-		m.running.checked += int(t.services)
+	if t.health != nil && t.health.mirrored {
+		m.running.mirrored += int(t.services)
 	}
 }
 
@@ -80,8 +80,18 @@ func (m *Model) uncount(t *taskEntry) {
 	t.counted = false
 	m.running.tasks--
 	m.running.services -= int(t.services)
-	if t.health != nil {
-		m.running.checked -= int(t.services)
+	if t.health != nil && t.health.mirrored {
+		m.running.mirrored -= int(t.services)
+	}
+}
+
+// recount makes a change that counts for a task's health.
+func (m *Model) recount(t *taskEntry, change func()) {
+	counted := t.counted
+	m.uncount(t)
+	change()
+	if counted {
+		m.count(t)
 	}
 }
 

@@ -3,6 +3,7 @@ package desired
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,7 @@ func probes(t marathon.Task, d marathon.Definition) ([]consul.Check, error) {
 	endpoints := d.Endpoints(t)
 	checks := make([]consul.Check, 0, len(d.HealthChecks))
 	for i, c := range d.HealthChecks {
-		check, err := probe(c, endpoints)
+		check, err := probe(c, t, d, endpoints)
 		if err != nil {
 			return nil, fmt.Errorf("health check %d: %w", i, err)
 		}
@@ -29,11 +30,11 @@ func probes(t marathon.Task, d marathon.Definition) ([]consul.Check, error) {
 }
 
 // probe translates one check.
-func probe(c marathon.HealthCheck, endpoints []marathon.PortEndpoint) (consul.Check, error) {
+func probe(c marathon.HealthCheck, t marathon.Task, d marathon.Definition, endpoints []marathon.PortEndpoint) (consul.Check, error) {
 	if c.IPv6 {
 		return consul.Check{}, errors.New("it is made by IPv6")
 	}
-	at, err := probed(c, endpoints)
+	at, err := probed(c, t, d, endpoints)
 	if err != nil {
 		return consul.Check{}, err
 	}
@@ -59,19 +60,28 @@ func probe(c marathon.HealthCheck, endpoints []marathon.PortEndpoint) (consul.Ch
 }
 
 // probed returns where a check goes.
-func probed(c marathon.HealthCheck, endpoints []marathon.PortEndpoint) (marathon.Endpoint, error) {
-	if c.Port != 0 {
-		if endpoints[0].Reach != marathon.Reachable {
+func probed(c marathon.HealthCheck, t marathon.Task, d marathon.Definition, endpoints []marathon.PortEndpoint) (marathon.Endpoint, error) {
+	index := c.PortIndex
+	switch within := c.ByMesos() && d.Network == marathon.BridgeNetwork; {
+	case c.Port != 0 && !within:
+		at, known := marathon.Definition{Network: d.Network}.Endpoint(t)
+		if !known {
 			return marathon.Endpoint{}, errors.New("the task's address is not known")
 		}
-		return marathon.Endpoint{Address: endpoints[0].Address, Port: c.Port}, nil
+		at.Port = c.Port
+		return at, nil
+	case c.Port != 0: // Mesos probes from within the container
+		index = slices.IndexFunc(d.Ports, func(p marathon.Port) bool { return p.Container == c.Port })
+		if index < 0 {
+			return marathon.Endpoint{}, fmt.Errorf("port %d of the container is not mapped", c.Port)
+		}
 	}
-	if c.PortIndex < 0 || c.PortIndex >= len(endpoints) {
-		return marathon.Endpoint{}, fmt.Errorf("there is no port %d", c.PortIndex)
+	if index < 0 || index >= len(endpoints) {
+		return marathon.Endpoint{}, fmt.Errorf("there is no port %d", index)
 	}
-	at := endpoints[c.PortIndex]
+	at := endpoints[index]
 	if at.Reach != marathon.Reachable || at.Port == 0 {
-		return marathon.Endpoint{}, fmt.Errorf("port %d cannot be reached", c.PortIndex)
+		return marathon.Endpoint{}, fmt.Errorf("port %d cannot be reached", index)
 	}
 	return at.Endpoint, nil
 }

@@ -16,6 +16,8 @@ func TestProbes(t *testing.T) {
 	bridge := host
 	bridge.Network = marathon.BridgeNetwork
 	container := marathon.Definition{Network: marathon.ContainerNetwork, Ports: []marathon.Port{{Container: 8080}, {Container: 9090, OnHost: true}, {}}}
+	bridge.Ports = []marathon.Port{{OnHost: true, Container: 8080}, {OnHost: true, Container: 9090}}
+	mapped := marathon.Definition{Network: marathon.ContainerNetwork, Ports: []marathon.Port{{Container: 8080, OnHost: true}}}
 	own := marathon.Task{Host: "10.0.0.1", Addresses: []string{"fd00::5"}, Ports: []int{31001}}
 	for name, test := range map[string]struct {
 		definition marathon.Definition
@@ -24,21 +26,25 @@ func TestProbes(t *testing.T) {
 		http, tcp  string
 		fails      bool
 	}{
-		"host":                      {definition: host, task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthHTTP, Path: "/health?deep=1"}, http: "http://10.0.0.1:31001/health?deep=1"},
-		"no slash, by Mesos":        {definition: host, task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthMesosHTTPS, Path: "x", PortIndex: 1}, http: "https://10.0.0.1:31002/x"},
-		"bridge":                    {definition: bridge, task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthTCP, PortIndex: 1}, tcp: "10.0.0.1:31002"},
-		"container network":         {definition: container, task: own, check: marathon.HealthCheck{Protocol: marathon.HealthMesosTCP}, tcp: "[fd00::5]:8080"},
-		"its port on the host":      {definition: container, task: own, check: marathon.HealthCheck{Protocol: marathon.HealthTCP, PortIndex: 1}, tcp: "10.0.0.1:31001"},
-		"a port by its number":      {definition: container, task: own, check: marathon.HealthCheck{Protocol: marathon.HealthHTTP, Port: 80}, http: "http://[fd00::5]:80/"},
-		"a port that nobody knows":  {definition: container, task: own, check: marathon.HealthCheck{Protocol: marathon.HealthTCP, PortIndex: 2}, fails: true},
-		"no such port":              {definition: host, task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthTCP, PortIndex: 2}, fails: true},
-		"a negative port":           {definition: host, task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthTCP, PortIndex: -1}, fails: true},
-		"a task without ports":      {task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthHTTP}, fails: true},
-		"a command":                 {definition: host, task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthCommand}, fails: true},
-		"IPv6":                      {definition: host, task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthMesosTCP, IPv6: true}, fails: true},
-		"what was not understood":   {definition: host, task: onHost, fails: true},
-		"an unknown protocol":       {definition: host, task: onHost, check: marathon.HealthCheck{Protocol: "GRPC"}, fails: true},
-		"a task without an address": {definition: container, task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthTCP, Port: 80}, fails: true},
+		"host":                       {definition: host, task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthHTTP, Path: "/health?deep=1"}, http: "http://10.0.0.1:31001/health?deep=1"},
+		"no slash, by Mesos":         {definition: host, task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthMesosHTTPS, Path: "x", PortIndex: 1}, http: "https://10.0.0.1:31002/x"},
+		"bridge":                     {definition: bridge, task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthTCP, PortIndex: 1}, tcp: "10.0.0.1:31002"},
+		"container network":          {definition: container, task: own, check: marathon.HealthCheck{Protocol: marathon.HealthMesosTCP}, tcp: "[fd00::5]:8080"},
+		"its port on the host":       {definition: container, task: own, check: marathon.HealthCheck{Protocol: marathon.HealthTCP, PortIndex: 1}, tcp: "10.0.0.1:31001"},
+		"a port by its number":       {definition: container, task: own, check: marathon.HealthCheck{Protocol: marathon.HealthHTTP, Port: 80}, http: "http://[fd00::5]:80/"},
+		"its own, mapped or not":     {definition: mapped, task: own, check: marathon.HealthCheck{Protocol: marathon.HealthHTTP, Port: 8080}, http: "http://[fd00::5]:8080/"},
+		"within, mapped to a host's": {definition: bridge, task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthMesosHTTP, Port: 9090}, http: "http://10.0.0.1:31002/"},
+		"within, and not mapped":     {definition: bridge, task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthMesosTCP, Port: 7070}, fails: true},
+		"on the host, by Marathon":   {definition: bridge, task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthTCP, Port: 9090}, tcp: "10.0.0.1:9090"},
+		"a port that nobody knows":   {definition: container, task: own, check: marathon.HealthCheck{Protocol: marathon.HealthTCP, PortIndex: 2}, fails: true},
+		"no such port":               {definition: host, task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthTCP, PortIndex: 2}, fails: true},
+		"a negative port":            {definition: host, task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthTCP, PortIndex: -1}, fails: true},
+		"a task without ports":       {task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthHTTP}, fails: true},
+		"a command":                  {definition: host, task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthCommand}, fails: true},
+		"IPv6":                       {definition: host, task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthMesosTCP, IPv6: true}, fails: true},
+		"what was not understood":    {definition: host, task: onHost, fails: true},
+		"an unknown protocol":        {definition: host, task: onHost, check: marathon.HealthCheck{Protocol: "GRPC"}, fails: true},
+		"a task without an address":  {definition: container, task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthTCP, Port: 80}, fails: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.definition.HealthChecks = []marathon.HealthCheck{test.check}

@@ -37,7 +37,7 @@ func Make(m *desired.Model, actual Actual, locked desired.Locked) Plan {
 	p.keys()
 	p.traceKeys()
 	locked(func() {
-		p.Clashes, p.another, p.LeftOut, p.checked = m.Clashes(), m.Another(), m.LeftOut(), m.CheckedServices()
+		p.Clashes, p.another, p.LeftOut, p.mirrored = m.Clashes(), m.Another(), m.LeftOut(), m.MirroredServices()
 		p.trouble(m.Troubles())
 	})
 	p.sort()
@@ -236,10 +236,10 @@ func (p *comparison) ours(s consul.Service) bool {
 func (p *comparison) see(w desired.Want) {
 	p.seen[w.Task] = true
 	if err := w.Health.Mirrored; err != nil {
-		if p.Mirrored == nil {
-			p.Mirrored = map[string]string{}
+		if p.MirroredInstead == nil {
+			p.MirroredInstead = map[Unfit]bool{}
 		}
-		p.Mirrored[w.App] = err.Error()
+		p.MirroredInstead[Unfit{App: w.App, Definition: w.Health.Definition, Err: err.Error()}] = true
 	}
 	if w.Unfit != nil {
 		p.Unfit = append(p.Unfit, Unfit{App: w.App, Task: w.Task, Err: w.Unfit.Error()})

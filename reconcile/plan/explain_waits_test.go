@@ -146,8 +146,12 @@ func TestPlanTellsOfEachAppThatIsMirrored(t *testing.T) {
 	apps := []marathon.App{command("/a", "t1"), command("/b", "t2"), newApp("/c", newTask("t3", "/c"))}
 	m.ApplySnapshot(m.BeginRead(), marathon.Snapshot{Apps: apps}, start, desired.Alone)
 	p := Make(m, Actual{Agents: []Agent{agentOn("agent-1.test")}}, desired.Alone)
-	if len(p.Mirrored) != 2 || p.Mirrored["/a"] == "" || p.Mirrored["/b"] == "" {
-		t.Errorf("mirrored are %v", p.Mirrored)
+	told := map[string]string{}
+	for u := range p.MirroredInstead {
+		told[u.App] = u.Definition + u.Err
+	}
+	if len(told) != 2 || told["/a"] == "" || told["/b"] == "" {
+		t.Errorf("mirrored are %v", p.MirroredInstead)
 	}
 }
 

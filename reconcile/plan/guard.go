@@ -138,7 +138,7 @@ func (g *Guard) Filter(p *Plan, now time.Time, empty bool) {
 		switch {
 		case c.Grounds == 0:
 		case c.turns(): // which removes nothing, and says nothing of what is held back
-			why = g.holdTurn(c, p.checked, now, looked)
+			why = g.holdTurn(c, p.mirrored, now, looked)
 		default:
 			seen[c.subject()] = true
 			if why = g.hold(&j, c, now); why == "" {

@@ -207,11 +207,11 @@ type Plan struct {
 
 	// adopts is set when every key below the prefix that nobody owns is taken as ours.
 	adopts bool
-	// Mirrored says by app why its checks are not made by Consul's agents although they
-	// should be: then Marathon's verdict is mirrored.
-	Mirrored map[string]string `json:"-"`
-	// checked counts the services that have checks.
-	checked int
+	// MirroredInstead says of which definitions the checks are not made by Consul's agents although
+	// they should be, and why: then Marathon's verdict is mirrored.
+	MirroredInstead map[Unfit]bool `json:"-"`
+	// mirrored counts the services with a check that says what Marathon does.
+	mirrored int
 	// another is what is known of another Marathon with our registration ID.
 	another desired.Another
 	// catalogUnread is set when nobody could look for such services elsewhere.

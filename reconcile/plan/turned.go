@@ -36,10 +36,10 @@ type letTurn struct {
 // turnsAtLeast is for how long a turn counts at least.
 const turnsAtLeast = time.Minute
 
-// AllowCritical judges that a task's services turn critical. checked is how many services
-// have checks. It returns why they stay as they are for now, "" when they do not; first is
-// set when they were not held back before.
-func (g *Guard) AllowCritical(t Turn, checked int, now time.Time) (why string, first bool) {
+// AllowCritical judges that a task's services turn critical. mirrored is how many services
+// have checks that say what Marathon does. It returns why they stay as they are for now, ""
+// when they do not; first is set when they were not held back before.
+func (g *Guard) AllowCritical(t Turn, mirrored int, now time.Time) (why string, first bool) {
 	_, passed := g.turns.let[t.Task]
 	before, was := g.turns.held[t.Task]
 	switch {
@@ -57,8 +57,8 @@ func (g *Guard) AllowCritical(t Turn, checked int, now time.Time) (why string, f
 	for _, h := range g.turns.held {
 		n += h.services
 	}
-	if n > guardedAbove && g.policy.tooMany(n, max(checked, n)) {
-		why = fmt.Sprintf("%d of %d services with checks have turned critical at once", n, checked)
+	if n > guardedAbove && g.policy.tooMany(n, max(mirrored, n)) {
+		why = fmt.Sprintf("%d of %d services that mirror Marathon have turned critical at once", n, mirrored)
 		g.turns.held[t.Task] = held{since: now, why: why, services: t.Services}
 		return why, true
 	}
@@ -88,8 +88,8 @@ func (g *Guard) KeepCritical(still func(task string) bool) {
 
 // holdTurn returns why a change of a plan that turns a service critical is held back; ""
 // when it is not. looked are the tasks that this plan has been judged for already.
-func (g *Guard) holdTurn(c Change, checked int, now time.Time, looked map[string]bool) (why string) {
-	why, first := g.AllowCritical(c.Turn, checked, now)
+func (g *Guard) holdTurn(c Change, mirrored int, now time.Time, looked map[string]bool) (why string) {
+	why, first := g.AllowCritical(c.Turn, mirrored, now)
 	again := looked[c.Task]
 	looked[c.Task] = true
 	if why == "" || first || again {

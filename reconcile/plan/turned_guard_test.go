@@ -11,8 +11,8 @@ import (
 )
 
 // turning is a plan in which so many tasks, with two services each, turn critical.
-func turning(tasks, checked int) Plan {
-	p := Plan{another: desired.NoAnother, Services: checked, checked: checked}
+func turning(tasks, mirrored int) Plan {
+	p := Plan{another: desired.NoAnother, Services: mirrored, mirrored: mirrored}
 	for i := range tasks {
 		for _, port := range []string{"", ":admin"} {
 			task := fmt.Sprint("t", i)
