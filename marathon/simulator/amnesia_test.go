@@ -265,3 +265,29 @@ func reached(id, era string, task marathon.Task) []string {
 		return []string{"http tcp v " + address + ":80"}
 	}
 }
+
+// A task that comes back when Marathon has just given it up is killed as unknown: nobody hears
+// that it runs.
+func TestNobodyHearsOfWhatWasGivenUp(t *testing.T) {
+	m := simulator.New(simulator.Config{TaskEra: true, Manual: true})
+	url := serve(t, m)
+	must(t, m.Create(small("/web", 1, nil)))
+	m.Settle()
+	id := m.Tasks("/web")[0].ID
+	must(t, m.Unreachable(id))
+	for m.Tasks("/web")[0].State != "TASK_LOST" {
+		m.Step()
+	}
+	must(t, m.Expunge(id))
+	l := listen(t, url)
+	must(t, m.Back(id))
+	m.Settle()
+	m.CloseStreams()
+	for _, h := range l.rest(t) {
+		event, err := marathon.Decode(h.name, []byte(h.raw))
+		must(t, err)
+		if e, ok := event.(marathon.TaskChanged); ok && e.Task.ID == id {
+			t.Errorf("it is heard to be %s", e.Task.State)
+		}
+	}
+}

@@ -169,7 +169,17 @@ func (m *Marathon) Back(taskID string) error {
 
 func (m *Marathon) back(i *instance) {
 	if strings.HasPrefix(i.condition, "Unreachable") {
-		m.agenda.add(&i.script, step{run: func() { m.update(i, "TASK_RUNNING", "Unreachable agent re-registered") }})
+		m.agenda.add(&i.script, step{run: func() { m.returned(i) }})
+	}
+}
+
+// returned is told that an unreachable instance runs, which Marathon may have given up meanwhile.
+func (m *Marathon) returned(i *instance) {
+	switch {
+	case slices.Contains(m.instances[i.spec.ID], i):
+		m.update(i, "TASK_RUNNING", "Unreachable agent re-registered")
+	case m.expunged[i.tasks[0].id] == i:
+		m.unknownTerminated(i)
 	}
 }
 
