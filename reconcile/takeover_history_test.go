@@ -54,8 +54,10 @@ type rival struct {
 	live bool
 }
 
-// shut closes the way, and says so later than it is.
+// shut closes the way, and says so later than it is. What is sent at the same moment by the
+// bubble's clock has been sent before.
 func (c *rival) shut() {
+	synctest.Wait()
 	c.permit.shut()
 	c.Closed()
 }
