@@ -17,7 +17,7 @@ import (
 
 // What TestScale does; it takes minutes, and a machine that does nothing else:
 //
-//	go test ./reconcile -run TestScale -scale -timeout 1h -v
+//	go test ./reconcile -run TestScale -scale -timeout 2h -v
 var (
 	atScale    = flag.Bool("scale", false, "measure consular between a simulated Marathon and five agents of a real Consul")
 	scaleRuns  = flag.Int("scale.runs", 5, "how often; the table has the medians")
