@@ -31,8 +31,10 @@ func (d *dispatch) early(p plan.Plan) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, a := range assignments(p.Changes, p.Have, nil) {
-		d.given[a.target()] = true
 		d.assign(a)
+	}
+	for i := range p.Changes {
+		d.given[targetOf(&p.Changes[i])] = true
 	}
 }
 
@@ -122,13 +124,12 @@ type assignment struct {
 	starts  bool
 }
 
-// target tells one assignment from another.
+// target is what a change is to be brought in line, and whose that is: what tells one
+// assignment from another.
 type target struct {
 	host, node, key  string
 	ofKeys, fallback bool
 }
-
-func (a assignment) target() target { return target{a.host, a.node, a.key, a.ofKeys, a.fallback} }
 
 func targetOf(c *plan.Change) target {
 	if c.Key != "" {
