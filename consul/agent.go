@@ -16,10 +16,14 @@ import (
 // behind its back is undone within minutes.
 type Agent struct {
 	address string
+	path    string // before all others
 	client  *api.Client
 	cluster *Cluster
 	// current is set once the agent has said that it is not too old.
 	current atomic.Bool
+
+	services listing[[]Service]
+	checks   listing[map[string][]Check]
 }
 
 // Address returns "host:port", for logs.
@@ -51,26 +55,31 @@ func (a *Agent) Self(ctx context.Context) (Node, error) {
 }
 
 // Services returns everything registered on the agent, whosever it is, in order
-// of the IDs. Source: GET /v1/agent/services, which needs service:read for all
-// of them: with less Consul leaves services out, and that is ErrFiltered.
+// of the IDs. Their tags and Meta are shared, and must not be changed. Source: GET
+// /v1/agent/services, which needs service:read for all of them: with less Consul leaves
+// services out, and that is ErrFiltered.
 func (a *Agent) Services(ctx context.Context) ([]Service, error) {
+	services, err := a.services.ask(ctx, a)
+	if err != nil {
+		return nil, a.failed("list services", err, "service:read")
+	}
+	return slices.Clone(services), nil
+}
+
+func decodeServices(body []byte) ([]Service, error) {
 	var answer map[string]*struct {
 		ID, Service, Address string
 		Port                 int
 		Tags                 []string
 		Meta                 map[string]string
 	}
-	_, err := a.client.Raw().Query("/v1/agent/services", &answer, query(ctx))
-	if err == nil && answer == nil {
-		err = errors.New("the answer is null")
-	}
-	if err != nil {
-		return nil, a.failed("list services", err, "service:read")
+	if err := decode(body, &answer); err != nil {
+		return nil, err
 	}
 	services := make([]Service, 0, len(answer))
 	for id, s := range answer {
 		if s == nil {
-			return nil, a.failed("list services", fmt.Errorf("service %.80q is null", id), "")
+			return nil, fmt.Errorf("service %.80q is null", id)
 		}
 		services = append(services, Service{
 			ID: s.ID, Name: s.Service, Address: s.Address, Port: s.Port, Tags: s.Tags, Meta: s.Meta,

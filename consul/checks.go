@@ -3,7 +3,6 @@ package consul
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -76,18 +75,23 @@ func IsOurCheck(service, id string) bool {
 }
 
 // Checks returns our checks on all services of the agent, by the services' IDs, each
-// in the order of their own. Whose the services are is not told. Source: GET
-// /v1/agent/checks, which needs service:read, and node:read for the agent's own checks.
+// in the order of their own. Whose the services are is not told. The answer is shared, and
+// must not be changed. Source: GET /v1/agent/checks, which needs service:read, and
+// node:read for the agent's own checks.
 func (a *Agent) Checks(ctx context.Context) (map[string][]Check, error) {
+	checks, err := a.checks.ask(ctx, a)
+	if err != nil {
+		return nil, a.failed("list checks", err, "service:read and node:read")
+	}
+	return checks, nil
+}
+
+func decodeChecks(body []byte) (map[string][]Check, error) {
 	var answer map[string]*struct {
 		CheckID, Name, ServiceID, Status, Output, Notes string
 	}
-	_, err := a.client.Raw().Query("/v1/agent/checks", &answer, query(ctx))
-	if err == nil && answer == nil {
-		err = errors.New("the answer is null")
-	}
-	if err != nil {
-		return nil, a.failed("list checks", err, "service:read and node:read")
+	if err := decode(body, &answer); err != nil {
+		return nil, err
 	}
 	checks := map[string][]Check{}
 	for _, c := range answer {

@@ -20,8 +20,8 @@ type Cluster struct {
 	main   *Agent
 
 	mu sync.Mutex
-	// agents has one for each host ever asked for: they are small, and a
-	// Marathon has only so many hosts.
+	// agents has one for each host ever asked for: they are small once they answer no
+	// more, and a Marathon has only so many hosts.
 	agents map[string]*Agent
 
 	// acls is set once an agent has said that ACLs are on.
@@ -87,7 +87,11 @@ func (c *Cluster) newAgent(host, path string) (*Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("consul client for %s: %w", address, err)
 	}
-	return &Agent{address: address, client: client, cluster: c}, nil
+	return &Agent{
+		address: address, path: path, client: client, cluster: c,
+		services: listing[[]Service]{path: "/v1/agent/services", decode: decodeServices},
+		checks:   listing[map[string][]Check]{path: "/v1/agent/checks", decode: decodeChecks},
+	}, nil
 }
 
 // hostPort returns host with the address's port, or with its scheme's.

@@ -73,7 +73,7 @@ func (s *shared) get(t *testing.T) *devconsul.Cluster {
 }
 
 // connect returns a Cluster of the agents around address.
-func connect(t *testing.T, address *url.URL, change ...func(*Config)) *Cluster {
+func connect(t testing.TB, address *url.URL, change ...func(*Config)) *Cluster {
 	t.Helper()
 	config := Config{Address: address, Transport: dialWithin(t, 2*time.Second), Prefix: "consular", Format: FormatRaw}
 	for _, f := range change {
@@ -87,7 +87,7 @@ func connect(t *testing.T, address *url.URL, change ...func(*Config)) *Cluster {
 }
 
 // dialWithin returns a transport whose connections must not take longer.
-func dialWithin(t *testing.T, limit time.Duration) *transport.Transport {
+func dialWithin(t testing.TB, limit time.Duration) *transport.Transport {
 	t.Helper()
 	over, err := transport.New(transport.Config{Connect: limit, Head: time.Minute})
 	if err != nil {

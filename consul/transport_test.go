@@ -181,7 +181,7 @@ func TestPathOfAddressIsTheMainAgentsAlone(t *testing.T) {
 	}
 }
 
-func serve(t *testing.T, handler http.HandlerFunc, change ...func(*Config)) *Cluster {
+func serve(t testing.TB, handler http.HandlerFunc, change ...func(*Config)) *Cluster {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)

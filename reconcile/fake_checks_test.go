@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/hashicorp/consul/api"
@@ -31,12 +32,16 @@ type checkWrite struct {
 	status consul.Status
 }
 
+// Checks shares what it hands out, as a real agent's listing does, and fails once somebody has
+// changed that.
 func (a *fakeAgent) Checks(context.Context) (all map[string][]consul.Check, err error) {
 	err = a.serve(func() error {
 		a.checkLists++
 		all = map[string][]consul.Check{}
 		for id, s := range a.services {
-			all[id] = append([]consul.Check(nil), s.Checks...)
+			if all[id] = s.Checks; slices.ContainsFunc(s.Checks, func(c consul.Check) bool { return c.Wrote != "" }) {
+				return fmt.Errorf("somebody has changed what was listed: %+v", s.Checks)
+			}
 		}
 		return nil
 	})

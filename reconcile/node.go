@@ -26,14 +26,15 @@ type node struct {
 
 func newNode(id string) *node { return &node{ctxMutex: newCtxMutex(), id: id} }
 
-// replace takes in a listing.
+// replace takes in a listing, and adds to its checks what a listing does not tell.
 func (n *node) replace(services []consul.Service) {
 	before := n.have
 	n.have = make(map[string][]consul.Service, len(services))
-	for _, s := range services {
-		task := desired.TaskOf(s)
-		rememberOutputs(before[task], s)
-		n.have[task] = append(n.have[task], s)
+	for i := range services {
+		s := &services[i]
+		task := desired.TaskOf(*s)
+		s.Checks = withOutputs(before[task], s.Checks)
+		n.have[task] = append(n.have[task], *s)
 	}
 	n.listed, n.unsure = true, map[string]bool{}
 }

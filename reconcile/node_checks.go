@@ -9,17 +9,19 @@ import (
 // What a node remembers of checks. A list of checks is never changed, but replaced: a
 // resync may be comparing it.
 
-// rememberOutputs notes in a service that was listed what we wrote last beside the status
-// of its checks, as long as they have that status: agents cut the text, mark it or throw
-// it away.
-func rememberOutputs(before []consul.Service, s consul.Service) {
-	for i := range s.Checks {
+// withOutputs returns the checks of a service that was listed, with what we wrote last
+// beside their status, as long as they have that status: agents cut the text, mark it or
+// throw it away.
+func withOutputs(before []consul.Service, listed []consul.Check) []consul.Check {
+	checks := slices.Clone(listed)
+	for i := range checks {
 		for _, old := range before {
-			if c := checkOf(old, s.Checks[i].ID); c != nil && c.Status == s.Checks[i].Status {
-				s.Checks[i].Wrote = c.Wrote
+			if c := checkOf(old, checks[i].ID); c != nil && c.Status == checks[i].Status {
+				checks[i].Wrote = c.Wrote
 			}
 		}
 	}
+	return checks
 }
 
 // putCheck takes in that a check was written.
