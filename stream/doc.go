@@ -3,11 +3,12 @@
 //
 // One connection, from below:
 //
-//	wholeEvents   passes whole events only, one at a time; every byte is a sign of life
+//	wholeEvents   passes whole events only, one at a time; every byte is a sign of life (body.go)
 //	sse.Client    r3labs' framing; one call is one connection
-//	connection    follows a standby's redirect, decodes, says why it ended
+//	connection    follows a standby's redirect (redirect.go), decodes, says why it ended (gap.go)
 //	watch         ends it when it falls silent, brings no event, or we were paused ourselves
-//	Subscriber    tries the masters in turn, paced; report tells Handler and log
+//	Subscriber    tries the masters in turn, paced (retry.go); report tells Handler and log
+//	Printer       prints what is heard, for the command events
 //
 // Marathon replays nothing: whatever happens between a Disconnected and the
 // next Connected is lost, and so is an event named by a Missed. Who listens
