@@ -36,7 +36,8 @@ func start(t *testing.T, s *stage) *child {
 	c := &child{lines: map[string]int{}, started: time.Now()}
 	c.more = sync.NewCond(&c.mu)
 	c.cmd = exec.CommandContext(t.Context(), s.binary, append(
-		s.options, "--marathon", s.marathon.url(), "--consul", s.cluster.Server().URL().String(), "--log-format", "json", "run",
+		s.options, "--marathon", s.marathon.url(), "--consul", s.cluster.Server().URL().String(),
+		"--poll-interval", fmt.Sprint(scalePoll.Seconds()), "--log-format", "json", "run",
 	)...)
 	stderr, err := c.cmd.StderrPipe()
 	if err != nil {

@@ -35,6 +35,9 @@ const (
 	eventCount   = 200
 	idleFor      = 20 * time.Second
 	idleRate     = 50 // events a second
+	scalePoll    = time.Second
+	// steadyResyncs is how many resyncs find nothing to do, in each such scene.
+	steadyResyncs = 11
 )
 
 // figures are what one scene of one run came to.
