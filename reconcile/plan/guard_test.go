@@ -379,7 +379,7 @@ func TestAdoptLeavesClashingNamesAlone(t *testing.T) {
 	tr.Adopt = true
 	d := desired.New(tr)
 	d.ApplySnapshot(d.BeginRead(), marathon.Snapshot{Apps: []marathon.App{newApp("/a/b"), newApp("/a-b"), newApp("/c")}}, start, desired.Alone)
-	d.PickIncumbents(map[desired.Registered]bool{{App: "/a-b", Name: "a-b"}: true}, nil, true)
+	d.PickIncumbents(map[desired.Registered]bool{{App: "/a-b", Name: "a-b"}: true}, map[string][]consul.Key{}, true)
 	p := Make(d, Actual{Keys: []consul.Key{
 		{Service: "a-b", Label: "old", Value: "x"}, {Service: "a-b", Label: "ours", Value: "x", Flags: tr.Owner.Flags()},
 		{Service: "c", Label: "old", Value: "x"},
