@@ -381,7 +381,8 @@ func TestAdoptLeavesClashingNamesAlone(t *testing.T) {
 	d.ApplySnapshot(d.BeginRead(), marathon.Snapshot{Apps: []marathon.App{newApp("/a/b"), newApp("/a-b"), newApp("/c")}}, start, desired.Alone)
 	d.PickIncumbents(map[desired.Registered]bool{{App: "/a-b", Name: "a-b"}: true}, map[string][]consul.Key{}, true)
 	p := Make(d, Actual{Keys: []consul.Key{
-		{Service: "a-b", Label: "old", Value: "x"}, {Service: "a-b", Label: "ours", Value: "x", Flags: tr.Owner.Flags()},
+		{Service: "a-b", Label: "old", Value: "x"},
+		{Service: "a-b", Label: "ours", Value: "x", Flags: tr.Owner.Flags()},
 		{Service: "c", Label: "old", Value: "x"},
 	}}, desired.Alone)
 	var deleted []string
