@@ -67,9 +67,10 @@ type Reconciler struct {
 		apps []marathon.App
 	}
 	// resyncNumber counts resyncs, modulo everywhereEvery: at 0 all nodes are listed.
-	// One whose catalog could not be read is not counted. Only the resync's goroutine
-	// uses it.
+	// One whose catalog could not be read is not counted. tookOver is when the first one of
+	// this term began. Only the resync's goroutine uses them.
 	resyncNumber int
+	tookOver     time.Time
 	// unsynced is what of agents' services the catalog lacks. Only the resync's goroutine
 	// uses it.
 	unsynced unsynced
