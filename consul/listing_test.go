@@ -2,14 +2,17 @@ package consul
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"reflect"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"weak"
 )
 
 // An answer is what the agent says now: whatever it said before, whoever asks at the same
@@ -27,7 +30,7 @@ func TestListingsSayWhatIsThereNow(t *testing.T) {
 		_, _ = io.WriteString(w, body)
 	}, func(c *Config) { c.Address.Path = "/a proxy%3f/?" })
 	for _, body := range []string{
-		`{"a": {"ID": "a"}}`, `{"a": {"ID": "a"}}`, `{"b": {"ID": "b"}}`, ``, `{"b": {"ID": "b"}}`, `null`, `{"b": null}`,
+		`{"a": {"ID": "a"}}`, `{"a": {"ID": "a"}}`, `{"b": {"ID": "b"}}`, ``, `{"b": {"ID": "b"}}`, `null`, `null`, `{"b": null}`, `{"b": null}`,
 		`{"b": {"ID": "b"}} {}`, `{}`, `{}`, `{"b": {"ID": "b"}}`,
 	} {
 		says.Store(body)
@@ -52,6 +55,52 @@ func TestListingsSayWhatIsThereNow(t *testing.T) {
 		}
 		asking.Wait()
 	}
+}
+
+// An answer that is the one before is not decoded again. One that cannot be decoded is an error
+// each time, and so is one that does not come; what was decoded before stays good.
+func TestAnAnswerIsDecodedOnce(t *testing.T) {
+	says, decoded := "", 0
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		if says == "down" {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+		_, _ = io.WriteString(w, says)
+	})
+	l := listing[string]{path: "/v1/agent/services", decode: func(body []byte) (string, error) {
+		if decoded++; says == "bad" {
+			return "nothing", errors.New("it is bad")
+		}
+		return string(body), nil
+	}}
+	for i, step := range []struct {
+		says    string
+		decoded int
+	}{{"a", 1}, {"a", 1}, {"b", 2}, {"b", 2}, {"a", 3}, {"bad", 4}, {"bad", 5}, {"a", 5}, {"down", 5}, {"a", 5}, {"", 6}, {"", 6}} {
+		says = step.says
+		have, err := l.ask(t.Context(), c.Main())
+		if fails := says == "bad" || says == "down"; (err != nil) != fails || !fails && have != says || decoded != step.decoded {
+			t.Errorf("%d: %q is %q, %v, after decoding %d times, want %d", i, says, have, err, decoded, step.decoded)
+		}
+	}
+}
+
+// Hosts come and go: an agent, with all that it has listed, is kept by who asked for it, and by
+// nobody else.
+func TestAnAgentThatNobodyHasIsForgotten(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") })
+	agent, err := c.Agent("localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := weak.Make(agent)
+	runtime.KeepAlive(agent)
+	agent = nil
+	runtime.GC()
+	if kept.Value() != nil {
+		t.Error("the cluster keeps it")
+	}
+	runtime.KeepAlive(c)
 }
 
 // An agent with 2,000 services, one check each, is listed again and again, and answers the
