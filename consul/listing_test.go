@@ -9,10 +9,13 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"weak"
+
+	"github.com/hashicorp/consul/api"
 )
 
 // An answer is what the agent says now: whatever it said before, whoever asks at the same
@@ -65,13 +68,13 @@ func TestAnAnswerIsDecodedOnce(t *testing.T) {
 		if says == "down" {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
-		_, _ = io.WriteString(w, says)
+		_, _ = io.WriteString(w, says+" \n")
 	})
 	l := listing[string]{path: "/v1/agent/services", decode: func(body []byte) (string, error) {
 		if decoded++; says == "bad" {
 			return "nothing", errors.New("it is bad")
 		}
-		return string(body), nil
+		return strings.TrimSpace(string(body)), nil
 	}}
 	for i, step := range []struct {
 		says    string
@@ -81,6 +84,28 @@ func TestAnAnswerIsDecodedOnce(t *testing.T) {
 		have, err := l.ask(t.Context(), c.Main())
 		if fails := says == "bad" || says == "down"; (err != nil) != fails || !fails && have != says || decoded != step.decoded {
 			t.Errorf("%d: %q is %q, %v, after decoding %d times, want %d", i, says, have, err, decoded, step.decoded)
+		}
+		if status, is := errors.AsType[api.StatusError](err); is != (says == "down") || is && (status.Code != 500 || status.Body != says) {
+			t.Errorf("%d: %q is the error %q", i, says, err)
+		}
+	}
+}
+
+// An agent lists its services by their IDs, and so does the answer, in order.
+func TestServicesOfAnAnswer(t *testing.T) {
+	const n = 50
+	services := map[string]Service{}
+	for i := range n {
+		id := fmt.Sprintf("%02d", i)
+		services[id] = Service{ID: id, Tags: []string{id}, Meta: map[string]string{id: id}}
+	}
+	have, err := decodeServices(encoded(t, services))
+	if len(have) != n || err != nil {
+		t.Fatalf("%+v, %v", have, err)
+	}
+	for i, s := range have {
+		if id := fmt.Sprintf("%02d", i); !reflect.DeepEqual(s, services[id]) {
+			t.Errorf("%d is %+v, want %+v", i, s, services[id])
 		}
 	}
 }
@@ -143,7 +168,7 @@ func BenchmarkListing(b *testing.B) {
 	}
 }
 
-func encoded(b *testing.B, v any) []byte {
+func encoded(b testing.TB, v any) []byte {
 	b.Helper()
 	body, err := json.Marshal(v)
 	if err != nil {
