@@ -104,7 +104,7 @@ func (a *fakeAgent) UpdateCheck(_ context.Context, id string, status consul.Stat
 		known := false
 		for service := range a.services {
 			a.change(service, func(checks map[string]consul.Check) {
-				if c, is := checks[id]; is {
+				if c, is := checks[id]; is && c.Kept() {
 					c.Status, c.Output = status, output
 					checks[id], known = c, true
 				}

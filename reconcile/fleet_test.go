@@ -25,7 +25,7 @@ func TestFormerNodesAreForgotten(t *testing.T) {
 	for _, host := range []string{"h1", "alias"} {
 		agents[host] = &anewAgent{&severalAgent{services: map[string]consul.Service{}}, "first"}
 	}
-	r := New(Config{}, nil, Consul{Agent: func(host string) (Agent, error) { return agents[host], nil }})
+	r := New(Config{Patience: time.Minute}, nil, Consul{Agent: func(host string) (Agent, error) { return agents[host], nil }})
 	wants := func(when string, nodes int) {
 		t.Helper()
 		if have := len(r.fleet.nodes); have != nodes {
@@ -39,7 +39,6 @@ func TestFormerNodesAreForgotten(t *testing.T) {
 			t.Fatalf("%s: %+v", host, a)
 		}
 	}
-	r.fleet.patience = time.Minute
 	lists("h1", "first")
 	lists("alias", "first")
 	wants("one agent", 1)
@@ -54,4 +53,23 @@ func TestFormerNodesAreForgotten(t *testing.T) {
 	wants("one name is left", 1)
 	r.fleet.retire("alias")
 	wants("none is left", 0)
+}
+
+// What others may have changed is not known until it has been listed again.
+func TestWhatIsOutdatedIsListedAgain(t *testing.T) {
+	r := New(Config{Patience: time.Minute}, nil, Consul{Agent: func(string) (Agent, error) {
+		return &severalAgent{services: map[string]consul.Service{}}, nil
+	}})
+	for _, known := range []bool{false, true, false, true} {
+		if known {
+			if a := r.fleet.list(t.Context(), "h1"); a.Err != nil {
+				t.Fatal(a.Err)
+			}
+		} else {
+			r.fleet.outdate()
+		}
+		if n := r.fleet.nodeOf("h1"); n != nil && n.knows("t1") != known {
+			t.Errorf("known: %t, want %t", !known, known)
+		}
+	}
 }
