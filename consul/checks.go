@@ -36,6 +36,9 @@ type Check struct {
 	// Wrote is the Output that we wrote last; "" where that is not known. A listing does
 	// not tell.
 	Wrote string
+	// Fleeting is set when its status was registered, and has not been updated: an agent's
+	// restart loses it. A listing does not tell.
+	Fleeting bool
 	// Notes say what the check is. An agent tells no more of what it probes, so that
 	// they are what a definition is known by.
 	Notes string

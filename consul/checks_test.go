@@ -1,6 +1,7 @@
 package consul
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -142,6 +143,25 @@ func TestForeignChecksAreNotOurs(t *testing.T) {
 	must(t, err)
 	if len(all) != 3 {
 		t.Errorf("%d checks are left, want 3: %v", len(all), all)
+	}
+}
+
+// What an agent lists is told by service, in order, and only what is ours: not what the node
+// itself has, nor what is nothing.
+func TestChecksOfAnAnswer(t *testing.T) {
+	check := func(service, id string) string {
+		return fmt.Sprintf(`%q: {"CheckID": %q, "ServiceID": %q}`, id, id, service)
+	}
+	answer := strings.Join([]string{
+		`"none": null`, check("", "serfHealth"), check("", ":marathon"), check("b", "b:marathon-2"), check("b", "b:marathon-1"),
+		check("b", "b:marathon-0"), check("a", "a:marathon"), check("a", "service:a"), check("a", "b:marathon"),
+	}, ", ")
+	for range 10 { // whatever the order of a map is
+		have, err := decodeChecks([]byte("{" + answer + "}"))
+		want := map[string][]Check{"a": {{ID: "a:marathon"}}, "b": {{ID: "b:marathon-0"}, {ID: "b:marathon-1"}, {ID: "b:marathon-2"}}}
+		if err != nil || !reflect.DeepEqual(have, want) {
+			t.Errorf("%+v, %v; want %+v", have, err, want)
+		}
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"github.com/hashicorp/consul/api"
@@ -19,11 +18,6 @@ type Cluster struct {
 	http   *http.Client
 	main   *Agent
 
-	mu sync.Mutex
-	// agents has one for each host ever asked for: they are small once they answer no
-	// more, and a Marathon has only so many hosts.
-	agents map[string]*Agent
-
 	// acls is set once an agent has said that ACLs are on.
 	acls     atomic.Bool
 	accessor accessor
@@ -34,13 +28,12 @@ func NewCluster(config Config) (*Cluster, error) {
 	if err := config.Check(); err != nil {
 		return nil, err
 	}
-	c := &Cluster{config: config, http: newHTTPClient(config), agents: map[string]*Agent{}}
+	c := &Cluster{config: config, http: newHTTPClient(config)}
 	main, err := c.newAgent(config.Address.Hostname(), strings.TrimSuffix(config.Address.Path, "/"))
 	if err != nil {
 		return nil, err
 	}
 	c.main = main
-	c.agents[config.Address.Hostname()] = main
 	return c, nil
 }
 
@@ -48,23 +41,16 @@ func NewCluster(config Config) (*Cluster, error) {
 // reached through it.
 func (c *Cluster) Main() *Agent { return c.main }
 
-// Agent returns the agent on a host, a host name or a bare IP address: the same
-// one each time. Two names of one host give two; Self tells that they are one.
+// Agent returns the agent on a host, a host name or a bare IP address: a new one each time, which
+// only the caller keeps, but for the main agent's host. Self tells which of them are one.
 func (c *Cluster) Agent(host string) (*Agent, error) {
 	if err := CheckHost(host); err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if agent, ok := c.agents[host]; ok {
-		return agent, nil
+	if host == c.config.Address.Hostname() {
+		return c.main, nil
 	}
-	agent, err := c.newAgent(host, "")
-	if err != nil {
-		return nil, err
-	}
-	c.agents[host] = agent
-	return agent, nil
+	return c.newAgent(host, "")
 }
 
 // Labels returns the labels under the configured prefix of the KV store.

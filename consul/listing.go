@@ -37,7 +37,6 @@ func (l *listing[T]) ask(ctx context.Context, a *Agent) (T, error) {
 	}
 	body, err := a.get(ctx, l.path, last.size)
 	if err != nil {
-		l.last.Store(nil) // for an agent that is gone for good it would stay for ever
 		return *new(T), err
 	}
 	digest := sha256.Sum256(body)

@@ -2,14 +2,20 @@ package consul
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"reflect"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"weak"
+
+	"github.com/hashicorp/consul/api"
 )
 
 // An answer is what the agent says now: whatever it said before, whoever asks at the same
@@ -27,7 +33,7 @@ func TestListingsSayWhatIsThereNow(t *testing.T) {
 		_, _ = io.WriteString(w, body)
 	}, func(c *Config) { c.Address.Path = "/a proxy%3f/?" })
 	for _, body := range []string{
-		`{"a": {"ID": "a"}}`, `{"a": {"ID": "a"}}`, `{"b": {"ID": "b"}}`, ``, `{"b": {"ID": "b"}}`, `null`, `{"b": null}`,
+		`{"a": {"ID": "a"}}`, `{"a": {"ID": "a"}}`, `{"b": {"ID": "b"}}`, ``, `{"b": {"ID": "b"}}`, `null`, `null`, `{"b": null}`, `{"b": null}`,
 		`{"b": {"ID": "b"}} {}`, `{}`, `{}`, `{"b": {"ID": "b"}}`,
 	} {
 		says.Store(body)
@@ -52,6 +58,74 @@ func TestListingsSayWhatIsThereNow(t *testing.T) {
 		}
 		asking.Wait()
 	}
+}
+
+// An answer that is the one before is not decoded again. One that cannot be decoded is an error
+// each time, and so is one that does not come; what was decoded before stays good.
+func TestAnAnswerIsDecodedOnce(t *testing.T) {
+	says, decoded := "", 0
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		if says == "down" {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+		_, _ = io.WriteString(w, says+" \n")
+	})
+	l := listing[string]{path: "/v1/agent/services", decode: func(body []byte) (string, error) {
+		if decoded++; says == "bad" {
+			return "nothing", errors.New("it is bad")
+		}
+		return strings.TrimSpace(string(body)), nil
+	}}
+	for i, step := range []struct {
+		says    string
+		decoded int
+	}{{"a", 1}, {"a", 1}, {"b", 2}, {"b", 2}, {"a", 3}, {"bad", 4}, {"bad", 5}, {"a", 5}, {"down", 5}, {"a", 5}, {"", 6}, {"", 6}} {
+		says = step.says
+		have, err := l.ask(t.Context(), c.Main())
+		if fails := says == "bad" || says == "down"; (err != nil) != fails || !fails && have != says || decoded != step.decoded {
+			t.Errorf("%d: %q is %q, %v, after decoding %d times, want %d", i, says, have, err, decoded, step.decoded)
+		}
+		if status, is := errors.AsType[api.StatusError](err); is != (says == "down") || is && (status.Code != 500 || status.Body != says) {
+			t.Errorf("%d: %q is the error %q", i, says, err)
+		}
+	}
+}
+
+// An agent lists its services by their IDs, and so does the answer, in order.
+func TestServicesOfAnAnswer(t *testing.T) {
+	const n = 50
+	services := map[string]Service{}
+	for i := range n {
+		id := fmt.Sprintf("%02d", i)
+		services[id] = Service{ID: id, Tags: []string{id}, Meta: map[string]string{id: id}}
+	}
+	have, err := decodeServices(encoded(t, services))
+	if len(have) != n || err != nil {
+		t.Fatalf("%+v, %v", have, err)
+	}
+	for i, s := range have {
+		if id := fmt.Sprintf("%02d", i); !reflect.DeepEqual(s, services[id]) {
+			t.Errorf("%d is %+v, want %+v", i, s, services[id])
+		}
+	}
+}
+
+// Hosts come and go: an agent, with all that it has listed, is kept by who asked for it, and by
+// nobody else.
+func TestAnAgentThatNobodyHasIsForgotten(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") })
+	agent, err := c.Agent("localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := weak.Make(agent)
+	runtime.KeepAlive(agent)
+	agent = nil
+	runtime.GC()
+	if kept.Value() != nil {
+		t.Error("the cluster keeps it")
+	}
+	runtime.KeepAlive(c)
 }
 
 // An agent with 2,000 services, one check each, is listed again and again, and answers the
@@ -94,7 +168,7 @@ func BenchmarkListing(b *testing.B) {
 	}
 }
 
-func encoded(b *testing.B, v any) []byte {
+func encoded(b testing.TB, v any) []byte {
 	b.Helper()
 	body, err := json.Marshal(v)
 	if err != nil {

@@ -149,12 +149,18 @@ func TestNullIsNotEmpty(t *testing.T) {
 }
 
 func TestAnswerTooLarge(t *testing.T) {
+	ended := make(chan struct{})
 	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, `{"a": {"ID": "`+strings.Repeat("x", 1000)+`"}}`)
+		defer close(ended)
+		_, err := io.WriteString(w, `{"a": {"ID": "`)
+		for err == nil { // until nobody reads it any more
+			_, err = io.WriteString(w, strings.Repeat("x", 1000))
+		}
 	}, func(c *Config) { c.MaxAnswer = 1000 })
 	if _, err := c.Main().Services(t.Context()); err == nil || !strings.Contains(err.Error(), "more than 1000 bytes: --max-answer") {
 		t.Errorf("got: %v", err)
 	}
+	<-ended
 }
 
 func TestUserOfAddressIsSentAndNotShown(t *testing.T) {

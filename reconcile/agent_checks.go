@@ -32,7 +32,7 @@ func (w *agentWorker) withChecks(ctx context.Context, services []consul.Service)
 // writeCheck writes one check. What we keep ourselves is updated when it has been
 // registered: only that outlives an agent's restart. One that somebody has removed is
 // registered anew.
-func (w *agentWorker) writeCheck(ctx context.Context, d plan.Decision) error {
+func (w *agentWorker) writeCheck(ctx context.Context, n *node, task string, d plan.Decision) error {
 	c := d.Check
 	if d.Op == plan.DeregisterCheck {
 		return w.agent.DeregisterCheck(ctx, c.ID)
@@ -41,17 +41,21 @@ func (w *agentWorker) writeCheck(ctx context.Context, d plan.Decision) error {
 		if err := w.agent.RegisterCheck(ctx, d.Service.ID, c); err != nil || !c.Kept() {
 			return err
 		}
+		n.putRegistered(task, d.Service.ID, c)
 	}
 	err := w.agent.UpdateCheck(ctx, c.ID, c.Status, c.Output)
 	if d.Op == plan.UpdateCheck && consul.Unknown(err) {
 		d.Op = plan.RegisterCheck
-		return w.writeCheck(ctx, d)
+		return w.writeCheck(ctx, n, task, d)
 	}
 	return err
 }
 
 // keepStatus makes what a service was registered with outlive an agent's restart.
-func (w *agentWorker) keepStatus(ctx context.Context, s consul.Service) error {
+func (w *agentWorker) keepStatus(ctx context.Context, n *node, task string, s consul.Service) error {
+	for _, c := range s.Checks {
+		n.putRegistered(task, s.ID, c)
+	}
 	for _, c := range s.Checks {
 		if !c.Kept() {
 			continue
@@ -59,6 +63,7 @@ func (w *agentWorker) keepStatus(ctx context.Context, s consul.Service) error {
 		if err := w.agent.UpdateCheck(ctx, c.ID, c.Status, c.Output); err != nil {
 			return err
 		}
+		n.putCheck(task, s.ID, c)
 	}
 	return nil
 }

@@ -107,8 +107,7 @@ func (w *agentWorker) list(ctx context.Context) (consul.Node, []consul.Service, 
 	if err != nil {
 		return consul.Node{}, nil, err
 	}
-	n := w.fleet.node(self.ID)
-	w.node.Store(n)
+	n := w.fleet.turnsOut(w, self.ID)
 	if err := n.lock(ctx); err != nil {
 		return consul.Node{}, nil, fmt.Errorf("list services on %s: %w", w.agent.Address(), err)
 	}

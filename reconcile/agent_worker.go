@@ -178,7 +178,7 @@ func (w *agentWorker) apply(ctx context.Context, n *node, j job, want desired.Wa
 		}
 	}
 	start := time.Now()
-	if err := w.write(ctx, d); err != nil {
+	if err := w.write(ctx, n, j.key, d); err != nil {
 		return w.failedWrite(n, j.key, err)
 	}
 	done.contact = wrote
@@ -199,9 +199,7 @@ func (w *agentWorker) apply(ctx context.Context, n *node, j job, want desired.Wa
 		n.put(j.key, s)
 		notice.Message, notice.Port, notice.Drift = "updated", d.Service.Port, d.Why
 	default:
-		n.put(j.key, d.Service)
 		for _, c := range d.Service.Checks {
-			n.putCheck(j.key, d.Service.ID, c)
 			notice.Status = string(c.Status)
 		}
 		notice.Message, notice.Port = "registered", d.Service.Port
@@ -210,8 +208,9 @@ func (w *agentWorker) apply(ctx context.Context, n *node, j job, want desired.Wa
 	return nil
 }
 
-// write makes one request.
-func (w *agentWorker) write(ctx context.Context, d plan.Decision) error {
+// write makes one request, or one for each of what cannot be told in one, and remembers what of
+// several has been done.
+func (w *agentWorker) write(ctx context.Context, n *node, task string, d plan.Decision) error {
 	s := d.Service
 	switch d.Op {
 	case plan.Deregister:
@@ -220,12 +219,13 @@ func (w *agentWorker) write(ctx context.Context, d plan.Decision) error {
 		if err := w.agent.Register(ctx, s); err != nil {
 			return err
 		}
-		return w.keepStatus(ctx, s)
+		n.put(task, s)
+		return w.keepStatus(ctx, n, task, s)
 	case plan.Update:
 		s.Checks = nil // which stay as they are
 		return w.agent.Register(ctx, s)
 	default:
-		return w.writeCheck(ctx, d)
+		return w.writeCheck(ctx, n, task, d)
 	}
 }
 

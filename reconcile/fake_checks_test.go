@@ -75,6 +75,9 @@ func sorted[V any](m map[string]V) []string {
 func (a *fakeAgent) RegisterCheck(_ context.Context, service string, c consul.Check) error {
 	return a.serve(func() error {
 		a.checkWrites = append(a.checkWrites, checkWrite{c.ID, c.Status})
+		if _, is := a.services[service]; !is {
+			return api.StatusError{Code: 404, Body: fmt.Sprintf("ServiceID %q does not exist", service)}
+		}
 		a.addChecks(service, c)
 		return nil
 	})
@@ -101,7 +104,7 @@ func (a *fakeAgent) UpdateCheck(_ context.Context, id string, status consul.Stat
 		known := false
 		for service := range a.services {
 			a.change(service, func(checks map[string]consul.Check) {
-				if c, is := checks[id]; is {
+				if c, is := checks[id]; is && c.Kept() {
 					c.Status, c.Output = status, output
 					checks[id], known = c, true
 				}

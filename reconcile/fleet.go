@@ -127,9 +127,13 @@ func (f *fleet) retire(host string) {
 	}
 	delete(f.workers, host)
 	w.queue.retire()
-	n := w.node.Load()
-	for _, other := range f.workers {
-		if other.node.Load() == n {
+	f.forget(w.node.Load())
+}
+
+// forget forgets a node that is no worker's agent any more. f.mu is held.
+func (f *fleet) forget(n *node) {
+	for _, w := range f.workers {
+		if w.node.Load() == n {
 			return
 		}
 	}
@@ -163,14 +167,18 @@ func (f *fleet) silentFor(host string) time.Duration {
 	return 0
 }
 
-// node returns the node with an ID.
-func (f *fleet) node(id string) *node {
+// turnsOut notes that a worker's agent is the node with an ID, and returns that. What it was
+// before is another agent's, or nobody's: one that has lost its data comes back with another ID.
+func (f *fleet) turnsOut(w *agentWorker, id string) *node {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n := f.nodes[id]
 	if n == nil {
 		n = newNode(id)
 		f.nodes[id] = n
+	}
+	if before := w.node.Swap(n); before != n {
+		f.forget(before)
 	}
 	return n
 }

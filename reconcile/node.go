@@ -33,7 +33,7 @@ func (n *node) replace(services []consul.Service) {
 	for i := range services {
 		s := &services[i]
 		task := desired.TaskOf(*s)
-		s.Checks = withOutputs(before[task], s.Checks)
+		s.Checks = withMemory(before[task], s.Checks)
 		n.have[task] = append(n.have[task], *s)
 	}
 	n.listed, n.unsure = true, map[string]bool{}
@@ -59,9 +59,6 @@ func (n *node) service(task, id string) *consul.Service {
 
 // put takes in a service that was registered.
 func (n *node) put(task string, s consul.Service) {
-	if s.Checks == nil {
-		s.Checks = []consul.Check{} // known to have none
-	}
 	if have := n.service(task, s.ID); have != nil {
 		*have = s
 		return

@@ -9,19 +9,25 @@ import (
 // What a node remembers of checks. A list of checks is never changed, but replaced: a
 // resync may be comparing it.
 
-// withOutputs returns the checks of a service that was listed, with what we wrote last
-// beside their status, as long as they have that status: agents cut the text, mark it or
-// throw it away.
-func withOutputs(before []consul.Service, listed []consul.Check) []consul.Check {
+// withMemory returns the checks of a service that was listed, with what a listing does not tell:
+// the text that we wrote last beside their status, for agents cut it, mark it or throw it away,
+// and that an agent's restart would lose that.
+func withMemory(before []consul.Service, listed []consul.Check) []consul.Check {
 	checks := slices.Clone(listed)
 	for i := range checks {
 		for _, old := range before {
-			if c := checkOf(old, checks[i].ID); c != nil && c.Status == checks[i].Status {
-				checks[i].Wrote = c.Wrote
+			if c := checkOf(old, checks[i].ID); c != nil {
+				checks[i].Wrote, checks[i].Fleeting = c.Wrote, c.Fleeting
 			}
 		}
 	}
 	return checks
+}
+
+// putRegistered takes in that a check was registered, which leaves one that we keep to be updated.
+func (n *node) putRegistered(task, service string, c consul.Check) {
+	c.Fleeting = c.Kept()
+	n.changeChecks(task, service, c.ID, &c)
 }
 
 // putCheck takes in that a check was written.
@@ -41,9 +47,6 @@ func (n *node) changeChecks(task, service, id string, c *consul.Check) {
 	checks := slices.DeleteFunc(slices.Clone(s.Checks), func(other consul.Check) bool { return other.ID == id })
 	if c != nil {
 		checks = append(checks, *c)
-	}
-	if checks == nil {
-		checks = []consul.Check{}
 	}
 	s.Checks = checks
 }

@@ -27,16 +27,22 @@ type lockAct struct {
 
 func (a lockAct) String() string { return fmt.Sprintf("after %v %s %d %d", a.after, a.what, a.to, a.n) }
 
-var lockActs = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) lockAct {
-	return lockAct{
-		after: time.Duration(rapid.SampledFrom([]int{0, 1, 1, 3, 10, 100, 1000, 9000, 40_000}).Draw(t, "after")) * time.Millisecond,
-		what: rapid.SampledFrom([]string{
-			"start", "start", "kill", "kill", "lose", "relabel", "vanish", "gap", "deaf", "slow",
-			"lock", "lock", "lock", "unlock", "unlock", "lapse",
-		}).Draw(t, "what"),
-		to: rapid.IntRange(0, 5).Draw(t, "to"), n: rapid.IntRange(0, 2).Draw(t, "n"),
-	}
-}), 5, 60)
+// lockActs are what happens to two copies.
+var lockActs = actsOf(
+	"start", "start", "kill", "kill", "lose", "relabel", "vanish", "gap", "deaf", "slow",
+	"lock", "lock", "lock", "unlock", "unlock", "lapse",
+)
+
+// actsOf are histories in which these things happen, those that are named twice more often.
+func actsOf(whats ...string) *rapid.Generator[[]lockAct] {
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) lockAct {
+		return lockAct{
+			after: time.Duration(rapid.SampledFrom([]int{0, 1, 1, 3, 10, 100, 1000, 9000, 40_000}).Draw(t, "after")) * time.Millisecond,
+			what:  rapid.SampledFrom(whats).Draw(t, "what"),
+			to:    rapid.IntRange(0, 5).Draw(t, "to"), n: rapid.IntRange(0, 2).Draw(t, "n"),
+		}
+	}), 5, 60)
+}
 
 // rivals are two copies between one Marathon and one Consul, of which one at most may write.
 type rivals struct {

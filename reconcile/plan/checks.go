@@ -63,6 +63,8 @@ func decideCheck(h desired.Health, c consul.Check, have []consul.Check, before c
 		return d, false
 	case old.Status != d.Check.Status:
 		d.Op, d.Why = UpdateCheck, []string{status}
+	case old.Fleeting:
+		d.Op, d.Why = UpdateCheck, []string{"status would not outlive a restart"}
 	case old.Wrote != "" && old.Wrote != d.Check.Output:
 		d.Op, d.Why = UpdateCheck, []string{"output of the check"}
 	default:
