@@ -388,7 +388,9 @@ func TestPlanAndSync(t *testing.T) {
 	e.shop()
 	does("sync", 0, "registered 7")
 	before = e.have()
-	does("remove", 2, "7 to deregister", "3 to delete", "remove --force removes all")
+	if out := does("remove", 2, "7 to deregister", "3 to delete", "remove --force removes all"); strings.Contains(out, "Marathon read from") {
+		t.Errorf("asked no Marathon, and says %s", out)
+	}
 	if have := e.have(); !slices.Equal(have, before) {
 		t.Errorf("removed without --force: %v", have)
 	}

@@ -165,10 +165,10 @@ func (r *Reconciler) read(ctx context.Context) (plan.Plan, plan.Actual, error) {
 		}
 		p = r.judge(actual, empty)
 	}
-	p.Read = []plan.Source{
-		{What: "Marathon", From: r.told.from, AgeMS: time.Since(r.told.at).Milliseconds()},
-		{What: "Consul", From: r.consul.URL, Agents: len(actual.Agents), AgeMS: time.Since(start).Milliseconds()},
+	if r.told.from != "" { // there is none to be asked for remove
+		p.Read = append(p.Read, plan.Source{What: "Marathon", From: r.told.from, AgeMS: time.Since(r.told.at).Milliseconds()})
 	}
+	p.Read = append(p.Read, plan.Source{What: "Consul", From: r.consul.URL, Agents: len(actual.Agents), AgeMS: time.Since(start).Milliseconds()})
 	return p, actual, ctx.Err()
 }
 
