@@ -41,12 +41,14 @@ type Reconciler struct {
 	unreadResyncs map[string]int
 
 	// guard judges removals, and waiting counts what the last resync left for another
-	// one; guarded by mu, as is all up to heldResyncs.
+	// one; guarded by mu, as is all up to unconfirmedResyncs.
 	guard   *plan.Guard
 	waiting int
 	// heldWhy and heldResyncs are what was logged of it, and how often.
 	heldWhy     string
 	heldResyncs int
+	// unconfirmedResyncs counts resyncs in a row in which an app could not be asked for.
+	unconfirmedResyncs int
 
 	// live is set while the stream is, turned when that last changed, and lastHeard when Marathon
 	// last said anything, in Unix nanoseconds.
