@@ -128,10 +128,15 @@ func (r *Reconciler) newKeyWorker() *keyWorker {
 	w := &keyWorker{
 		worker: r.newWorker("kv", "keys"),
 		labels: r.consul.Labels, mu: newCtxMutex(),
-		diff: func(name string, have []consul.Key) []plan.Change {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			changes, _, _ := plan.DiffKeys(r.model.Translation(), name, r.model.WantKeys(name), have)
+		diff: func(name string, have []consul.Key) (changes []plan.Change) {
+			var want desired.WantKeys
+			r.locked(func() {
+				want = r.model.WantKeys(name)
+				changes, _, _ = plan.DiffKeys(r.model.Translation(), name, want, have)
+			})
+			for _, err := range want.Unfit {
+				r.leaveOut(plan.Unfit{App: want.App, Err: err.Error()})
+			}
 			return changes
 		},
 		frozen: func() bool {

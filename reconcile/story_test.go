@@ -59,3 +59,17 @@ func TestServicesOnADeadNodeAreToldApart(t *testing.T) {
 		x.says(`"task":"z.1","id":"z.1:admin"`, "deregistered from a dead node", 1)
 	}, h1, h2)
 }
+
+// A label that cannot be a key is told of when its app is read, and not only at the next resync.
+func TestUnfitLabelIsToldOfAtOnce(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1")}
+		x.connect()
+		x.marathon.set(func(m *fakeMarathon) { m.apps[0].Labels = map[string]string{"role": "api", "x/../y": "1"} })
+		x.ends("/a")
+		time.Sleep(time.Second)
+		x.ends("/a")
+		time.Sleep(time.Second)
+		x.says(`"app":"/a"`, `left out: label of /a: label \"x/../y\"`, 1)
+	}, h1)
+}
