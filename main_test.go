@@ -598,6 +598,20 @@ func TestWrongConsul(t *testing.T) {
 	}
 }
 
+// A command that a signal ends before it is done says so, in words.
+func TestSignalEndsACommand(t *testing.T) {
+	e := newEnv(t).shop()
+	ctx, signalled := context.WithCancel(t.Context())
+	signalled()
+	for _, command := range []string{"sync", "plan", "explain /db", "remove"} {
+		var log strings.Builder
+		code := run(ctx, append([]string{"consular"}, e.options(strings.Fields(command)...)...), io.Discard, &log)
+		if code != 1 || log.String() != "consular: ended by a signal before it was done\n" {
+			t.Errorf("%s: exit code %d, %s", command, code, log.String())
+		}
+	}
+}
+
 // What the example says to consular, consular knows.
 func TestMarathonAppOfTheExample(t *testing.T) {
 	var app struct {
