@@ -16,9 +16,8 @@ import (
 // Every field of a line is in README's table: whoever looks for one is told what it is.
 func TestReadmeHasEveryField(t *testing.T) {
 	n := Notice{At: time.Now(), Err: errors.New("x"), Summary: &Summary{}, Drift: []string{"x"}, Key: []string{"x"}, Deleted: []string{"x"}}
-	value := reflect.ValueOf(&n).Elem()
-	for i := range value.NumField() {
-		switch f := value.Field(i); f.Kind() {
+	for _, f := range reflect.ValueOf(&n).Elem().Fields() {
+		switch f.Kind() {
 		case reflect.String:
 			f.SetString("x")
 		case reflect.Int, reflect.Int64:
