@@ -1,6 +1,12 @@
 // Package settings is what a user can say to consular: the options, their
 // environment variables, and what each package is configured with because of
 // them. Each package checks its own Config.
+//
+//	flags.go     the options; shaping.go, watched.go, copies.go: some of them, and what they say
+//	settings.go  all of them read; wire.go: what is made of that
+//	option.go    an option that may also be said in the environment
+//	program.go   what a command is given; log.go, logfile.go: its log
+//	usage.go     what is wrong with a command line; warn.go: what does nothing, or hardly what was meant
 package settings
 
 import (
