@@ -41,12 +41,14 @@ type Reconciler struct {
 	unreadResyncs map[string]int
 
 	// guard judges removals, and waiting counts what the last resync left for another
-	// one; guarded by mu, as is all up to heldResyncs.
+	// one; guarded by mu, as is all up to unconfirmedResyncs.
 	guard   *plan.Guard
 	waiting int
 	// heldWhy and heldResyncs are what was logged of it, and how often.
 	heldWhy     string
 	heldResyncs int
+	// unconfirmedResyncs counts resyncs in a row in which an app could not be asked for.
+	unconfirmedResyncs int
 
 	// live is set while the stream is, turned when that last changed, and lastHeard when Marathon
 	// last said anything, in Unix nanoseconds.
@@ -127,10 +129,15 @@ func (r *Reconciler) newKeyWorker() *keyWorker {
 	w := &keyWorker{
 		worker: r.newWorker("kv", "keys"),
 		labels: r.consul.Labels, mu: newCtxMutex(),
-		diff: func(name string, have []consul.Key) []plan.Change {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			changes, _, _ := plan.DiffKeys(r.model.Translation(), name, r.model.WantKeys(name), have)
+		diff: func(name string, have []consul.Key) (changes []plan.Change) {
+			var want desired.WantKeys
+			r.locked(func() {
+				want = r.model.WantKeys(name)
+				changes, _, _ = plan.DiffKeys(r.model.Translation(), name, want, have)
+			})
+			for _, err := range want.Unfit {
+				r.leaveOut(plan.Unfit{App: want.App, Err: err.Error()})
+			}
 			return changes
 		},
 		frozen: func() bool {
