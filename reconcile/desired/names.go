@@ -68,8 +68,8 @@ func (m *Model) unnamed(name string) {
 }
 
 // join lets an app want something. Of two, the one that did so before the other and has
-// tasks, or is missing and had some perhaps, is the incumbent.
-func (m *Model) join(c *contest, app string, since Ticket) {
+// tasks, or is missing and had some perhaps, is the incumbent. out is told of what is missing.
+func (m *Model) join(c *contest, app string, since Ticket, out *Effects) {
 	at, there := slices.BinarySearchFunc(c.claimants, app, func(one claimant, app string) int { return strings.Compare(one.app, app) })
 	if there {
 		return
@@ -85,6 +85,17 @@ func (m *Model) join(c *contest, app string, since Ticket) {
 		}
 	}
 	c.claimants = slices.Insert(slices.Clone(c.claimants), at, newcomer)
+	m.askMissing(c, out)
+}
+
+// askMissing has those apps read that are missing and want what another one wants too: where
+// nothing of them is in Consul, nothing else asks for them, and they would keep the name.
+func (m *Model) askMissing(c *contest, out *Effects) {
+	for _, one := range c.claimants {
+		if c.contested() && !m.apps[one.app].missing.IsZero() {
+			out.ReadUnprompted = append(out.ReadUnprompted, one.app)
+		}
+	}
 }
 
 // leave lets an app want something no more. It returns the one that is alone with it now;
@@ -117,7 +128,7 @@ func (m *Model) claim(a *appEntry, since Ticket, out *Effects) {
 		a.claims = slices.Clone(wanted)
 		for _, name := range wanted {
 			if _, had := slices.BinarySearch(before, name); !had {
-				m.join(&m.named(name).services, a.app.ID, since)
+				m.join(&m.named(name).services, a.app.ID, since, out)
 			}
 		}
 	}
@@ -136,7 +147,7 @@ func (m *Model) claimKeys(a *appEntry, since Ticket, out *Effects) {
 	}
 	if keyed {
 		n.keyless = without(n.keyless, a.app.ID)
-		m.join(&n.keys, a.app.ID, since)
+		m.join(&n.keys, a.app.ID, since, out)
 		return
 	}
 	n.keyless = with(n.keyless, a.app.ID)
