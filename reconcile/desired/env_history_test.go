@@ -47,6 +47,8 @@ type modelHistory struct {
 	// whole is set while answers are to tell everything; garbled apps cannot be decoded else.
 	whole   bool
 	garbled map[string]bool
+	// changed is told of each change, unless it is nil, and whole is set on those of a snapshot.
+	changed func(e Effects)
 }
 
 // deploy is one deployment: REST shows it when it is swapped.
@@ -333,6 +335,9 @@ func (w *modelHistory) pass() {
 
 // follow notes what a change asks for.
 func (w *modelHistory) follow(e Effects) {
+	if w.changed != nil {
+		w.changed(e)
+	}
 	for _, id := range slices.Concat(e.Read, e.ReadUnprompted, e.ReadAgain) {
 		w.wanted[id] = true
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -23,6 +24,10 @@ type twinHistory struct {
 	looked   Ticket
 	// of has the app of every task that there ever was.
 	of map[string]string
+	// before and keysBefore are what the model said before the last change, seen its snapshot.
+	before     map[string]Want
+	keysBefore map[string]WantKeys
+	seen       Ticket
 }
 
 type registration struct{ task, app, name string }
@@ -39,10 +44,12 @@ func newTwinHistory(t *rapid.T) *twinHistory {
 	}
 	history := newHistoryOf(t, tr, []string{"/a", "/a/b", "/a-b", "/x/y"}, defineAny)
 	history.garbled = map[string]bool{}
-	return &twinHistory{
+	w := &twinHistory{
 		modelHistory: history,
 		services:     map[string]registration{}, keys: map[string]map[string]string{}, of: map[string]string{},
 	}
+	w.changed = w.follows
+	return w
 }
 
 // defineAny defines an app with ports, labels and checks of all kinds.
@@ -118,6 +125,7 @@ func (w *twinHistory) apply(all bool) {
 			delete(w.keys, name)
 		}
 	}
+	w.before, w.keysBefore, w.seen = w.said(), w.saidOfKeys(), m.snapshot
 }
 
 // garble makes an app one that cannot be decoded, or can be again.
@@ -219,4 +227,68 @@ func (w *twinHistory) twin() *Model {
 		}
 	}
 	return m
+}
+
+// said is what the model says of everything that there ever was.
+func (w *twinHistory) said() map[string]Want {
+	all := map[string]Want{}
+	for id, t := range w.model.tasks {
+		w.of[id] = t.task.AppID
+	}
+	for id, app := range w.of {
+		want := w.model.Want(id, app)
+		want.Health, want.Killing = Health{}, time.Time{}
+		all[id] = want
+	}
+	return all
+}
+
+func (w *twinHistory) saidOfKeys() map[string]WantKeys {
+	all := map[string]WantKeys{}
+	for _, name := range w.names() {
+		all[name] = w.model.WantKeys(name)
+	}
+	return all
+}
+
+// follows checks that a change names all that is to be written because of it, as far as the model
+// knows where; a snapshot's need not, for a resync compares everything.
+func (w *twinHistory) follows(e Effects) {
+	tasks, keys := w.said(), w.saidOfKeys()
+	if w.model.snapshot == w.seen {
+		for id, now := range tasks {
+			before := w.before[id]
+			known := now.Host != "" || before.Host != ""
+			named := slices.ContainsFunc(e.Tasks, func(t TaskRef) bool { return t.Task == id })
+			if known && !named && before.differs(now) {
+				w.Fatalf("%s is not named: before %+v\nnow %+v\neffects %+v", id, before, now, e)
+			}
+		}
+		for name, now := range keys {
+			before := w.keysBefore[name]
+			same := now.Verdict == Untouched || now.Verdict == Absent && before.Verdict == Absent || reflect.DeepEqual(before, now)
+			if !same && !slices.Contains(e.Names, name) {
+				w.Fatalf("keys %s are not named: before %+v\nnow %+v\neffects %+v", name, before, now, e)
+			}
+		}
+	}
+	w.before, w.keysBefore, w.seen = tasks, keys, w.model.snapshot
+}
+
+// differs reports whether something is to be written or removed now that was not before.
+func (w *Want) differs(now Want) bool {
+	switch {
+	case now.Verdict == Absent:
+		return w.Verdict != Absent
+	case now.Verdict == Untouched:
+		return false
+	case w.Verdict != Present:
+		return true
+	}
+	for _, s := range now.Services {
+		if was, _ := w.Service(s.ID); !reflect.DeepEqual(s, was) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(w.Services, func(s consul.Service) bool { return !now.Belongs(s.ID) })
 }

@@ -98,20 +98,15 @@ func (m *Model) askMissing(c *contest, out *Effects) {
 	}
 }
 
-// leave lets an app want something no more. It returns the one that is alone with it now;
-// "" when there is none.
-func (c *contest) leave(app string) (alone string) {
+// leave lets an app want something no more.
+func (c *contest) leave(app string) {
 	if !c.has(app) {
-		return ""
+		return
 	}
 	c.claimants = slices.DeleteFunc(slices.Clone(c.claimants), func(one claimant) bool { return one.app == app })
 	if !c.contested() || c.incumbent == app {
 		c.incumbent, c.looked = "", false
 	}
-	if len(c.claimants) != 1 {
-		return ""
-	}
-	return c.claimants[0].app
 }
 
 // claim brings what an app claims in line with what it is: names of services, and keys.
@@ -121,7 +116,7 @@ func (m *Model) claim(a *appEntry, since Ticket, out *Effects) {
 	if !slices.Equal(a.claims, wanted) {
 		for _, name := range a.claims {
 			if _, still := slices.BinarySearch(wanted, name); !still {
-				m.release(name, m.names[name].services.leave(a.app.ID), out)
+				m.release(name, a.app.ID, out)
 			}
 		}
 		before := a.claims
@@ -160,20 +155,36 @@ func (a *appEntry) keyed() bool {
 	return a.shape == nil || a.shape.leftOut == "" && !a.shape.noKeys
 }
 
-// release names the tasks of an app that is alone with a name again.
-func (m *Model) release(name, alone string, out *Effects) {
-	m.unnamed(name)
-	if a := m.apps[alone]; a != nil {
-		for _, task := range sortedKeys(a.tasks) {
-			out.addTask(m.tasks[task])
-		}
+// release lets an app's services have a name no more, and names the tasks of those that still
+// want it: a clash may have ended for them.
+func (m *Model) release(name, app string, out *Effects) {
+	n := m.names[name]
+	n.services.leave(app)
+	for _, one := range n.services.claimants {
+		m.nameTasks(m.apps[one.app], out)
 	}
+	m.unnamed(name)
+}
+
+// nameTasks names all tasks of an app.
+func (m *Model) nameTasks(a *appEntry, out *Effects) {
+	for _, task := range sortedKeys(a.tasks) {
+		out.addTask(m.tasks[task])
+	}
+}
+
+// reclaim claims anew what an app does because of its tasks, and reports whether that has
+// changed: with a name that it does not claim any more, a clash may have ended for all of them.
+func (m *Model) reclaim(a *appEntry, out *Effects) (changed bool) {
+	before := a.claims
+	m.claim(a, m.now, out)
+	return !slices.Equal(before, a.claims)
 }
 
 // disclaim gives back all that an app has.
 func (m *Model) disclaim(a *appEntry, out *Effects) {
 	for _, name := range a.claims {
-		m.release(name, m.names[name].services.leave(a.app.ID), out)
+		m.release(name, a.app.ID, out)
 	}
 	a.claims = nil
 	if n := m.names[a.name]; n != nil {

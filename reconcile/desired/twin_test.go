@@ -80,6 +80,7 @@ func (w *twinHistory) live() {
 		} else {
 			w.probe()
 		}
+		w.check()
 		w.apply(false)
 		if lines := w.model.contradicts(); len(lines) > 0 {
 			w.Fatal(joinLines(lines))
