@@ -255,7 +255,7 @@ func (w *twinHistory) saidOfKeys() map[string]WantKeys {
 // knows where; a snapshot's need not, for a resync compares everything.
 func (w *twinHistory) follows(e Effects) {
 	tasks, keys := w.said(), w.saidOfKeys()
-	if w.model.snapshot == w.seen {
+	if w.model.ready && w.model.snapshot == w.seen {
 		for id, now := range tasks {
 			before := w.before[id]
 			known := now.Host != "" || before.Host != ""
