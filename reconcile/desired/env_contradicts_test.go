@@ -25,11 +25,10 @@ func (m *Model) contradicts() (lines []string) {
 				say("%s has to do with keys of %s and does not know", app, name)
 			}
 		}
-		if c := n.services; c.incumbent != "" && !(c.contested() && c.has(c.incumbent)) {
-			say("%s has incumbent %s of %v", name, c.incumbent, c.apps())
-		}
-		if c := n.keys; c.incumbent != "" && !(c.contested() && c.has(c.incumbent)) {
-			say("keys of %s have incumbent %s of %v", name, c.incumbent, c.apps())
+		for what, c := range map[string]contest{"services": n.services, "keys": n.keys} {
+			if c.incumbent != "" && (!c.contested() || !c.has(c.incumbent)) {
+				say("%s of %s have the incumbent %s of %v", what, name, c.incumbent, c.apps())
+			}
 		}
 	}
 	running := [3]int{}

@@ -1,7 +1,6 @@
 package desired
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -372,14 +371,7 @@ func (w *modelHistory) answer() {
 	}
 	w.reads = slices.DeleteFunc(w.reads, func(other *read) bool { return other == r })
 	var unreadable []marathon.Unreadable
-	if !w.whole {
-		for _, app := range r.apps {
-			if w.garbled[app.ID] {
-				unreadable = append(unreadable, marathon.Unreadable{ID: app.ID, Err: errors.New("garbled")})
-			}
-		}
-		r.apps = slices.DeleteFunc(r.apps, func(a marathon.App) bool { return w.garbled[a.ID] })
-	}
+	r.apps, unreadable = w.decoded(r.apps)
 	switch {
 	case r.app != "" && len(unreadable) > 0:
 		w.model.CancelRead(r.asked)

@@ -2,10 +2,12 @@ package desired
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"pgregory.net/rapid"
@@ -55,12 +57,13 @@ func newTwinHistory(t *rapid.T) *twinHistory {
 // defineAny defines an app with ports, labels and checks of all kinds.
 func defineAny(w *modelHistory, app *marathon.App) {
 	app.Labels = map[string]string{"role": pick(w, "label", []string{"web", "api"})}
-	for _, l := range [][2]string{
-		{"consul.register", "false"}, {"consul.register", "true"}, {"consul.kv", "false"}, {"consul.name", "other"},
-		{"consul.ports", "all"}, {"consul.health", "none"}, {"consul.port.b.name", "a"}, {"consul", "true"}, {"consul", "bad name/"},
+	for _, label := range []string{
+		"consul.register=false", "consul.register=true", "consul.kv=false", "consul.name=other", "consul.ports=all",
+		"consul.health=none", "consul.port.b.name=a", "consul=true", "consul=bad name/",
 	} {
-		if rapid.IntRange(0, 7).Draw(w.T, l[0]) == 7 {
-			app.Labels[l[0]] = l[1]
+		if rapid.IntRange(0, 7).Draw(w.T, label) == 7 {
+			key, value, _ := strings.Cut(label, "=")
+			app.Labels[key] = value
 		}
 	}
 	d := &app.Definition
@@ -128,17 +131,29 @@ func (w *twinHistory) apply(all bool) {
 	w.before, w.keysBefore, w.seen = w.said(), w.saidOfKeys(), m.snapshot
 }
 
+// decoded parts apps from those that cannot be decoded.
+func (w *modelHistory) decoded(apps []marathon.App) (fine []marathon.App, unreadable []marathon.Unreadable) {
+	for _, app := range apps {
+		if w.garbled[app.ID] && !w.whole {
+			unreadable = append(unreadable, marathon.Unreadable{ID: app.ID, Err: errors.New("garbled")})
+		} else {
+			fine = append(fine, app)
+		}
+	}
+	return fine, unreadable
+}
+
 // garble makes an app one that cannot be decoded, or can be again.
-func (w *modelHistory) garble() {
-	id := pick(w, "app", w.ids)
+func (w *twinHistory) garble() {
+	id := pick(w.modelHistory, "app", w.ids)
 	if w.garbled[id] = !w.garbled[id]; !w.garbled[id] {
 		delete(w.garbled, id)
 	}
 }
 
 // podded deploys a pod of an ID that may be an app's later, or was before.
-func (w *modelHistory) podded() {
-	id := pick(w, "app", w.ids)
+func (w *twinHistory) podded() {
+	id := pick(w.modelHistory, "app", w.ids)
 	_, exists := w.apps[id]
 	if exists || len(w.tasksOf(id)) > 0 || slices.ContainsFunc(w.deploys, func(d *deploy) bool { return d.app == id }) {
 		return

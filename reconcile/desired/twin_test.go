@@ -69,17 +69,18 @@ func presentApps(m *Model) (all []string) {
 	return all
 }
 
-// twinSteps are steps and more; nil is probe.
-var twinSteps = append(slices.Clone(steps), nil, nil, (*modelHistory).garble, (*modelHistory).podded)
+// twinSteps are steps, and more.
+var twinSteps = func() (all []func(*twinHistory)) {
+	for _, step := range steps {
+		all = append(all, func(w *twinHistory) { step(w.modelHistory) })
+	}
+	return append(all, (*twinHistory).probe, (*twinHistory).garble, (*twinHistory).podded)
+}()
 
 // live lets things happen, and then all arrive that is on its way.
 func (w *twinHistory) live() {
 	for range rapid.SampledFrom([]int{5, 20, 60, 200}).Draw(w.T, "length") {
-		if step := rapid.SampledFrom(twinSteps).Draw(w.T, "step"); step != nil {
-			step(w.modelHistory)
-		} else {
-			w.probe()
-		}
+		rapid.SampledFrom(twinSteps).Draw(w.T, "step")(w)
 		w.check()
 		w.apply(false)
 		if lines := w.model.contradicts(); len(lines) > 0 {
