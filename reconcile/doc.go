@@ -179,7 +179,8 @@
 // what an option excludes, or keys that may be another Marathon's.
 //
 // What is merely missing from the snapshot needs its app's own answer besides. An app that
-// a snapshot omits keeps its name and its keys until Marathon's 404. Nobody can be asked
+// a snapshot omits keeps its name and its keys until Marathon's 404; where another one wants
+// the name it is asked about, be it that nothing of it is in Consul. Nobody can be asked
 // about keys whose name no known app has, or a service that names no app: time confirms
 // them.
 //

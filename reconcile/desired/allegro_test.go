@@ -50,6 +50,7 @@ func TestAllegrosLabels(t *testing.T) {
 		"a name not for DNS":             {labels: "consul=a b", want: "t1 a b 31000", problems: []string{"no name that DNS can carry"}},
 		"a name with dots":               {labels: "consul=a.b-c", want: "t1 a.b-c 31000"},
 		"a second name that makes no ID": {labels: "consul=a,b c", want: "t1 a 31000", problems: []string{"no name that DNS can carry", "the service of port web: service id"}},
+		"a tag without a name":           {labels: "consul=\n0:consul=\n0:=tag\n0:y=tag", want: "t1 group.shop 31000 [y]", problems: []string{"is empty"}},
 		"tags that mark":                 {labels: "consul=\nconsular-reg-id=x=tag\nconsular-reg-id=tag", want: "t1 group.shop 31000 [consular-reg-id]"},
 		"tag labels too":                 {shaping: Shaping{Allegro: true, TagLabels: Globs{"traefik.*"}, MetaLabels: Globs{"team"}}, labels: "consul=\nteam=x\ntraefik.enable=true", want: "t1 group.shop 31000 [traefik.enable=true] map[team:x]"},
 	} {

@@ -70,15 +70,18 @@ func (m *Model) ApplyDefinition(v Version, def marathon.Definition, gone bool) E
 	if a == nil {
 		return out
 	}
+	all := m.reclaim(a, &out)
 	for _, id := range sortedKeys(a.tasks) {
-		if t := m.tasks[id]; t.task.Version == v.Version {
+		t := m.tasks[id]
+		if t.task.Version == v.Version {
 			m.place(t)
 			m.assess(a, t, a.asked)
-			out.addTask(t)
+		} else if !all {
+			continue
 		}
+		out.addTask(t)
 	}
 	m.watch(a)
-	m.claim(a, m.now, &out)
 	m.noteTrouble(a)
 	return out
 }

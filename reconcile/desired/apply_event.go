@@ -115,8 +115,8 @@ func (m *Model) end(t marathon.Task, at time.Time, out *Effects) {
 		out.addEnded(t, was, m)
 	}
 	a := m.app(t.AppID)
-	if a != nil && a.mixed {
-		m.claim(a, m.now, out)
+	if a != nil && a.mixed && m.reclaim(a, out) {
+		m.nameTasks(a, out)
 	}
 	if a != nil && t.State == marathon.TaskKilling && m.mayBeFit(a) {
 		out.ReadUnprompted, out.Awaited = append(out.ReadUnprompted, t.AppID), append(out.Awaited, t.AppID)

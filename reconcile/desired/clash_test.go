@@ -135,3 +135,34 @@ func TestIncumbentOfNoClash(t *testing.T) {
 		t.Errorf("and then %q", incumbent)
 	}
 }
+
+// An app that was quarantined and has been given another name is registered when the last of
+// its tasks with the old name ends: the event names the others, which it has let go.
+func TestQuarantineEndsWithTheLastTaskOfTheOldName(t *testing.T) {
+	renamed := func() marathon.App {
+		app := newApp("/a-b", newTask("old", "/a-b"), newTask("new", "/a-b"))
+		app.Version, app.Tasks[1].Version = "v2", "v2"
+		app.Labels = map[string]string{"consul.name": "another"}
+		app.Definition.Labels = app.Labels
+		return app
+	}
+	named := func(what string, e Effects) {
+		t.Helper()
+		if !slices.ContainsFunc(e.Tasks, func(r TaskRef) bool { return r.Task == "new" }) {
+			t.Errorf("%s: what may be registered is not named: %+v", what, e.Tasks)
+		}
+	}
+	m := knowing(newApp("/a/b", newTask("t1", "/a/b")))
+	m.ApplyApp(m.BeginRead(), newApp("/a-b", newTask("old", "/a-b")), start)
+	m.ApplyApp(m.BeginRead(), renamed(), start)
+	m.ApplyDefinition(Version{"/a-b", "v1"}, newApp("/a-b").Definition, false)
+	wantVerdict(t, m, "new", "/a-b", Untouched)
+	named("the old one ends", m.ApplyEvent(changed(in(marathon.TaskKilled, newTask("old", "/a-b"))), start))
+	wantVerdict(t, m, "new", "/a-b", Present)
+
+	// What the old one runs is not known after a restart, and could be of the name.
+	m = knowing(newApp("/a/b", newTask("t1", "/a/b")), renamed())
+	wantVerdict(t, m, "new", "/a-b", Untouched)
+	named("the old one has another name too", m.ApplyDefinition(Version{"/a-b", "v1"}, renamed().Definition, false))
+	wantVerdict(t, m, "new", "/a-b", Present)
+}

@@ -38,6 +38,16 @@ type modelHistory struct {
 	// registered are the tasks whose services the model has wanted, by ID; see ends.
 	registered map[string]marathon.Task
 	told       news
+	// tr is how the model writes things, ids are the apps that may be there, and define makes
+	// their definitions.
+	tr     Translation
+	ids    []string
+	define func(w *modelHistory, app *marathon.App)
+	// whole is set while answers are to tell everything; garbled apps cannot be decoded else.
+	whole   bool
+	garbled map[string]bool
+	// changed is told of each change, unless it is nil, and whole is set on those of a snapshot.
+	changed func(e Effects)
 }
 
 // deploy is one deployment: REST shows it when it is swapped.
@@ -65,10 +75,15 @@ type read struct {
 }
 
 func newModelHistory(t *rapid.T) *modelHistory {
+	return newHistoryOf(t, testTranslation(), []string{"/a", "/b", "/g/c"}, (*modelHistory).onOneNetwork)
+}
+
+func newHistoryOf(t *rapid.T, tr Translation, ids []string, define func(*modelHistory, *marathon.App)) *modelHistory {
 	return &modelHistory{
+		tr: tr, ids: ids, define: define,
 		T: t, apps: map[string]marathon.App{}, tasks: map[string]marathon.Task{},
 		history: map[Version]marathon.App{},
-		model:   New(testTranslation()), now: start,
+		model:   New(tr), now: start,
 		wanted: map[string]bool{}, definitions: map[Version]bool{}, resync: true,
 		registered: map[string]marathon.Task{}, told: newNews(),
 	}
@@ -99,7 +114,7 @@ func (w *modelHistory) begin(id string, target *marathon.App, version string) {
 
 // change deploys something for an app that has no deployment under way.
 func (w *modelHistory) change() {
-	id := pick(w, "app", []string{"/a", "/b", "/g/c"})
+	id := pick(w, "app", w.ids)
 	if slices.ContainsFunc(w.deploys, func(d *deploy) bool { return d.app == id }) {
 		return
 	}
@@ -123,6 +138,12 @@ func (w *modelHistory) change() {
 func (w *modelHistory) redefined(id, version string) *marathon.App {
 	app := marathon.App{ID: id, Version: version, LastScalingAt: version, LastConfigChangeAt: version}
 	app.Instances = pick(w, "instances", []int{1, 2, marathon.InstancesNotTold})
+	w.define(w, &app)
+	return &app
+}
+
+// onOneNetwork defines an app with one port.
+func (w *modelHistory) onOneNetwork(app *marathon.App) {
 	app.Labels = map[string]string{"role": pick(w, "label", []string{"web", "api"})}
 	app.Definition.Ports = []marathon.Port{{OnHost: true}}
 	if w.chance("container network") {
@@ -130,7 +151,6 @@ func (w *modelHistory) redefined(id, version string) *marathon.App {
 			Network: marathon.ContainerNetwork, Ports: []marathon.Port{{Container: 8000 + w.serial}},
 		}
 	}
-	return &app
 }
 
 // rollBack takes an app back to what it was, and its version with it.
@@ -186,7 +206,7 @@ func (w *modelHistory) tasksOf(app string) []marathon.Task {
 
 // launch starts a task of what is deployed, which REST may not show yet.
 func (w *modelHistory) launch() {
-	app, exists := w.apps[pick(w, "app", []string{"/a", "/b", "/g/c", "/pod"})]
+	app, exists := w.apps[pick(w, "app", append(slices.Clone(w.ids), "/pod"))]
 	for _, d := range w.deploys {
 		if d.target != nil && w.chance("of the new version") {
 			app, exists = *d.target, true
@@ -314,6 +334,9 @@ func (w *modelHistory) pass() {
 
 // follow notes what a change asks for.
 func (w *modelHistory) follow(e Effects) {
+	if w.changed != nil {
+		w.changed(e)
+	}
 	for _, id := range slices.Concat(e.Read, e.ReadUnprompted, e.ReadAgain) {
 		w.wanted[id] = true
 	}
@@ -347,7 +370,12 @@ func (w *modelHistory) answer() {
 		return
 	}
 	w.reads = slices.DeleteFunc(w.reads, func(other *read) bool { return other == r })
+	var unreadable []marathon.Unreadable
+	r.apps, unreadable = w.decoded(r.apps)
 	switch {
+	case r.app != "" && len(unreadable) > 0:
+		w.model.CancelRead(r.asked)
+		w.resync = true // which serves for what could not be read
 	case w.chance("failed"):
 		w.model.CancelRead(r.asked)
 		if r.app == "" {
@@ -356,12 +384,12 @@ func (w *modelHistory) answer() {
 			w.wanted[r.app] = true
 		}
 	case r.app == "":
-		if len(r.apps) > 0 && w.chance("short") {
+		if len(r.apps) > 0 && !w.whole && w.chance("short") {
 			w.wanted[r.apps[0].ID] = true // which is what is asked before anything of it goes
 			r.apps = r.apps[1:]
 		}
 		w.told.snapshot(w, r.asked, r.apps)
-		w.follow(w.model.ApplySnapshot(r.asked, marathonSnapshot(r.apps...), w.now, Alone))
+		w.follow(w.model.ApplySnapshot(r.asked, marathon.Snapshot{Apps: r.apps, Unreadable: unreadable}, w.now, Alone))
 	case len(r.apps) == 0:
 		w.told.gone(w, r.app)
 		w.follow(w.model.ApplyNotFound(r.asked, r.app, w.now))
@@ -384,10 +412,10 @@ func (w *modelHistory) rest(app string) []marathon.App {
 	return apps
 }
 
-func (w *modelHistory) define() {
+func (w *modelHistory) defineVersions() {
 	for v := range w.definitions {
 		delete(w.definitions, v)
-		w.follow(w.model.ApplyDefinition(v, w.definition(v), false))
+		w.follow(w.model.ApplyDefinition(v, w.definition(v), w.garbled != nil && !w.whole && w.chance("version deleted")))
 	}
 }
 
@@ -406,7 +434,7 @@ func (w *modelHistory) settle() {
 		case w.resync || len(w.wanted) > 0:
 			w.ask()
 		case len(w.definitions) > 0:
-			w.define()
+			w.defineVersions()
 		default:
 			return
 		}

@@ -31,6 +31,12 @@ func (m *Model) dropUnlisted(asked Ticket, listed map[string]bool, at time.Time,
 			known.asked, known.claims, known.missing = a.asked, a.claims, at
 			m.apps[id] = known
 			m.noteTrouble(known)
+			for _, name := range with(known.claims, known.name) {
+				if n := m.names[name]; n != nil {
+					m.askMissing(&n.services, out)
+					m.askMissing(&n.keys, out)
+				}
+			}
 		}
 	}
 }

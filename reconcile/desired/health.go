@@ -67,6 +67,9 @@ type health struct {
 	// inherited is set when its results are those of a task before it: then no event tells
 	// of its first success.
 	inherited bool
+	// blank is set when a check has failed, and that counts for nothing yet: no event tells when
+	// it does, if the verdict before was another Marathon's.
+	blank bool
 	// ready is set when its readiness checks said so, unready while they have to and have
 	// not, and passed once it has been called fit for requests.
 	ready, unready, passed bool
@@ -186,16 +189,18 @@ func (m *Model) assess(a *appEntry, t *taskEntry, asked Ticket) {
 // judge makes a verdict of results, if they are enough for one.
 func (h *health) judge(d marathon.Definition, results []marathon.HealthCheckResult) {
 	alive := 0
-	h.inherited = false
+	h.inherited, h.blank = false, false
 	for i, r := range results {
 		switch {
 		case r.LastSuccess.IsZero() && r.LastFailure.IsZero():
+			h.blank = true
 		case !r.LastSuccess.After(h.since) && !r.LastFailure.After(h.since):
 			h.inherited = true
 		case r.Alive:
 			alive++
 		default:
 			h.become(consul.Critical, failureText(d, results, i))
+			h.blank = false
 			return
 		}
 	}
@@ -213,6 +218,9 @@ func (h *health) become(status consul.Status, output string) {
 	}
 	h.status, h.output = status, output
 }
+
+// silent reports whether a verdict is waited for, or another one that no event may tell of.
+func (h *health) silent() bool { return h.status == "" || h.blank }
 
 // readiness takes in what a deployment's readiness checks say of a task. Only those tasks
 // are asked that have the version which the deployment brings, and only until they have

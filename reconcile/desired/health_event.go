@@ -81,7 +81,7 @@ func (m *Model) applyVerdict(e verdictEvent, out *Effects) {
 			output = failedText(e.time)
 		}
 		h.become(status, output)
-		h.heard, h.doubt = e.at, 0
+		h.heard, h.doubt, h.blank = e.at, 0, false
 		h.passed = h.passed || e.alive && !h.unready
 		out.addTask(t)
 		out.noteHealth(t)
@@ -91,7 +91,7 @@ func (m *Model) applyVerdict(e verdictEvent, out *Effects) {
 // confirm takes in that an event says what is known.
 func (h *health) confirm(e verdictEvent) {
 	if h.doubt = 0; !e.ofInstance {
-		h.heard = e.at
+		h.heard, h.blank = e.at, false
 	}
 }
 

@@ -89,7 +89,7 @@ func (m *Model) hurry(app string) {
 // nextRead returns when an app is to be read for one of its tasks; zero for not.
 func (m *Model) nextRead(a *appEntry, t *taskEntry) time.Time {
 	h := t.health
-	if h == nil || !t.running() || h.doubt == 0 && h.status != "" && !h.unready {
+	if h == nil || !t.running() || h.doubt == 0 && !h.silent() && !h.unready {
 		return time.Time{}
 	}
 	d, _, known := m.healthDefinition(t)
@@ -185,7 +185,7 @@ func (m *Model) overdue(a *appEntry) bool {
 			continue
 		}
 		d, _, _ := m.healthDefinition(t)
-		if h.doubt > 0 || h.unready || h.status == "" && (h.unannounced(t) || m.left(h, d) <= 0) {
+		if h.doubt > 0 || h.unready || h.silent() && (h.unannounced(t) || m.left(h, d) <= 0) {
 			return true
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"consular/consul"
 	"consular/marathon"
 )
 
@@ -110,5 +111,39 @@ func TestAKillHasAskedWhoIsFit(t *testing.T) {
 		if asks := len(e.Awaited) == 1 && len(e.ReadUnprompted) == 1; asks != test.asks || len(e.Awaited) != len(e.ReadUnprompted) {
 			t.Errorf("%s: it asks for %v, and awaits %v", name, e.ReadUnprompted, e.Awaited)
 		}
+	}
+}
+
+// A Marathon that has failed over counts the failures of a task that is still young for nothing,
+// and publishes none of them after that: it is looked at when they count.
+func TestFailuresThatDoNotCountYetAreLookedAtLater(t *testing.T) {
+	young := launched(1)
+	young.StagedAt = start.Add(-10 * time.Second)
+	task, blank := healthy(true, 1, young), young
+	m := mirroring()
+	m.ApplySnapshot(m.BeginRead(), marathonSnapshot(checkedApp(1, task)), start, Alone)
+	blank.HealthCheckResults = make([]marathon.HealthCheckResult, 1)
+	m.ApplySnapshot(m.BeginRead(), marathonSnapshot(checkedApp(1, blank)), start, Alone)
+	now, reads := start, 0
+	for ; m.tasks[task.ID].health.status == consul.Passing; reads++ {
+		apps, next := m.HealthReads(now)
+		switch {
+		case len(apps) == 0 && next.IsZero():
+			t.Fatal("nobody looks at it any more")
+		case len(apps) == 0:
+			now = next
+			continue
+		}
+		answer := blank
+		if left := startingAge(checkedApp(1).Definition) - now.Sub(task.StagedAt); left <= 0 {
+			answer = healthy(false, 1, young)
+		}
+		m.ApplyApp(m.BeginRead(), checkedApp(1, answer), now)
+	}
+	if late := now.Sub(task.StagedAt) - startingAge(checkedApp(1).Definition); late > 15*time.Second || reads > 3 {
+		t.Errorf("seen %v after it counts, with %d reads", late, reads)
+	}
+	if _, next := m.HealthReads(now); !next.IsZero() {
+		t.Errorf("looked at again at %v", next)
 	}
 }

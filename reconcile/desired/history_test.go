@@ -10,7 +10,7 @@ import (
 var steps = []func(*modelHistory){
 	(*modelHistory).change, (*modelHistory).proceed, (*modelHistory).proceed, (*modelHistory).launch, (*modelHistory).turn,
 	(*modelHistory).hear, (*modelHistory).hear, (*modelHistory).hear, (*modelHistory).ask, (*modelHistory).ask,
-	(*modelHistory).answer, (*modelHistory).answer, (*modelHistory).answer, (*modelHistory).define, (*modelHistory).lose, (*modelHistory).pass,
+	(*modelHistory).answer, (*modelHistory).answer, (*modelHistory).answer, (*modelHistory).defineVersions, (*modelHistory).lose, (*modelHistory).pass,
 	(*modelHistory).again, (*modelHistory).again, (*modelHistory).part, (*modelHistory).forget,
 }
 

@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"slices"
 	"testing"
 )
 
@@ -59,4 +60,32 @@ func TestMissingAppIsForgottenInTime(t *testing.T) {
 	if w := m.WantKeys("a"); w.App != "" {
 		t.Error("never forgotten")
 	}
+}
+
+// Of an app without services and keys that was destroyed unheard, nothing in Consul reminds: it
+// is asked about for the sake of another one that wants its name.
+func TestMissingAppIsAskedAboutWhenAnotherWantsItsName(t *testing.T) {
+	idle := newApp("/a/b")
+	idle.Labels = nil
+	asked := func(what string, e Effects) {
+		t.Helper()
+		if !slices.Contains(e.ReadUnprompted, "/a/b") {
+			t.Errorf("%s: /a/b is not asked about: %+v", what, e)
+		}
+	}
+	m := knowing(idle)
+	if e := m.ApplySnapshot(m.BeginRead(), marathonSnapshot(newApp("/other")), start, Alone); len(e.ReadUnprompted) > 0 {
+		t.Errorf("nobody wants its name, and it is asked about: %+v", e)
+	}
+	other := newApp("/a-b", newTask("t2", "/a-b"))
+	asked("another is read", m.ApplyApp(m.BeginRead(), other, start))
+	wantVerdict(t, m, "t2", "/a-b", Untouched)
+	m.ApplyNotFound(m.BeginRead(), "/a/b", start)
+	wantVerdict(t, m, "t2", "/a-b", Present)
+
+	m = knowing(idle)
+	asked("another is in the snapshot that omits it", m.ApplySnapshot(m.BeginRead(), marathonSnapshot(other), start, Alone))
+
+	m = knowing(idle, newApp("/a-b"))
+	asked("another was there before", m.ApplySnapshot(m.BeginRead(), marathonSnapshot(other), start, Alone))
 }

@@ -68,8 +68,8 @@ func (m *Model) unnamed(name string) {
 }
 
 // join lets an app want something. Of two, the one that did so before the other and has
-// tasks, or is missing and had some perhaps, is the incumbent.
-func (m *Model) join(c *contest, app string, since Ticket) {
+// tasks, or is missing and had some perhaps, is the incumbent. out is told of what is missing.
+func (m *Model) join(c *contest, app string, since Ticket, out *Effects) {
 	at, there := slices.BinarySearchFunc(c.claimants, app, func(one claimant, app string) int { return strings.Compare(one.app, app) })
 	if there {
 		return
@@ -85,22 +85,28 @@ func (m *Model) join(c *contest, app string, since Ticket) {
 		}
 	}
 	c.claimants = slices.Insert(slices.Clone(c.claimants), at, newcomer)
+	m.askMissing(c, out)
 }
 
-// leave lets an app want something no more. It returns the one that is alone with it now;
-// "" when there is none.
-func (c *contest) leave(app string) (alone string) {
+// askMissing has those apps read that are missing and want what another one wants too: where
+// nothing of them is in Consul, nothing else asks for them, and they would keep the name.
+func (m *Model) askMissing(c *contest, out *Effects) {
+	for _, one := range c.claimants {
+		if c.contested() && !m.apps[one.app].missing.IsZero() {
+			out.ReadUnprompted = append(out.ReadUnprompted, one.app)
+		}
+	}
+}
+
+// leave lets an app want something no more.
+func (c *contest) leave(app string) {
 	if !c.has(app) {
-		return ""
+		return
 	}
 	c.claimants = slices.DeleteFunc(slices.Clone(c.claimants), func(one claimant) bool { return one.app == app })
 	if !c.contested() || c.incumbent == app {
 		c.incumbent, c.looked = "", false
 	}
-	if len(c.claimants) != 1 {
-		return ""
-	}
-	return c.claimants[0].app
 }
 
 // claim brings what an app claims in line with what it is: names of services, and keys.
@@ -110,14 +116,14 @@ func (m *Model) claim(a *appEntry, since Ticket, out *Effects) {
 	if !slices.Equal(a.claims, wanted) {
 		for _, name := range a.claims {
 			if _, still := slices.BinarySearch(wanted, name); !still {
-				m.release(name, m.names[name].services.leave(a.app.ID), out)
+				m.release(name, a.app.ID, out)
 			}
 		}
 		before := a.claims
 		a.claims = slices.Clone(wanted)
 		for _, name := range wanted {
 			if _, had := slices.BinarySearch(before, name); !had {
-				m.join(&m.named(name).services, a.app.ID, since)
+				m.join(&m.named(name).services, a.app.ID, since, out)
 			}
 		}
 	}
@@ -136,7 +142,7 @@ func (m *Model) claimKeys(a *appEntry, since Ticket, out *Effects) {
 	}
 	if keyed {
 		n.keyless = without(n.keyless, a.app.ID)
-		m.join(&n.keys, a.app.ID, since)
+		m.join(&n.keys, a.app.ID, since, out)
 		return
 	}
 	n.keyless = with(n.keyless, a.app.ID)
@@ -149,20 +155,36 @@ func (a *appEntry) keyed() bool {
 	return a.shape == nil || a.shape.leftOut == "" && !a.shape.noKeys
 }
 
-// release names the tasks of an app that is alone with a name again.
-func (m *Model) release(name, alone string, out *Effects) {
-	m.unnamed(name)
-	if a := m.apps[alone]; a != nil {
-		for _, task := range sortedKeys(a.tasks) {
-			out.addTask(m.tasks[task])
-		}
+// release lets an app's services have a name no more, and names the tasks of those that still
+// want it: a clash may have ended for them.
+func (m *Model) release(name, app string, out *Effects) {
+	n := m.names[name]
+	n.services.leave(app)
+	for _, one := range n.services.claimants {
+		m.nameTasks(m.apps[one.app], out)
 	}
+	m.unnamed(name)
+}
+
+// nameTasks names all tasks of an app.
+func (m *Model) nameTasks(a *appEntry, out *Effects) {
+	for _, task := range sortedKeys(a.tasks) {
+		out.addTask(m.tasks[task])
+	}
+}
+
+// reclaim claims anew what an app does because of its tasks, and reports whether that has
+// changed: with a name that it does not claim any more, a clash may have ended for all of them.
+func (m *Model) reclaim(a *appEntry, out *Effects) (changed bool) {
+	before := a.claims
+	m.claim(a, m.now, out)
+	return !slices.Equal(before, a.claims)
 }
 
 // disclaim gives back all that an app has.
 func (m *Model) disclaim(a *appEntry, out *Effects) {
 	for _, name := range a.claims {
-		m.release(name, m.names[name].services.leave(a.app.ID), out)
+		m.release(name, a.app.ID, out)
 	}
 	a.claims = nil
 	if n := m.names[a.name]; n != nil {

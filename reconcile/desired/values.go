@@ -37,6 +37,8 @@ func checkName(name string) error {
 // checkTag reports why a text cannot be a tag of a service.
 func checkTag(tag string) error {
 	switch {
+	case tag == "":
+		return errors.New("is empty")
 	case len(tag) > maxTag:
 		return fmt.Errorf("is longer than %d bytes", maxTag)
 	case !utf8.ValidString(tag):
