@@ -73,6 +73,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 0
 	case errors.As(err, &code):
 		return int(code)
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(stderr, "consular: ended by a signal before it was done")
+		return 1
 	default:
 		fmt.Fprintln(stderr, "consular:", strings.ReplaceAll(err.Error(), "\n", "; "))
 		return 1

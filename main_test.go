@@ -388,7 +388,9 @@ func TestPlanAndSync(t *testing.T) {
 	e.shop()
 	does("sync", 0, "registered 7")
 	before = e.have()
-	does("remove", 2, "7 to deregister", "3 to delete", "remove --force removes all")
+	if out := does("remove", 2, "7 to deregister", "3 to delete", "remove --force removes all"); strings.Contains(out, "Marathon read from") {
+		t.Errorf("asked no Marathon, and says %s", out)
+	}
 	if have := e.have(); !slices.Equal(have, before) {
 		t.Errorf("removed without --force: %v", have)
 	}
@@ -592,6 +594,20 @@ func TestWrongConsul(t *testing.T) {
 		e.consul = consul
 		if code, out, log := once(t, e.options("plan", "--format", "json")...); code != 1 || !strings.Contains(out+log, want) {
 			t.Errorf("%s: exit code %d, want %q\n%s%s", consul, code, want, out, log)
+		}
+	}
+}
+
+// A command that a signal ends before it is done says so, in words.
+func TestSignalEndsACommand(t *testing.T) {
+	e := newEnv(t).shop()
+	ctx, signalled := context.WithCancel(t.Context())
+	signalled()
+	for _, command := range []string{"sync", "plan", "explain /db", "remove"} {
+		var log strings.Builder
+		code := run(ctx, append([]string{"consular"}, e.options(strings.Fields(command)...)...), io.Discard, &log)
+		if code != 1 || log.String() != "consular: ended by a signal before it was done\n" {
+			t.Errorf("%s: exit code %d, %s", command, code, log.String())
 		}
 	}
 }

@@ -124,6 +124,16 @@ func query(ctx context.Context) *api.QueryOptions {
 	return (&api.QueryOptions{}).WithContext(ctx)
 }
 
+// failed says what was asked of the agent in vain, and what can be done about it: once, where
+// another question has been asked first.
 func (a *Agent) failed(what string, err error, permission string) error {
-	return fmt.Errorf("%s on %s: %w", what, a.address, a.cluster.explain(err, permission))
+	if before, is := errors.AsType[failure](err); is {
+		return failure{fmt.Errorf("%s: %w", what, before)}
+	}
+	return failure{fmt.Errorf("%s on %s: %w", what, a.address, a.cluster.explain(err, permission))}
 }
+
+// failure is what failed has made.
+type failure struct{ error }
+
+func (f failure) Unwrap() error { return f.error }

@@ -3,6 +3,8 @@ package consul
 import (
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/consul/api"
@@ -39,5 +41,14 @@ func TestUnableIsAboutOneThing(t *testing.T) {
 	}
 	if Unable(nil) || Unable(errors.New("EOF")) {
 		t.Error("what is no answer is about one thing")
+	}
+}
+
+// A question that fails because of another one, which is asked first, says once what to do.
+func TestAHintIsGivenOnce(t *testing.T) {
+	c := connect(t, &url.URL{Scheme: "http", Host: closedPort(t)})
+	_, err := c.Catalog().Nodes(t.Context())
+	if err == nil || strings.Count(err.Error(), "client_addr") != 1 || !strings.HasPrefix(err.Error(), "list nodes: read node id on ") || !Unreachable(err) {
+		t.Errorf("%v", err)
 	}
 }

@@ -247,7 +247,10 @@ func (w *agentWorker) makeSure(ctx context.Context, n *node, j job, want desired
 			continue
 		}
 		notice := w.wrote(j, want.App, start)
-		notice.Level, notice.Message, notice.ID = zerolog.DebugLevel, "deregistered again, to be sure", id
+		notice.Message, notice.ID = "deregistered again, to be sure", id
+		if !j.unanswered { // or else nobody has told yet that it is gone
+			notice.Level = zerolog.DebugLevel
+		}
 		w.tell(notice)
 	}
 	return errors.Join(failed...)

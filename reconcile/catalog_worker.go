@@ -50,7 +50,7 @@ func (w *catalogWorker) execute(ctx context.Context, j job) (outcome, error) {
 		done.Deregistered++
 		w.tell(Notice{
 			Level: zerolog.InfoLevel, Message: "deregistered from a dead node", Op: plan.Deregister,
-			Agent: w.name, Node: j.node, App: j.app, Task: j.key, Cause: j.name, Why: strings.Join(d.Why, ", "),
+			Agent: w.name, Node: j.node, App: j.app, Task: j.key, ID: d.Service.ID, Cause: j.name, Why: strings.Join(d.Why, ", "),
 		})
 	}
 	return done, nil

@@ -60,7 +60,9 @@ func (d *dispatch) confirm(ctx context.Context, p *plan.Plan) {
 			})
 			if err != nil {
 				done.unconfirmed = len(changes)
-				d.tellUnconfirmed(err)
+				if ctx.Err() == nil {
+					done.unconfirmedErr = err
+				}
 				d.lookAgain()
 			}
 			d.tally.done(done)

@@ -60,6 +60,9 @@ type job struct {
 	// suspect is set when the domain did not answer it, and has answered nothing since: the
 	// job may be the reason.
 	suspect bool
+	// unanswered is set when the domain did not answer it at any time: what it is about may have
+	// been done.
+	unanswered bool
 }
 
 // pause is how long a job that has failed is to wait, longer each time.
@@ -133,6 +136,7 @@ func merge(before, j job) job {
 		j.keys, j.keysRead = nil, false // an event may undo what was written after the listing
 	}
 	j.suspect = (j.suspect || before.suspect) && !j.newsOf(before)
+	j.unanswered = j.unanswered || before.unanswered
 	j.failures = max(j.failures, before.failures)
 	j.pauses = cmp.Or(j.pauses, before.pauses)
 	j.tally = cmp.Or(j.tally, before.tally)

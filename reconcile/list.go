@@ -145,8 +145,10 @@ func (r *Reconciler) listAll(ctx context.Context, soFar *partialActual) plan.Act
 	actual.Agents = r.retire(actual.Agents)
 	// A node without a host has no worker that is asked every time: the catalog has to be.
 	hostless := slices.ContainsFunc(actual.Agents, func(a plan.Agent) bool { return len(a.Hosts) == 0 })
+	// And while what a former leader had under way may still arrive, on whichever host, the next one is
+	// everywhere too.
 	switch {
-	case hostless:
+	case hostless, time.Since(r.tookOver) < writesEnd:
 		r.resyncNumber = 0
 	case !everywhere || actual.CatalogErr == nil:
 		r.resyncNumber = (r.resyncNumber + 1) % everywhereEvery

@@ -41,9 +41,9 @@ type Notice struct {
 	Drift []string
 	Why   string
 	Err   error
-	// Attempt counts tries or failures in a row, Lost tasks, Held removals, Ports and
-	// Keys what the message speaks of, Waiting the jobs in the queue.
-	Attempt, Lost, Held, Ports, Keys, Waiting int
+	// Attempt counts tries or failures in a row, Held removals, Ports and Keys what the message
+	// speaks of, Waiting the jobs in the queue.
+	Attempt, Held, Ports, Keys, Waiting int
 	// Took is how long a write took, Silent how long a failure domain did not answer.
 	Took, Silent time.Duration
 
@@ -139,7 +139,6 @@ func (n Notice) numbers(line *zerolog.Event) {
 		{"ports", n.Ports},
 		{"keys", n.Keys},
 		{"foreign_framework", n.Foreign},
-		{"lost", n.Lost},
 		{"held_back", n.Held},
 		{"waiting", n.Waiting},
 		{"attempt", n.Attempt},

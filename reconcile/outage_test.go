@@ -123,6 +123,7 @@ func TestAnnouncedDuringALongOutage(t *testing.T) {
 		x.has(20)
 		x.connect()
 		x.agents[h1].set(func(a *fakeAgent) { a.gone = true })
+		x.marathon.set(func(m *fakeMarathon) { m.apps = m.apps[15:] })
 		for i := range 15 {
 			app := fmt.Sprintf("/a%d", i)
 			ended := taskOn(h1, app, fmt.Sprintf("a%d.1", i))
@@ -130,7 +131,6 @@ func TestAnnouncedDuringALongOutage(t *testing.T) {
 			x.tells(ended)
 			x.Event(marathon.AppTerminated{AppID: app})
 		}
-		x.marathon.set(func(m *fakeMarathon) { m.apps = m.apps[15:] })
 		time.Sleep(40 * time.Minute)
 		x.agents[h1].set(func(a *fakeAgent) { a.gone = false })
 		time.Sleep(90 * time.Second)

@@ -135,13 +135,17 @@ func (r *Reconciler) defineBeside(ctx context.Context, versions []desired.Versio
 	for _, v := range versions {
 		one := []desired.Version{v}
 		r.beside.ask(ctx, "version "+v.App+" "+v.Version, func() {
-			if err := r.define(ctx, one, r.enqueueAnswer); err != nil && ctx.Err() == nil {
+			err := r.define(ctx, one, r.enqueueAnswer)
+			if err == nil || ctx.Err() != nil {
+				return
+			}
+			if r.firstTime("unread version " + v.App + " " + v.Version) {
 				r.config.tell(Notice{
 					Level: zerolog.WarnLevel, Message: "cannot read the versions that some tasks run: their services stay as they are",
 					App: v.App, Version: v.Version, Err: err,
 				})
-				r.reads.ask(desired.Effects{Definitions: one})
 			}
+			r.reads.ask(desired.Effects{Definitions: one})
 		})
 	}
 }

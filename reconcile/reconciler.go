@@ -41,12 +41,14 @@ type Reconciler struct {
 	unreadResyncs map[string]int
 
 	// guard judges removals, and waiting counts what the last resync left for another
-	// one; guarded by mu, as is all up to heldResyncs.
+	// one; guarded by mu, as is all up to unconfirmedResyncs.
 	guard   *plan.Guard
 	waiting int
 	// heldWhy and heldResyncs are what was logged of it, and how often.
 	heldWhy     string
 	heldResyncs int
+	// unconfirmedResyncs counts resyncs in a row in which an app could not be asked for.
+	unconfirmedResyncs int
 
 	// live is set while the stream is, turned when that last changed, and lastHeard when Marathon
 	// last said anything, in Unix nanoseconds.
@@ -67,9 +69,10 @@ type Reconciler struct {
 		apps []marathon.App
 	}
 	// resyncNumber counts resyncs, modulo everywhereEvery: at 0 all nodes are listed.
-	// One whose catalog could not be read is not counted. Only the resync's goroutine
-	// uses it.
+	// One whose catalog could not be read is not counted. tookOver is when the first one of
+	// this term began. Only the resync's goroutine uses them.
 	resyncNumber int
+	tookOver     time.Time
 	// unsynced is what of agents' services the catalog lacks. Only the resync's goroutine
 	// uses it.
 	unsynced unsynced
@@ -126,10 +129,15 @@ func (r *Reconciler) newKeyWorker() *keyWorker {
 	w := &keyWorker{
 		worker: r.newWorker("kv", "keys"),
 		labels: r.consul.Labels, mu: newCtxMutex(),
-		diff: func(name string, have []consul.Key) []plan.Change {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			changes, _, _ := plan.DiffKeys(r.model.Translation(), name, r.model.WantKeys(name), have)
+		diff: func(name string, have []consul.Key) (changes []plan.Change) {
+			var want desired.WantKeys
+			r.locked(func() {
+				want = r.model.WantKeys(name)
+				changes, _, _ = plan.DiffKeys(r.model.Translation(), name, want, have)
+			})
+			for _, err := range want.Unfit {
+				r.leaveOut(plan.Unfit{App: want.App, Err: err.Error()})
+			}
 			return changes
 		},
 		frozen: func() bool {

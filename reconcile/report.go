@@ -230,11 +230,28 @@ func wayOut(p *plan.Plan) string {
 	return "time will not confirm them; see `consular plan`, and `consular sync --force` if they should go"
 }
 
-// tellUnconfirmed says that an app could not be asked for.
-func (r *Reconciler) tellUnconfirmed(err error) {
-	r.config.tell(Notice{
-		Level: zerolog.WarnLevel, Message: "cannot confirm: what is missing from the snapshot stays for now", Err: err,
-	})
+// tellUnconfirmed says that apps could not be asked for: at the first resync of a row, at every
+// tenth, and when it is over.
+func (r *Reconciler) tellUnconfirmed(o outcome) {
+	r.mu.Lock()
+	before := r.unconfirmedResyncs
+	switch {
+	case o.unconfirmedErr != nil:
+		r.unconfirmedResyncs++
+	case o.unconfirmed == 0:
+		r.unconfirmedResyncs = 0
+	}
+	times := r.unconfirmedResyncs
+	r.mu.Unlock()
+	switch {
+	case times > before && everyTenth(times):
+		r.config.tell(Notice{
+			Level: zerolog.WarnLevel, Message: "cannot confirm: what is missing from the snapshot stays for now",
+			Held: o.unconfirmed, Err: o.unconfirmedErr, Attempt: times,
+		})
+	case times < before:
+		r.config.tell(Notice{Level: zerolog.InfoLevel, Message: "nothing waits to be confirmed any more", Attempt: before + 1})
+	}
 }
 
 // tellForbidden says once that Marathon does not say which framework it is.

@@ -112,6 +112,7 @@ func (r *Reconciler) resync(ctx context.Context, why string) error {
 		return r.follow(ctx, why)
 	}
 	return r.execute(ctx, why, false, func(_ plan.Plan, s Summary) {
+		r.tellUnconfirmed(s.outcome)
 		r.config.tell(s.notice())
 		r.unfinished.Store(s.left() > 0)
 		if s.again() || s.left() > 0 && s.wrote() {
@@ -161,14 +162,14 @@ func (r *Reconciler) read(ctx context.Context) (plan.Plan, plan.Actual, error) {
 	if len(p.Unconfirmed) > 0 {
 		apps := slices.Sorted(maps.Keys(p.ToConfirm()))
 		if err := r.readAll(ctx, apps, func(desired.Effects) {}); err != nil {
-			r.tellUnconfirmed(err)
+			r.tellUnconfirmed(outcome{unconfirmed: len(p.Unconfirmed), unconfirmedErr: err})
 		}
 		p = r.judge(actual, empty)
 	}
-	p.Read = []plan.Source{
-		{What: "Marathon", From: r.told.from, AgeMS: time.Since(r.told.at).Milliseconds()},
-		{What: "Consul", From: r.consul.URL, Agents: len(actual.Agents), AgeMS: time.Since(start).Milliseconds()},
+	if r.told.from != "" { // there is none to be asked for remove
+		p.Read = append(p.Read, plan.Source{What: "Marathon", From: r.told.from, AgeMS: time.Since(r.told.at).Milliseconds()})
 	}
+	p.Read = append(p.Read, plan.Source{What: "Consul", From: r.consul.URL, Agents: len(actual.Agents), AgeMS: time.Since(start).Milliseconds()})
 	return p, actual, ctx.Err()
 }
 

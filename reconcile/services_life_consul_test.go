@@ -56,9 +56,12 @@ func TestSeveralServicesComeAndGoTogether(t *testing.T) {
 	must(t, s.marathon.Create(app))
 	s.shows("shop 3", "shop-admin 3")
 	for _, words := range []string{`"service":"shop-admin","id":"`, `"port_name":"admin"`, `"service":"shop","port_name":"web"`} {
-		if n := s.log.countBoth(words, `"message":"registered"`); n != 3 {
-			t.Errorf("%d lines of the log have %s, want 3", n, words)
-		}
+		eventually(t, "the log tells of three", func() string { // after the agent has it
+			if n := s.log.countBoth(words, `"message":"registered"`); n != 3 {
+				return fmt.Sprintf("%d lines have %s", n, words)
+			}
+			return ""
+		})
 	}
 	must(t, s.marathon.Scale("/shop", 2))
 	s.shows("shop 2", "shop-admin 2")

@@ -65,10 +65,10 @@ func (s *Summary) fields(line *zerolog.Event) {
 
 // String is the summary for people.
 func (s *Summary) String() string {
-	return fmt.Sprintf("%d apps, %d tasks; %d services and %d keys of ours\n"+
-		"registered %d, updated %d, deregistered %d; keys set %d, deleted %d\n"+
+	return fmt.Sprintf("%d apps, %d tasks; left out %d apps; %d services and %d keys of ours; %d services of another framework\n"+
+		"registered %d, updated %d, deregistered %d; keys set %d, deleted %d; checks written %d\n"+
 		"failed %d, held back %d, conflicts %d, quarantined apps %d, skipped agents %d, unread %d",
-		s.Apps, s.Tasks, s.Services, s.Keys,
-		s.Registered, s.Updated, s.Deregistered, s.KeysSet, s.KeysDeleted,
+		s.Apps, s.Tasks, s.LeftOut, s.Services, s.Keys, s.ForeignFramework,
+		s.Registered, s.Updated, s.Deregistered, s.KeysSet, s.KeysDeleted, s.Checks,
 		s.Failed, s.HeldBack(), s.Conflicts, s.Quarantined, s.Skipped, s.Unread)
 }

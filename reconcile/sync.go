@@ -49,6 +49,7 @@ func (r *Reconciler) pass(ctx context.Context) (plan.Plan, Summary, error) {
 	var sum Summary
 	finished := make(chan struct{})
 	err := r.execute(ctx, "sync", true, func(made plan.Plan, s Summary) {
+		r.tellUnconfirmed(s.outcome)
 		p, sum = made, s
 		close(finished)
 	})

@@ -35,7 +35,7 @@ func (r *Reconciler) takeOver(term int64) {
 		return
 	}
 	r.fleet.outdate()
-	r.resyncNumber, r.unsynced.lacks = 0, nil
+	r.resyncNumber, r.unsynced.lacks, r.tookOver = 0, nil, time.Now()
 	r.locked(func() {
 		r.guard = plan.NewGuard(r.config.Policy)
 		r.model.ForgetConsul()

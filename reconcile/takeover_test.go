@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -142,6 +143,26 @@ func TestLookAfterTakeoverIsNotServedByOneBefore(t *testing.T) {
 			x.Errorf("no resync for it:\n%s", x.log)
 		}
 	}, h1)
+}
+
+// What the former leader had under way may arrive on a host that nobody names any more: the look
+// at the end goes there too.
+func TestLookAfterTakeoverIsEverywhere(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		x.config.SyncInterval = 5 * time.Minute
+		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a1")}
+		x.standby().unlock(x.Reconciler)
+		time.Sleep(5 * time.Second)
+		x.wants(h1, "a1")
+		x.agents[h2].set(func(a *fakeAgent) {
+			late := x.agents[h1].services["a1"]
+			late.ID, late.Meta = "a0", maps.Clone(late.Meta)
+			late.Meta[consul.MetaTask] = "a0"
+			a.services["a0"] = late
+		})
+		time.Sleep(40 * time.Second)
+		x.wants(h2)
+	}, h1, h2)
 }
 
 // What was lost one by one while nothing could be written is one set when it can be:

@@ -17,8 +17,10 @@ type outcome struct {
 	// homeFirst counts services that stay where they are until they are
 	// registered at home.
 	homeFirst int
-	// unconfirmed counts removals whose app could not be asked for.
-	unconfirmed int
+	// unconfirmed counts removals whose app could not be asked for, or has not answered yet, and
+	// unconfirmedErr is why one could not.
+	unconfirmed    int
+	unconfirmedErr error
 	// tooOld counts services that are not registered because what Marathon said
 	// was too long ago.
 	tooOld int
@@ -65,6 +67,9 @@ func (o *outcome) add(p outcome) {
 	o.Failed += p.Failed
 	o.homeFirst += p.homeFirst
 	o.unconfirmed += p.unconfirmed
+	if o.unconfirmedErr == nil {
+		o.unconfirmedErr = p.unconfirmedErr
+	}
 	o.tooOld += p.tooOld
 }
 

@@ -154,7 +154,7 @@ func (w *worker) judge(b *breaker, j job, done outcome, err error) (down bool) {
 		w.keep(j, done, refusedAgain)
 	default:
 		// The job that fails may be the reason for it: the next one is tried first.
-		j.suspect = true
+		j.suspect, j.unanswered = true, true
 		w.keep(j, done, 0)
 		w.leaveAlone(b, j, err, false)
 		return true

@@ -162,3 +162,19 @@ func TestHealthCostsNothingWithoutChecks(t *testing.T) {
 		t.Errorf("watched %v, instances %v, %d checked", m.watched, m.instances, m.MirroredServices())
 	}
 }
+
+// The guard's share is of services whose checks say what Marathon does. What agents check by
+// themselves no Marathon turns critical.
+func TestOnlyMirroredServicesAreGuarded(t *testing.T) {
+	for mode, mirrored := range map[HealthMode]int{HealthNone: 0, HealthChecks: 1, HealthMirror: 3} {
+		tr := testTranslation()
+		tr.Health = mode
+		m := New(tr)
+		byMarathon := checkedApp(1, newTask("t2", "/b"))
+		byMarathon.ID, byMarathon.Definition.HealthChecks[0].Protocol = "/b", marathon.HealthCommand
+		m.ApplySnapshot(m.BeginRead(), marathonSnapshot(checkedApp(1, newTask("t1", "/a"), newTask("t3", "/a")), byMarathon), start, Alone)
+		if n := m.MirroredServices(); n != mirrored {
+			t.Errorf("%s: %d of 3 are mirrored, want %d", mode, n, mirrored)
+		}
+	}
+}

@@ -34,6 +34,7 @@ func TestProbes(t *testing.T) {
 		"a port by its number":       {definition: container, task: own, check: marathon.HealthCheck{Protocol: marathon.HealthHTTP, Port: 80}, http: "http://[fd00::5]:80/"},
 		"its own, mapped or not":     {definition: mapped, task: own, check: marathon.HealthCheck{Protocol: marathon.HealthHTTP, Port: 8080}, http: "http://[fd00::5]:8080/"},
 		"within, mapped to a host's": {definition: bridge, task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthMesosHTTP, Port: 9090}, http: "http://10.0.0.1:31002/"},
+		"within, the first one":      {definition: bridge, task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthMesosTCP, Port: 8080}, tcp: "10.0.0.1:31001"},
 		"within, and not mapped":     {definition: bridge, task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthMesosTCP, Port: 7070}, fails: true},
 		"on the host, by Marathon":   {definition: bridge, task: onHost, check: marathon.HealthCheck{Protocol: marathon.HealthTCP, Port: 9090}, tcp: "10.0.0.1:9090"},
 		"a port that nobody knows":   {definition: container, task: own, check: marathon.HealthCheck{Protocol: marathon.HealthTCP, PortIndex: 2}, fails: true},

@@ -123,8 +123,12 @@ func (e *explainer) task(x *Explanation, app, id string) TaskStory {
 	for _, s := range w.Waits {
 		story.Services = append(story.Services, e.waits(home, w, s.ID))
 	}
+	own := home
+	if own == nil { // which cannot be asked, but the catalog may show what is there
+		own = e.agents[w.Host]
+	}
 	e.registered(func(a *Agent, s consul.Service, of string) {
-		if of != app || desired.TaskOf(s) != id || a == home && w.Belongs(s.ID) {
+		if of != app || desired.TaskOf(s) != id || a == own && w.Belongs(s.ID) {
 			return
 		}
 		left := storyOn(a, s, LeftOver)

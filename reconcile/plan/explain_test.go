@@ -101,6 +101,15 @@ var explanations = []struct {
 		Agents: []Agent{{Address: "agent-3.test:8500", Hosts: []string{"agent-3.test"}, Err: errors.New("connection refused")}, inSync().Agents[0], inSync().Agents[1]},
 		Keys:   inSync().Keys,
 	}, "/a", nil, true, true},
+	{"Consul has the node as failed, and Marathon a task there", theCluster(), Actual{
+		Agents: []Agent{failed("agent-1.test", serviceOf(newTask("t0", "/a")), serviceOf(newTask("t1", "/a"))), inSync().Agents[1]}, Keys: inSync().Keys,
+	}, "/a", nil, true, false},
+	{"what has ended on such a node", theCluster(), Actual{
+		Agents: []Agent{failed("agent-1.test", serviceOf(newTask("t0", "/a"))), inSync().Agents[1]},
+	}, "t0", nil, true, false},
+	{"Consul has the node as failed, and Marathon nothing there", knowing(newApp("/a")), Actual{
+		Agents: []Agent{failed("agent-1.test", serviceOf(newTask("t1", "/a")))},
+	}, "t1", nil, false, false},
 	{"unknown definition", knowing(newApp("/a", marathon.Task{
 		ID: "t1", AppID: "/a", Host: "agent-1.test", State: marathon.TaskRunning, Ports: []int{1}, Version: "v0",
 	})), inSync(), "t1", nil, true, false},
@@ -116,6 +125,17 @@ var explanations = []struct {
 		agentOn("agent-1.test", serviceOf(newTask("t1", "/a")), extraOf("t1")), agentOn("agent-2.test"),
 	}}, "t1:admin", nil, false, true},
 	{"no task", knowing(newApp("/a")), Actual{Keys: inSync().Keys}, "/a", nil, true, true},
+}
+
+// failed is an agent that does not answer, with what the catalog shows on its node, which Consul has
+// as failed.
+func failed(host string, services ...consul.Service) Agent {
+	a := agentOn(host, services...)
+	a.Err, a.Failed, a.OnNode = errors.New("connection refused"), true, map[string]consul.Service{}
+	for _, s := range services {
+		a.OnNode[s.ID] = s
+	}
+	return a
 }
 
 // pending is an app whose only task is about to start.

@@ -373,14 +373,17 @@ func TestAppsToConfirm(t *testing.T) {
 	}
 }
 
+// While several apps want a name, none adopts nobody's keys; what is marked as ours goes all the same.
 func TestAdoptLeavesClashingNamesAlone(t *testing.T) {
 	tr := testTranslation()
 	tr.Adopt = true
 	d := desired.New(tr)
 	d.ApplySnapshot(d.BeginRead(), marathon.Snapshot{Apps: []marathon.App{newApp("/a/b"), newApp("/a-b"), newApp("/c")}}, start, desired.Alone)
-	d.PickIncumbents(map[desired.Registered]bool{{App: "/a-b", Name: "a-b"}: true}, nil, true)
+	d.PickIncumbents(map[desired.Registered]bool{{App: "/a-b", Name: "a-b"}: true}, map[string][]consul.Key{}, true)
 	p := Make(d, Actual{Keys: []consul.Key{
-		{Service: "a-b", Label: "old", Value: "x"}, {Service: "c", Label: "old", Value: "x"},
+		{Service: "a-b", Label: "old", Value: "x"},
+		{Service: "a-b", Label: "ours", Value: "x", Flags: tr.Owner.Flags()},
+		{Service: "c", Label: "old", Value: "x"},
 	}}, desired.Alone)
 	var deleted []string
 	for _, c := range p.Changes {
@@ -388,7 +391,7 @@ func TestAdoptLeavesClashingNamesAlone(t *testing.T) {
 			deleted = append(deleted, c.Key)
 		}
 	}
-	if fmt.Sprint(deleted) != "[consular/c/old]" {
+	if fmt.Sprint(deleted) != "[consular/a-b/ours consular/c/old]" {
 		t.Errorf("adopts and deletes %v", deleted)
 	}
 }

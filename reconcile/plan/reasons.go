@@ -17,8 +17,8 @@ func (e *explainer) reasons(x *Explanation, only string) {
 	e.reasonsOfClashes(x)
 	e.reasonsOfPlan(x, only)
 	for i := range e.actual.Agents {
-		if a := &e.actual.Agents[i]; a.Err != nil && !a.Failed && e.showsOf(a, x.App, only) {
-			x.unreadable(a.Address, "the agent "+a.Address+" could not be read: "+a.Err.Error())
+		if a := &e.actual.Agents[i]; a.Err != nil && e.stays(a) && e.showsOf(a, x.App, only) {
+			x.unreadable(a.Address, unreadAgent(a))
 		}
 	}
 	for _, u := range e.judged.Unread {
@@ -79,8 +79,23 @@ func (e *explainer) reasonsOfTask(x *Explanation, w desired.Want, home *Agent) {
 		}
 	}
 	if a := e.agents[w.Host]; a != nil && home == nil && a.Err != nil {
-		x.unreadable(a.Address, "the agent "+a.Address+" could not be read: "+a.Err.Error())
+		x.unreadable(a.Address, unreadAgent(a))
 	}
+}
+
+// stays reports whether what is on an agent that could not be read stays there: what Consul has as
+// failed is removed from the catalog, unless Marathon has tasks there.
+func (e *explainer) stays(a *Agent) bool {
+	return !a.Failed || len(e.model.TasksOn(a.Hosts...)) > 0
+}
+
+// unreadAgent says why an agent could not be read.
+func unreadAgent(a *Agent) string {
+	text := "the agent " + a.Address + " could not be read: " + a.Err.Error()
+	if a.Failed {
+		text += "; Consul has its node as failed, and Marathon tasks on it"
+	}
+	return text
 }
 
 // reasonsOfClashes adds who else wants its names, where the others go on.

@@ -103,9 +103,9 @@ func (x *Explanation) answer() string {
 		state = " is not in Consul, for it is left out by " + shown(x.leftOut)
 	case x.leftOut != "":
 		state = " is left out by " + shown(x.leftOut) + ", but still in Consul"
-	case x.unread && !x.drift:
+	case x.unread && !x.drift && services[LeftOver]+keys[LeftOver] == 0:
 		state = " is in Consul, as far as could be read"
-	case x.drift || services[Unknown]+services[Absent] > 0:
+	case x.drift || services[Unknown]+services[Absent]+services[LeftOver]+keys[LeftOver] > 0:
 		state = " is not in Consul as it should be"
 	case there == "" && len(x.Tasks) > 0 && !x.runs():
 		if state = " is not in Consul, for none of its tasks runs"; x.task != "" {

@@ -130,8 +130,13 @@ func (p *Plan) footer() []string {
 		n := p.Counts()
 		state = fmt.Sprintf("%d to register, %d to update, %d to deregister, %d keys to set, %d to delete, %d held back",
 			n[Register], n[Update], n[Deregister], n[Set], n[Delete], len(p.Held)+len(p.Unconfirmed))
-		if checks := n[RegisterCheck] + n[UpdateCheck] + n[DeregisterCheck]; checks > 0 {
-			state += fmt.Sprintf(", %d checks to write", checks)
+		for _, more := range []struct {
+			n    int
+			what string
+		}{{n[RegisterCheck] + n[UpdateCheck] + n[DeregisterCheck], "checks to write"}, {len(p.Conflicts), "conflicts"}, {len(p.Clashes), "clashes"}} {
+			if more.n > 0 {
+				state += fmt.Sprintf(", %d %s", more.n, more.what)
+			}
 		}
 	}
 	if len(p.Unread) > 0 {

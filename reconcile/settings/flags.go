@@ -1,6 +1,12 @@
 // Package settings is what a user can say to consular: the options, their
 // environment variables, and what each package is configured with because of
 // them. Each package checks its own Config.
+//
+//	flags.go     the options; shaping.go, watched.go, copies.go: some of them, and what they say
+//	settings.go  all of them read; wire.go: what is made of that
+//	option.go    an option that may also be said in the environment
+//	program.go   what a command is given; log.go, logfile.go: its log
+//	usage.go     what is wrong with a command line; warn.go: what does nothing, or hardly what was meant
 package settings
 
 import (
@@ -50,8 +56,8 @@ func Flags() []cli.Flag {
 		yes("no-fallback", false, "", "fallback"),
 		span("fallback-timeout", 2*time.Second, "there is no way to an agent that does not connect in this `time`"),
 		span("timeout", 5*time.Second, "`time` for connecting, and for any silence within an answer"),
-		text("max-event", "8MiB", "a larger event is not read: its `size` costs a resync"),
-		text("max-answer", "256MiB", "a larger answer is an error; a `size`"),
+		text("max-event", "8MiB", "an event larger than this `size` is not read, and costs a resync"),
+		text("max-answer", "256MiB", "an answer larger than this `size` is an error"),
 		text("kv-prefix", "consular", "`prefix` of all keys"),
 		text("kv-format", "raw", "how labels are stored: `raw` or json"),
 		yes("ha", false, "be one of several copies, of which the one that holds a lock in Consul writes"),

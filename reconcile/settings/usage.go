@@ -15,7 +15,9 @@ func UsageError(c *cli.Context, err error, _ bool) error {
 	if name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); unknown {
 		return unknownOption(c, strings.TrimPrefix(name, "-"))
 	}
-	return errors.New(strings.NewReplacer("for flag -", "for --", "for -", "for --").Replace(err.Error()))
+	return errors.New(strings.NewReplacer(
+		"for flag -", "for --", "for -", "for --", "argument: -", "argument: --", ": parse error", ": must be true or false",
+	).Replace(err.Error()))
 }
 
 // unknownOption says where an option belongs that is in the wrong place.

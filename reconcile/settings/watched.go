@@ -63,7 +63,7 @@ func checkHostPort(address string) error {
 		return errors.New("must be HOST:PORT, such as localhost:8125")
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-		return fmt.Errorf("port %s: must be from 1 to 65535", port)
+		return fmt.Errorf("port %q: must be from 1 to 65535", port)
 	}
 	return consul.CheckHost(host)
 }

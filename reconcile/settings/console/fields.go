@@ -97,7 +97,6 @@ var phrases = []struct{ name, format string }{
 	{"since", "since %s"},
 	{"silent_since", "silent since %s"},
 	{"held_back", "%s held back"},
-	{"lost", "%s lost"},
 	{"keys", "%s in all"},
 	{"foreign_framework", "%s of another framework"},
 	{"count", "%s so far"},
