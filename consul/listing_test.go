@@ -114,13 +114,13 @@ func TestServicesOfAnAnswer(t *testing.T) {
 // nobody else.
 func TestAnAgentThatNobodyHasIsForgotten(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") })
-	agent, err := c.Agent("localhost")
-	if err != nil {
-		t.Fatal(err)
-	}
-	kept := weak.Make(agent)
-	runtime.KeepAlive(agent)
-	agent = nil
+	kept := func() weak.Pointer[Agent] {
+		agent, err := c.Agent("localhost")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return weak.Make(agent)
+	}()
 	runtime.GC()
 	if kept.Value() != nil {
 		t.Error("the cluster keeps it")

@@ -290,7 +290,7 @@ func TestHistoriesOfHealth(t *testing.T) {
 			// nodes are looked at by each tenth resync.
 			time.Sleep(12 * x.config.SyncInterval)
 			x.mu.Lock()
-			wrong = append(x.wrong, x.amiss()...)
+			wrong = slices.Concat(x.wrong, x.amiss())
 			before := x.writes
 			x.mu.Unlock()
 			time.Sleep(3 * x.config.SyncInterval)

@@ -155,3 +155,44 @@ func TestAStatusThatIsOnlyRegisteredIsUpdatedLater(t *testing.T) {
 		}
 	}
 }
+
+// failsRegistrations is an agent that registers no check while it fails.
+type failsRegistrations struct {
+	*fakeAgent
+	fails *atomic.Bool
+}
+
+func (a failsRegistrations) RegisterCheck(ctx context.Context, service string, c consul.Check) error {
+	if a.fails.Load() {
+		return api.StatusError{Code: 500, Body: "internal error"}
+	}
+	return a.fakeAgent.RegisterCheck(ctx, service, c)
+}
+
+// A service keeps its check as long as what is to take its place cannot be registered.
+func TestAServiceIsNeverWithoutACheck(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		mirror(x)
+		app := checkedApp("t1")
+		app.Definition.Ports, app.Tasks[0].Ports = []marathon.Port{{OnHost: true}}, []int{31001}
+		x.marathon.apps = []marathon.App{app}
+		_, _, err := x.consular().Sync(x.Context())
+		must(t, err)
+		x.config.Translation.Health = desired.HealthChecks
+		fails := &atomic.Bool{}
+		x.replace = map[string]reconcile.Agent{h1: failsRegistrations{x.agents[h1], fails}}
+		for _, now := range []struct {
+			fails bool
+			check string
+		}{{true, "t1:marathon"}, {false, "t1:marathon-0"}} {
+			fails.Store(now.fails)
+			if x.Reconciler == nil {
+				x.connect()
+			}
+			time.Sleep(time.Minute)
+			if checks := x.agents[h1].checksOn("t1"); len(checks) != 1 || checks[0].ID != now.check {
+				t.Errorf("it fails: %t; has %+v, want %s", now.fails, checks, now.check)
+			}
+		}
+	}, h1)
+}
