@@ -74,3 +74,34 @@ func TestLostTasksOfAPlanAndOfEventsAreCountedTogether(t *testing.T) {
 		x.wantsHalf()
 	}, h1)
 }
+
+// What was held back as lost and came back is held back no more, also while some agent does not
+// answer: when all is lost again, that is another loss.
+func TestWhatCameBackIsHeldNoMore(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		x.marathon.apps = []marathon.App{hundred(h1), appOn(h2, "/b", "b.1")}
+		x.connect()
+		x.agents[h2].set(func(a *fakeAgent) { a.gone = true })
+		lose := func(state marathon.State) {
+			for i := range 90 {
+				task := taskOn(h1, "/a", fmt.Sprintf("a.%02d", i))
+				task.State = state
+				x.tells(task)
+			}
+		}
+		x.marathon.loses(90)
+		lose(marathon.TaskUnreachable)
+		time.Sleep(40 * time.Second)
+		x.wantsHalf()
+		x.marathon.set(func(m *fakeMarathon) { m.apps[0] = hundred(h1) })
+		lose(marathon.TaskRunning)
+		time.Sleep(4 * time.Minute)
+		if n := len(x.agents[h1].tasks()); n != 100 {
+			t.Fatalf("%d of 100 are back", n)
+		}
+		x.marathon.loses(90)
+		lose(marathon.TaskUnreachable)
+		time.Sleep(50 * time.Second)
+		x.wantsHalf()
+	}, h1, h2)
+}

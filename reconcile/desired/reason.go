@@ -87,6 +87,12 @@ func (m *Model) Task(id string) (t marathon.Task, known bool) {
 	return marathon.Task{}, false
 }
 
+// Runs reports whether a task runs, and is not left out.
+func (m *Model) Runs(task string) bool {
+	t := m.tasks[task]
+	return t != nil && t.running() && !t.out
+}
+
 // Called returns the apps that have services, or keys, of a name by their present definition,
 // in order.
 func (m *Model) Called(name string) []string {

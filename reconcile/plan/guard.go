@@ -32,6 +32,7 @@ type held struct {
 	why     string
 	// services are how many a task has; 0 for a key.
 	services int
+	grounds  desired.Grounds
 }
 
 // removed is one task, or one key, whose unannounced removal was let pass.
@@ -66,18 +67,21 @@ func (g *Guard) Allow(losses []Loss, running int, now time.Time) (heldBack map[s
 		before, was := g.held[l.Task]
 		switch {
 		case !g.policy.Purge && l.Grounds.Has(kept):
-			heldBack[l.Task] = "kept: --no-purge"
+			heldBack[l.Task] = keptWhy
 		case was:
 			heldBack[l.Task] = before.why
 		case !passed && !confirmed:
 			more = append(more, l)
 		}
 	}
+	if len(more) == 0 {
+		return heldBack, false
+	}
 	lost := g.services + g.heldServices()
 	for _, l := range more {
 		lost += l.Services
 	}
-	if len(more) == 0 || !g.policy.tooMany(lost, running+lost) {
+	if !g.policy.tooMany(lost, running+lost) {
 		for _, l := range more {
 			g.remember(l.Task, l.Services, now)
 		}
@@ -85,7 +89,7 @@ func (g *Guard) Allow(losses []Loss, running int, now time.Time) (heldBack map[s
 	}
 	why := fmt.Sprintf("%d of %d services lost within a minute", lost, running+lost)
 	for _, l := range more {
-		g.held[l.Task] = held{since: now, why: why, services: l.Services}
+		g.held[l.Task] = held{since: now, why: why, services: l.Services, grounds: l.Grounds}
 		heldBack[l.Task] = why
 	}
 	return heldBack, true
@@ -97,6 +101,18 @@ func (g *Guard) heldServices() (n int) {
 		n += h.services
 	}
 	return n
+}
+
+// Release forgets that the removal of tasks which run was held back: nobody wants it any more,
+// unless an option excludes them.
+func (g *Guard) Release(runs func(task string) bool) {
+	maps.DeleteFunc(g.held, func(subject string, h held) bool { return !h.grounds.Has(desired.Excluded) && runs(subject) })
+}
+
+// Holds reports whether a removal is held back: until it is announced, whoever names it.
+func (g *Guard) Holds(c Change) bool {
+	_, held := g.held[c.subject()]
+	return held && c.Grounds.Has(desired.Unannounced)
 }
 
 // remember notes an unannounced removal, of a task with so many services or of a key.
@@ -191,7 +207,7 @@ func (g *Guard) hold(j *judgement, c Change, now time.Time) (why string) {
 	if !was || !j.confirmable(c) { // what no time confirms gathers none
 		before = held{since: now}
 	}
-	before.resyncs, before.why, before.services = before.resyncs+1, why, c.services()
+	before.resyncs, before.why, before.services, before.grounds = before.resyncs+1, why, c.services(), c.Grounds
 	if before.resyncs >= confirmResyncs && now.Sub(before.since) >= g.policy.Confirm {
 		return ""
 	}
@@ -202,15 +218,11 @@ func (g *Guard) hold(j *judgement, c Change, now time.Time) (why string) {
 // pass remembers an unannounced removal that goes. What time has confirmed says nothing
 // about what is to come.
 func (g *Guard) pass(c Change, now time.Time) {
-	if _, confirmed := g.held[c.subject()]; confirmed {
-		g.confirmed[c.subject()] = now
-		return
-	}
-	if !c.Grounds.Has(desired.Unannounced) {
-		return
-	}
 	r, again := g.recent[c.subject()]
 	switch {
+	case !c.Grounds.Has(desired.Unannounced):
+	case g.Holds(c): // until now
+		g.confirmed[c.subject()] = now
 	case !again:
 		g.remember(c.subject(), c.services(), now)
 	case r.at.Equal(now): // another service of the same task

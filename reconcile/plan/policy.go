@@ -28,6 +28,8 @@ const (
 	window = time.Minute
 	// kept are the grounds on which nothing goes when Policy.Purge is off.
 	kept = desired.Missing | desired.Answered | desired.Excluded
+	// keptWhy is said of that.
+	keptWhy = "kept: --no-purge"
 )
 
 // tooMany reports whether losing so many of what we own is more than the limit.
