@@ -273,7 +273,9 @@ func (r *Reconciler) snapshot(ctx context.Context, wait bool) (empty bool, unrea
 		r.noteClock()
 	})
 	effects := r.model.ApplySnapshot(asked, s, time.Now(), r.locked)
-	r.reads.served(postponed)
+	for _, app := range r.reads.served(postponed) {
+		r.starts.answered(app)
+	}
 	nudge(r.reads.wake) // there may be apps to watch now
 	r.heard()
 	r.outdated.Store(false)
