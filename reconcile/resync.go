@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"consular/consul"
 	"consular/marathon"
 	"consular/reconcile/desired"
 	"consular/reconcile/plan"
@@ -190,6 +191,11 @@ func (r *Reconciler) compare(ctx context.Context, wait bool, begun func(), early
 	r.resyncLoop.Rest() // every request to Consul is given up by itself
 	actual = r.list(ctx, early)
 	r.resyncLoop.Round()
+	if wait && r.startedSince(actual) {
+		if empty, unread, err = r.snapshot(ctx, wait); err != nil {
+			return plan.Plan{}, plan.Actual{}, false, err
+		}
+	}
 	actual.Unread = unread
 	if actual.KeysErr == nil { // none are named where none are read
 		named := map[string]bool{}
@@ -205,6 +211,21 @@ func (r *Reconciler) compare(ctx context.Context, wait bool, begun func(), early
 		r.waiting = waiting
 	})
 	return p, actual, empty, ctx.Err()
+}
+
+// startedSince reports whether services of ours may be of tasks that have started since Marathon
+// was asked: another consular, which runs, has registered them, and here no event tells of them.
+func (r *Reconciler) startedSince(actual plan.Actual) (may bool) {
+	r.locked(func() {
+		for _, a := range actual.Agents {
+			may = may || slices.ContainsFunc(a.Services, func(s consul.Service) bool {
+				_, ours := r.model.Owns(s)
+				_, known := r.model.Task(desired.TaskOf(s))
+				return ours && !known
+			})
+		}
+	})
+	return may
 }
 
 // locked runs a piece of work that needs the model.
