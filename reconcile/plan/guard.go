@@ -143,7 +143,7 @@ func (g *Guard) Filter(p *Plan, now time.Time, empty bool) {
 	defer p.unconfirm()
 	g.forget(now)
 	if !g.policy.Purge {
-		p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool { return c.Grounds.Has(kept) })
+		p.kept = p.setAside(func(c Change) bool { return c.Grounds.Has(kept) })
 	}
 	j := judgement{plan: p, trips: g.trips(p), empty: empty, next: map[string]held{}}
 	seen, looked := map[string]bool{}, map[string]bool{}

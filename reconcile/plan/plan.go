@@ -219,6 +219,8 @@ type Plan struct {
 	// Have are the keys that were read, by service name: whoever writes them need not
 	// read them again.
 	Have map[string][]consul.Key `json:"-"`
+	// kept are removals that Policy.Purge does not allow: they are neither drift nor held back.
+	kept []Change
 	// confirmable is set when time confirms what is held back.
 	confirmable bool
 }
