@@ -10,7 +10,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"consular/consul"
 	"consular/marathon"
 	"consular/reconcile/desired"
 	"consular/reconcile/plan"
@@ -101,10 +100,6 @@ func (r *Reconciler) syncInterval() time.Duration {
 func (r *Reconciler) lookAgain() {
 	r.schedule.ask("look again", time.Now().Add(jitter(min(r.config.PollInterval, r.syncInterval()))))
 }
-
-// housekeeping is how often there is a resync when --sync-interval is off: what
-// is remembered of ended tasks is forgotten only then.
-const housekeeping = 24 * time.Hour
 
 // resync compares both sides and gives each worker its share of the plan; while nothing may
 // be written, it follows Marathon.
@@ -211,21 +206,6 @@ func (r *Reconciler) compare(ctx context.Context, wait bool, begun func(), early
 		r.waiting = waiting
 	})
 	return p, actual, empty, ctx.Err()
-}
-
-// startedSince reports whether services of ours may be of tasks that have started since Marathon
-// was asked: another consular, which runs, has registered them, and here no event tells of them.
-func (r *Reconciler) startedSince(actual plan.Actual) (may bool) {
-	r.locked(func() {
-		for _, a := range actual.Agents {
-			may = may || slices.ContainsFunc(a.Services, func(s consul.Service) bool {
-				_, ours := r.model.Owns(s)
-				_, known := r.model.Task(desired.TaskOf(s))
-				return ours && !known
-			})
-		}
-	})
-	return may
 }
 
 // locked runs a piece of work that needs the model.
