@@ -105,3 +105,25 @@ func TestWhatCameBackIsHeldNoMore(t *testing.T) {
 		x.wantsHalf()
 	}, h1, h2)
 }
+
+// What was lost and came back is not gone: within the same minute it may be lost again only if the
+// limit allows that together with what has gone meanwhile.
+func TestLostTasksThatComeAndGoAreCountedTogether(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		x.marathon.apps = []marathon.App{hundred(h1)}
+		x.connect()
+		are := func(from, to int, state marathon.State) {
+			for i := from; i < to; i++ {
+				task := taskOn(h1, "/a", fmt.Sprintf("a.%02d", i))
+				task.State = state
+				x.tells(task)
+			}
+			time.Sleep(time.Second)
+			x.wantsHalf()
+		}
+		are(0, 50, marathon.TaskUnreachable)
+		are(0, 50, marathon.TaskRunning)
+		are(50, 75, marathon.TaskUnreachable)
+		are(0, 50, marathon.TaskUnreachable)
+	}, h1)
+}

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -15,12 +16,12 @@ import (
 type Guard struct {
 	policy Policy
 	held   map[string]held
-	recent map[string]removed
+	recent map[string]*removed
 	// confirmed is when time has confirmed the removal of a task: it may go when its app,
 	// which is asked then, has answered.
 	confirmed map[string]time.Time
 	// order has those of recent, the oldest first, and services counts the services among them.
-	order    []string
+	order    []*removed
 	services int
 	turns    turns
 }
@@ -37,15 +38,17 @@ type held struct {
 
 // removed is one task, or one key, whose unannounced removal was let pass.
 type removed struct {
-	at time.Time
-	// services are how many a task has; 0 for a key.
+	subject string
+	at      time.Time
+	// services are how many a task has; 0 for a key, and for one that is back.
 	services int
+	grounds  desired.Grounds
 }
 
 // NewGuard returns a guard that has not judged anything.
 func NewGuard(policy Policy) *Guard {
 	return &Guard{
-		policy: policy, held: map[string]held{}, recent: map[string]removed{}, confirmed: map[string]time.Time{},
+		policy: policy, held: map[string]held{}, recent: map[string]*removed{}, confirmed: map[string]time.Time{},
 		turns: turns{let: map[string]letTurn{}, held: map[string]held{}},
 	}
 }
@@ -83,7 +86,7 @@ func (g *Guard) Allow(losses []Loss, running int, now time.Time) (heldBack map[s
 	}
 	if !g.policy.tooMany(lost, running+lost) {
 		for _, l := range more {
-			g.remember(l.Task, l.Services, now)
+			g.remember(removed{l.Task, now, l.Services, l.Grounds})
 		}
 		return heldBack, false
 	}
@@ -103,10 +106,29 @@ func (g *Guard) heldServices() (n int) {
 	return n
 }
 
-// Release forgets that the removal of tasks which run was held back: nobody wants it any more,
-// unless an option excludes them.
-func (g *Guard) Release(runs func(task string) bool) {
-	maps.DeleteFunc(g.held, func(subject string, h held) bool { return !h.grounds.Has(desired.Excluded) && runs(subject) })
+// Returned takes in that a task runs, be it again: what was removed of it is not gone, and nothing
+// of it is to be held back, but for what is excluded although it runs.
+func (g *Guard) Returned(task string) {
+	if r := g.recent[task]; r != nil && !r.grounds.Has(desired.Excluded) {
+		g.services -= r.services
+		r.services = 0
+		delete(g.recent, task)
+	}
+	if !g.held[task].grounds.Has(desired.Excluded) {
+		delete(g.held, task)
+	}
+	delete(g.confirmed, task)
+}
+
+// KeepGone is Returned for all tasks that run.
+func (g *Guard) KeepGone(runs func(task string) bool) {
+	for _, all := range []iter.Seq[string]{maps.Keys(g.recent), maps.Keys(g.held), maps.Keys(g.confirmed)} {
+		for task := range all {
+			if runs(task) {
+				g.Returned(task)
+			}
+		}
+	}
 }
 
 // Holds reports whether a removal is held back: until it is announced, whoever names it.
@@ -116,17 +138,19 @@ func (g *Guard) Holds(c Change) bool {
 }
 
 // remember notes an unannounced removal, of a task with so many services or of a key.
-func (g *Guard) remember(subject string, services int, now time.Time) {
-	g.recent[subject] = removed{at: now, services: services}
-	g.order = append(g.order, subject)
-	g.services += services
+func (g *Guard) remember(r removed) {
+	g.recent[r.subject] = &r
+	g.order = append(g.order, &r)
+	g.services += r.services
 }
 
 // forget drops what was removed longer ago.
 func (g *Guard) forget(now time.Time) {
-	for len(g.order) > 0 && now.Sub(g.recent[g.order[0]].at) > window {
-		g.services -= g.recent[g.order[0]].services
-		delete(g.recent, g.order[0])
+	for len(g.order) > 0 && now.Sub(g.order[0].at) > window {
+		r := g.order[0]
+		if g.services -= r.services; g.recent[r.subject] == r {
+			delete(g.recent, r.subject)
+		}
 		g.order = g.order[1:]
 	}
 	maps.DeleteFunc(g.confirmed, func(_ string, at time.Time) bool { return now.Sub(at) > max(g.policy.Confirm, window) })
@@ -218,16 +242,15 @@ func (g *Guard) hold(j *judgement, c Change, now time.Time) (why string) {
 // pass remembers an unannounced removal that goes. What time has confirmed says nothing
 // about what is to come.
 func (g *Guard) pass(c Change, now time.Time) {
-	r, again := g.recent[c.subject()]
+	r := g.recent[c.subject()]
 	switch {
 	case !c.Grounds.Has(desired.Unannounced):
 	case g.Holds(c): // until now
 		g.confirmed[c.subject()] = now
-	case !again:
-		g.remember(c.subject(), c.services(), now)
+	case r == nil:
+		g.remember(removed{c.subject(), now, c.services(), c.Grounds})
 	case r.at.Equal(now): // another service of the same task
 		r.services += c.services()
-		g.recent[c.subject()] = r
 		g.services += c.services()
 	}
 }
