@@ -10,11 +10,11 @@ import (
 
 // Labels that are held back stay, whatever names their app.
 
-// labelled makes Marathon tell that each of n apps has these labels.
-func (m *fakeMarathon) labelled(n int, labels ...string) {
+// labelled makes Marathon tell that each of six apps has these labels.
+func (m *fakeMarathon) labelled(labels ...string) {
 	m.set(func(m *fakeMarathon) {
 		m.apps = nil
-		for i := range n {
+		for i := range 6 {
 			app := appOn(h1, fmt.Sprint("/", i), fmt.Sprint(i, ".1"))
 			app.Labels = map[string]string{}
 			for _, label := range labels {
@@ -45,9 +45,9 @@ func (x *fakeCluster) wantsLabels(n int) {
 // back, until time has confirmed that they go.
 func TestHoldOfKeysIsNotTalkedAway(t *testing.T) {
 	inFakeCluster(t, func(x *fakeCluster) {
-		x.marathon.labelled(6, "a", "b", "c")
+		x.marathon.labelled("a", "b", "c")
 		x.connect()
-		x.marathon.labelled(6, "a")
+		x.marathon.labelled("a")
 		x.Missed("oversize") // 12 of 18 keys are not wanted any more
 		time.Sleep(2 * time.Second)
 		x.wantsLabels(3)
@@ -65,12 +65,12 @@ func TestHoldOfKeysIsNotTalkedAway(t *testing.T) {
 // Of one app some labels may go, and some not yet.
 func TestHoldOfKeysIsOfEachKey(t *testing.T) {
 	inFakeCluster(t, func(x *fakeCluster) {
-		x.marathon.labelled(6, "a", "b", "c")
+		x.marathon.labelled("a", "b", "c")
 		x.connect()
-		x.marathon.labelled(6, "a")
+		x.marathon.labelled("a")
 		x.Missed("oversize")
 		time.Sleep(2 * time.Second)
-		x.marathon.labelled(6, "a", "b", "c")
+		x.marathon.labelled("a", "b", "c")
 		x.marathon.set(func(m *fakeMarathon) { m.apps[0].Labels = map[string]string{"b": "web"} })
 		time.Sleep(20 * time.Second) // c has been held back, and a may go
 		x.wantsLabels(2)

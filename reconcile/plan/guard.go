@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -122,11 +121,9 @@ func (g *Guard) Returned(task string) {
 
 // KeepGone is Returned for all tasks that run.
 func (g *Guard) KeepGone(runs func(task string) bool) {
-	for _, all := range []iter.Seq[string]{maps.Keys(g.recent), maps.Keys(g.held), maps.Keys(g.confirmed)} {
-		for task := range all {
-			if runs(task) {
-				g.Returned(task)
-			}
+	for _, task := range slices.Concat(slices.Collect(maps.Keys(g.recent)), slices.Collect(maps.Keys(g.held)), slices.Collect(maps.Keys(g.confirmed))) {
+		if runs(task) {
+			g.Returned(task)
 		}
 	}
 }
