@@ -116,3 +116,19 @@ func TestExplainTellsOfATaskUnderAnotherApp(t *testing.T) {
 		}
 	}
 }
+
+// What a guard without a memory lets go, that of a consular which runs may hold back.
+func TestExplainTellsThatTheGuardMayHoldItBack(t *testing.T) {
+	lost := newTask("t1", "/a")
+	lost.State = marathon.TaskUnreachable
+	for want, m := range map[bool]*desired.Model{true: knowing(newApp("/a", lost)), false: knowing(newApp("/a", newTask("t2", "/a")))} {
+		actual := Actual{Agents: []Agent{agentOn("agent-1.test")}, NoKeys: true}
+		if want {
+			actual.Agents[0].Services = []consul.Service{serviceOf(newTask("t1", "/a"))}
+		}
+		x := explainOne(t, m, actual, "/a")
+		if advice := strings.Join(x.advice(), "\n"); x.InSync() || strings.Contains(advice, "may hold something back") != want {
+			t.Errorf("a removal: %t: %s", want, advice)
+		}
+	}
+}

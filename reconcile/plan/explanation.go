@@ -25,9 +25,9 @@ type Explanation struct {
 	// listed is set when Marathon has the app, and leftOut is what leaves it out.
 	listed  bool
 	leftOut string
-	// drift and unread are what InSync and Complete report, and confirmable is set when time
-	// confirms something that is held back.
-	drift, unread, confirmable bool
+	// drift and unread are what InSync and Complete report. confirmable is set when time confirms
+	// something that is held back, and guarded when the guard judges something that is not.
+	drift, unread, confirmable, guarded bool
 }
 
 // State is how a thing in Consul compares with what it should be.

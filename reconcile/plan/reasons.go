@@ -144,7 +144,11 @@ func (e *explainer) reasonsOfPlan(x *Explanation, only string) {
 	concerns := func(c Change) bool {
 		return tells(c.Task, c.ID) || only == "" && (c.App == x.App || c.App == "" && c.Key != "" && c.Service == name)
 	}
-	x.drift = x.drift || slices.ContainsFunc(e.judged.Changes, concerns)
+	for _, c := range e.judged.Changes {
+		if concerns(c) {
+			x.drift, x.guarded = true, x.guarded || c.Grounds.Has(desired.Unannounced|desired.Unhealthy)
+		}
+	}
 	for _, c := range e.judged.Held {
 		if concerns(c) {
 			x.drift, x.confirmable = true, x.confirmable || c.Confirmable

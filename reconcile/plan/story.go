@@ -240,7 +240,11 @@ func (x *Explanation) advice() []string {
 		}
 	}
 	if len(lines) == 0 && x.drift {
-		lines = append(lines, "a running consular writes what differs at its next resync; `consular sync` does so at once")
+		line := "a running consular writes what differs at its next resync; `consular sync` does so at once"
+		if x.guarded {
+			line += ". Its guard may hold something back, for it remembers what went before: see its log"
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }
