@@ -81,3 +81,19 @@ func TestHoldOfKeysIsOfEachKey(t *testing.T) {
 		x.wantsLabels(1)
 	}, h1)
 }
+
+// That the app is gone is announced: its labels go at once, held back or not.
+func TestHoldOfKeysEndsWithTheApp(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		x.marathon.labelled("a", "b", "c")
+		x.connect()
+		x.marathon.labelled("a")
+		x.Missed("oversize")
+		time.Sleep(2 * time.Second)
+		x.wantsLabels(3)
+		x.marathon.set(func(m *fakeMarathon) { m.apps = m.apps[1:] })
+		x.Event(marathon.DeploymentEnded{Version: "v2", Apps: []string{"/0"}})
+		time.Sleep(time.Second)
+		x.wantsLabels(0)
+	}, h1)
+}
