@@ -128,8 +128,8 @@ func (e *explainer) task(x *Explanation, app, id string) TaskStory {
 	if own == nil { // which cannot be asked, but the catalog may show what is there
 		own = e.agents[w.Host]
 	}
-	e.registered(func(a *Agent, s consul.Service, of string) {
-		if of != app || desired.TaskOf(s) != id || a == own && w.Belongs(s.ID) {
+	e.registered(func(a *Agent, s consul.Service, _ string) {
+		if desired.TaskOf(s) != id || a == own && w.Belongs(s.ID) {
 			return
 		}
 		left := storyOn(a, s, LeftOver)

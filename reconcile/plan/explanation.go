@@ -84,6 +84,11 @@ func (x *Explanation) InSync() bool { return !x.drift }
 // Complete reports whether all of it could be read and confirmed.
 func (x *Explanation) Complete() bool { return !x.unread }
 
+// tells reports whether it tells of a task.
+func (x *Explanation) tells(task string) bool {
+	return slices.ContainsFunc(x.Tasks, func(t TaskStory) bool { return t.ID == task })
+}
+
 // leaves reports whether something of it is left as it is.
 func (x *Explanation) leaves() bool {
 	unknown := func(k KeyStory) bool { return k.State == Unknown }

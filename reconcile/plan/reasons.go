@@ -19,7 +19,7 @@ func (e *explainer) reasons(x *Explanation, only string) {
 	e.reasonsOfClashes(x)
 	e.reasonsOfPlan(x, only)
 	for i := range e.actual.Agents {
-		if a := &e.actual.Agents[i]; a.Err != nil && e.stays(a) && e.showsOf(a, x.App, only) {
+		if a := &e.actual.Agents[i]; a.Err != nil && e.stays(a) && e.showsOf(a, x, only) {
 			x.unreadable(a.Address, unreadAgent(a))
 		}
 	}
@@ -41,9 +41,9 @@ func (e *explainer) reasons(x *Explanation, only string) {
 
 // showsOf reports whether the catalog shows something of an app, or of one task of it, on the
 // node of an agent that does not answer.
-func (e *explainer) showsOf(a *Agent, app, only string) bool {
+func (e *explainer) showsOf(a *Agent, x *Explanation, only string) bool {
 	for _, s := range a.OnNode {
-		if of, ours := e.tr.Owns(s); ours && of == app && (only == "" || desired.TaskOf(s) == only) {
+		if of, ours := e.tr.Owns(s); ours && (only == "" && of == x.App || x.tells(desired.TaskOf(s))) {
 			return true
 		}
 	}
@@ -138,9 +138,7 @@ func (e *explainer) reasonsOfClashes(x *Explanation) {
 // reasonsOfPlan adds what the plan does not do, and notes what it does.
 func (e *explainer) reasonsOfPlan(x *Explanation, only string) {
 	name := e.tr.ServiceName(x.App)
-	tells := func(task, id string) bool {
-		return slices.ContainsFunc(x.Tasks, func(t TaskStory) bool { return t.ID == task }) && (x.service == "" || id == x.service)
-	}
+	tells := func(task, id string) bool { return x.tells(task) && (x.service == "" || id == x.service) }
 	concerns := func(c Change) bool {
 		return tells(c.Task, c.ID) || only == "" && (c.App == x.App || c.App == "" && c.Key != "" && c.Service == name)
 	}
