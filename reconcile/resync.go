@@ -235,7 +235,7 @@ func (r *Reconciler) judge(actual plan.Actual, empty bool) plan.Plan {
 	p := plan.Make(r.model, actual, r.locked)
 	r.locked(func() {
 		r.guard.KeepCritical(r.model.Unhealthy)
-		r.guard.KeepGone(r.model.Runs)
+		r.guard.KeepGone(r.model.Settled)
 		r.guard.Filter(&p, time.Now(), empty)
 	})
 	return p

@@ -87,10 +87,11 @@ func (m *Model) Task(id string) (t marathon.Task, known bool) {
 	return marathon.Task{}, false
 }
 
-// Runs reports whether a task runs, and is not left out.
-func (m *Model) Runs(task string) bool {
+// Settled reports whether a task runs, and is not left out, or has ended for certain.
+func (m *Model) Settled(task string) bool {
+	_, ended := m.ended[task]
 	t := m.tasks[task]
-	return t != nil && t.running() && !t.out
+	return ended || t != nil && t.running() && !t.out
 }
 
 // Called returns the apps that have services, or keys, of a name by their present definition,

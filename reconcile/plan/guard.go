@@ -119,10 +119,10 @@ func (g *Guard) Returned(task string) {
 	delete(g.confirmed, task)
 }
 
-// KeepGone is Returned for all tasks that run.
-func (g *Guard) KeepGone(runs func(task string) bool) {
+// KeepGone is Returned for all tasks that run, or of which an end has been announced meanwhile.
+func (g *Guard) KeepGone(settled func(task string) bool) {
 	for _, task := range slices.Concat(slices.Collect(maps.Keys(g.recent)), slices.Collect(maps.Keys(g.held)), slices.Collect(maps.Keys(g.confirmed))) {
-		if runs(task) {
+		if settled(task) {
 			g.Returned(task)
 		}
 	}
