@@ -175,8 +175,10 @@
 // (AllowCritical). For removals it has one memory: beyond Policy.Limit percent of what we own, counted with what went so
 // within the last minute, they are held back, and stay so whatever names them again, until
 // they are announced, not wanted any more, or three resyncs at least have agreed for
-// Policy.Confirm. No time confirms removals that rest on a snapshot without a single app,
-// what an option excludes, or keys that may be another Marathon's.
+// Policy.Confirm. A task that runs again (Returned) is a new one to that memory. The worker
+// asks it about each key that it is to remove, for a job names all of a name's keys. No time
+// confirms removals that rest on a snapshot without a single app, what an option excludes, or
+// keys that may be another Marathon's.
 //
 // What is merely missing from the snapshot needs its app's own answer besides. An app that
 // a snapshot omits keeps its name and its keys until Marathon's 404; where another one wants

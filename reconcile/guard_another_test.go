@@ -86,3 +86,24 @@ func TestServicesOfAFormerFramework(t *testing.T) {
 		x.wantsKeys("a")
 	}, h1)
 }
+
+// Keys that wait because another Marathon has our registration ID may do so for years: that is
+// no reason to look more often.
+func TestKeysThatAnotherMarathonHoldsSetNoPace(t *testing.T) {
+	inFakeCluster(t, func(x *fakeCluster) {
+		x.config.SyncInterval = 5 * time.Minute
+		x.marathon.apps = []marathon.App{appOn(h1, "/a", "a.1")}
+		x.agents[h1].services["z.1"] = foreign("z.1")
+		x.hasKeys("stale")
+		x.connect()
+		before := x.marathon.count()
+		time.Sleep(time.Hour)
+		if n := x.marathon.count() - before; n > 14 {
+			t.Errorf("%d snapshots within an hour", n)
+		}
+		x.wantsKeys("a", "stale")
+		x.agents[h1].set(func(a *fakeAgent) { delete(a.services, "z.1") })
+		time.Sleep(2*x.config.Policy.Confirm + time.Minute)
+		x.wantsKeys("a")
+	}, h1)
+}

@@ -139,6 +139,7 @@ func (r *Reconciler) allowed(tasks []desired.TaskRef) map[string]desired.Grounds
 			losses = append(losses, plan.Loss{Task: t.Task, Services: t.Services, Grounds: grounds})
 		}
 		if want.Verdict == desired.Present {
+			r.guard.Returned(t.Task)
 			turned = r.allowCritical(want, allowed, turned, now)
 		}
 	}

@@ -33,8 +33,8 @@ type keyWorker struct {
 	mu ctxMutex
 	// diff compares a name's keys with what is desired of it now.
 	diff func(name string, have []consul.Key) []plan.Change
-	// frozen reports whether no key may be removed.
-	frozen func() bool
+	// held reports whether the removal of a key is held back.
+	held func(plan.Change) bool
 }
 
 // staleRetries is how often a name is read again when somebody else writes its
@@ -98,7 +98,7 @@ func (w *keyWorker) attempt(ctx context.Context, j job) (outcome, error) {
 	var changes []plan.Change
 	var writes []consul.KeyChange
 	for _, c := range w.diff(j.key, have) {
-		if c.Op == plan.Set || j.allowed.Allow(c.Grounds) && !w.frozen() {
+		if c.Op == plan.Set || j.allowed.Allow(c.Grounds) && !w.held(c) {
 			changes, writes = append(changes, c), append(writes, *c.Write)
 		}
 	}

@@ -71,7 +71,7 @@ func TestKeysAreReadOnce(t *testing.T) {
 					changes, _, _ := plan.DiffKeys(tr, name, m.WantKeys(name), have)
 					return changes
 				},
-				frozen: func() bool { return false },
+				held: func(plan.Change) bool { return false },
 			}
 			done, err := w.execute(t.Context(), test.job)
 			if err != nil || done.KeysSet != 1 || store.reads != test.reads {

@@ -184,16 +184,19 @@ func (r *readQueue) postponed(now time.Time) map[question]int {
 }
 
 // served wants no more what a snapshot has answered for, unless it was asked for, or
-// read, meanwhile. When nothing that has failed is left, the next failure is the first.
-func (r *readQueue) served(postponed map[question]int) {
+// read, meanwhile, and returns these apps. When nothing that has failed is left, the next
+// failure is the first.
+func (r *readQueue) served(postponed map[question]int) (apps []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for q, number := range postponed {
 		if p := r.questions[q]; p != nil && p.wanted && p.number == number {
 			p.wanted = false
 			r.settle(q, p)
+			apps = append(apps, q.App)
 		}
 	}
+	return apps
 }
 
 // settle ends what is known of a question whose answer stands. When nothing that has

@@ -140,10 +140,10 @@ func (r *Reconciler) newKeyWorker() *keyWorker {
 			}
 			return changes
 		},
-		frozen: func() bool {
+		held: func(c plan.Change) bool {
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			return r.model.Another() == desired.AnotherSeen
+			return r.model.Another() == desired.AnotherSeen || r.guard.Holds(c)
 		},
 	}
 	w.keyed = true

@@ -101,10 +101,6 @@ func (r *Reconciler) lookAgain() {
 	r.schedule.ask("look again", time.Now().Add(jitter(min(r.config.PollInterval, r.syncInterval()))))
 }
 
-// housekeeping is how often there is a resync when --sync-interval is off: what
-// is remembered of ended tasks is forgotten only then.
-const housekeeping = 24 * time.Hour
-
 // resync compares both sides and gives each worker its share of the plan; while nothing may
 // be written, it follows Marathon.
 func (r *Reconciler) resync(ctx context.Context, why string) error {
@@ -190,6 +186,11 @@ func (r *Reconciler) compare(ctx context.Context, wait bool, begun func(), early
 	r.resyncLoop.Rest() // every request to Consul is given up by itself
 	actual = r.list(ctx, early)
 	r.resyncLoop.Round()
+	if wait && r.startedSince(actual) {
+		if empty, unread, err = r.snapshot(ctx, wait); err != nil {
+			return plan.Plan{}, plan.Actual{}, false, err
+		}
+	}
 	actual.Unread = unread
 	if actual.KeysErr == nil { // none are named where none are read
 		named := map[string]bool{}
@@ -234,6 +235,7 @@ func (r *Reconciler) judge(actual plan.Actual, empty bool) plan.Plan {
 	p := plan.Make(r.model, actual, r.locked)
 	r.locked(func() {
 		r.guard.KeepCritical(r.model.Unhealthy)
+		r.guard.KeepGone(r.model.Settled)
 		r.guard.Filter(&p, time.Now(), empty)
 	})
 	return p
@@ -272,7 +274,9 @@ func (r *Reconciler) snapshot(ctx context.Context, wait bool) (empty bool, unrea
 		r.noteClock()
 	})
 	effects := r.model.ApplySnapshot(asked, s, time.Now(), r.locked)
-	r.reads.served(postponed)
+	for _, app := range r.reads.served(postponed) {
+		r.starts.answered(app)
+	}
 	nudge(r.reads.wake) // there may be apps to watch now
 	r.heard()
 	r.outdated.Store(false)

@@ -7,6 +7,10 @@ import (
 	"time"
 )
 
+// housekeeping is how often there is a resync when --sync-interval is off: what
+// is remembered of ended tasks is forgotten only then.
+const housekeeping = 24 * time.Hour
+
 // schedule says when the next resync is due, and why. Asking never waits, and
 // however many ask, one resync answers them all: those too who asked for a later
 // one.

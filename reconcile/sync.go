@@ -3,10 +3,13 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"consular/consul"
+	"consular/reconcile/desired"
 	"consular/reconcile/plan"
 )
 
@@ -62,6 +65,21 @@ func (r *Reconciler) pass(ctx context.Context) (plan.Plan, Summary, error) {
 	case <-ctx.Done():
 		return plan.Plan{}, Summary{}, ctx.Err()
 	}
+}
+
+// startedSince reports whether services of ours may be of tasks that have started since Marathon
+// was asked: another consular, which runs, has registered them, and here no event tells of them.
+func (r *Reconciler) startedSince(actual plan.Actual) (may bool) {
+	r.locked(func() {
+		for _, a := range actual.Agents {
+			may = may || slices.ContainsFunc(a.Services, func(s consul.Service) bool {
+				_, ours := r.model.Owns(s)
+				_, known := r.model.Task(desired.TaskOf(s))
+				return ours && !known
+			})
+		}
+	})
+	return may
 }
 
 // summary counts what a plan says.

@@ -87,6 +87,13 @@ func (m *Model) Task(id string) (t marathon.Task, known bool) {
 	return marathon.Task{}, false
 }
 
+// Settled reports whether a task runs, and is not left out, or has ended for certain.
+func (m *Model) Settled(task string) bool {
+	_, ended := m.ended[task]
+	t := m.tasks[task]
+	return ended || t != nil && t.running() && !t.out
+}
+
 // Called returns the apps that have services, or keys, of a name by their present definition,
 // in order.
 func (m *Model) Called(name string) []string {

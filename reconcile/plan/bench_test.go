@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"consular/consul"
 	"consular/marathon"
@@ -98,5 +99,27 @@ func BenchmarkLostTasks(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		allow(g, "lost-1", desired.Lost, 45_000, start)
+	}
+}
+
+// BenchmarkTurns is 10,000 tasks of 10,000 that turn critical one after the other: half of them are
+// let, and the others are held back.
+func BenchmarkTurns(b *testing.B) {
+	for b.Loop() {
+		g := NewGuard(guarded)
+		for i := range 10_000 {
+			now := start.Add(time.Duration(i) * time.Millisecond)
+			g.AllowCritical(Turn{Task: fmt.Sprint("t", i), Services: 1, Window: 20 * time.Second}, 10_000, now)
+		}
+	}
+}
+
+// BenchmarkLosses is the same of tasks that are lost.
+func BenchmarkLosses(b *testing.B) {
+	for b.Loop() {
+		g := NewGuard(guarded)
+		for i := range 10_000 {
+			allow(g, fmt.Sprint("t", i), desired.Lost, 10_000-i-1, start.Add(time.Duration(i)*time.Millisecond))
+		}
 	}
 }

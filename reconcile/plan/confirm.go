@@ -9,17 +9,23 @@ import (
 
 // unconfirm moves the removals whose app has to be asked for by itself first.
 func (p *Plan) unconfirm() {
+	p.Unconfirmed = append(p.Unconfirmed, p.setAside(func(c Change) bool { return c.Grounds.Has(desired.Missing) && !c.untraceable() })...)
+}
+
+// setAside takes changes out of the plan's.
+func (p *Plan) setAside(which func(Change) bool) (aside []Change) {
 	first := p.firstJudged()
 	changes := p.Changes[:first]
 	for _, c := range p.Changes[first:] {
-		if c.Grounds.Has(desired.Missing) && !c.untraceable() {
-			p.Unconfirmed = append(p.Unconfirmed, c)
+		if which(c) {
+			aside = append(aside, c)
 		} else {
 			changes = append(changes, c)
 		}
 	}
 	clear(p.Changes[len(changes):])
 	p.Changes = changes
+	return aside
 }
 
 // firstJudged returns where the changes begin that the guard has to judge. What is registered or set

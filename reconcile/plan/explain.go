@@ -17,7 +17,7 @@ import (
 func Explain(p *Plan, m *desired.Model, actual Actual, listed []marathon.App, asked string) ([]Explanation, error) {
 	e := explainer{
 		comparison: newComparison(m, actual, desired.Alone), judged: p,
-		all: slices.Concat(p.Changes, p.Held, p.Unconfirmed), listed: map[string]marathon.Task{},
+		all: slices.Concat(p.Changes, p.Held, p.Unconfirmed, p.kept), listed: map[string]marathon.Task{},
 	}
 	for i := range listed {
 		for _, t := range listed[i].Tasks {
@@ -90,7 +90,8 @@ func (e *explainer) tasksOf(app string) []string {
 	return slices.Sorted(maps.Keys(tasks))
 }
 
-// registered calls do with each service of ours, and the app that it is of.
+// registered calls do with each service that carries our registration ID, and the app that it
+// is of.
 func (e *explainer) registered(do func(a *Agent, s consul.Service, app string)) {
 	for i := range e.actual.Agents {
 		a := &e.actual.Agents[i]
@@ -98,7 +99,7 @@ func (e *explainer) registered(do func(a *Agent, s consul.Service, app string)) 
 			continue
 		}
 		for _, s := range a.Services {
-			if app, ours := e.tr.Owns(s); ours {
+			if app, _ := e.tr.Owns(s); e.tr.Tagged(s) {
 				do(a, s, app)
 			}
 		}
@@ -127,18 +128,24 @@ func (e *explainer) task(x *Explanation, app, id string) TaskStory {
 	if own == nil { // which cannot be asked, but the catalog may show what is there
 		own = e.agents[w.Host]
 	}
-	e.registered(func(a *Agent, s consul.Service, of string) {
-		if of != app || desired.TaskOf(s) != id || a == own && w.Belongs(s.ID) {
+	e.registered(func(a *Agent, s consul.Service, _ string) {
+		if desired.TaskOf(s) != id || a == own && w.Belongs(s.ID) {
 			return
 		}
 		left := storyOn(a, s, LeftOver)
-		if w.Verdict == desired.Untouched {
+		if !e.goes(a, s) {
 			left.State = Unknown
+			e.reasonsOfLeft(x, w, s)
 		}
 		story.Services = append(story.Services, left)
 	})
 	e.reasonsOfTask(x, w, home)
 	return story
+}
+
+// goes reports whether the plan removes a service, be it that something holds it back.
+func (e *explainer) goes(a *Agent, s consul.Service) bool {
+	return slices.ContainsFunc(e.all, func(c Change) bool { return c.Op == Deregister && c.ID == s.ID && c.Agent == a.Address })
 }
 
 func storyOn(a *Agent, s consul.Service, state State) ServiceStory {

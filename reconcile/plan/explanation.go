@@ -25,8 +25,9 @@ type Explanation struct {
 	// listed is set when Marathon has the app, and leftOut is what leaves it out.
 	listed  bool
 	leftOut string
-	// drift and unread are what InSync and Complete report.
-	drift, unread bool
+	// drift and unread are what InSync and Complete report. confirmable is set when time confirms
+	// something that is held back, and guarded when the guard judges something that is not.
+	drift, unread, confirmable, guarded bool
 }
 
 // State is how a thing in Consul compares with what it should be.
@@ -82,6 +83,19 @@ func (x *Explanation) InSync() bool { return !x.drift }
 
 // Complete reports whether all of it could be read and confirmed.
 func (x *Explanation) Complete() bool { return !x.unread }
+
+// tells reports whether it tells of a task.
+func (x *Explanation) tells(task string) bool {
+	return slices.ContainsFunc(x.Tasks, func(t TaskStory) bool { return t.ID == task })
+}
+
+// leaves reports whether something of it is left as it is.
+func (x *Explanation) leaves() bool {
+	unknown := func(k KeyStory) bool { return k.State == Unknown }
+	return slices.ContainsFunc(x.Keys, unknown) || slices.ContainsFunc(x.Tasks, func(t TaskStory) bool {
+		return slices.ContainsFunc(t.Services, func(s ServiceStory) bool { return s.State == Unknown })
+	})
+}
 
 // narrow leaves out what is of another service of the task.
 func (x *Explanation) narrow(service string) {

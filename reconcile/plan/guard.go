@@ -15,12 +15,12 @@ import (
 type Guard struct {
 	policy Policy
 	held   map[string]held
-	recent map[string]removed
+	recent map[string]*removed
 	// confirmed is when time has confirmed the removal of a task: it may go when its app,
 	// which is asked then, has answered.
 	confirmed map[string]time.Time
 	// order has those of recent, the oldest first, and services counts the services among them.
-	order    []string
+	order    []*removed
 	services int
 	turns    turns
 }
@@ -32,19 +32,22 @@ type held struct {
 	why     string
 	// services are how many a task has; 0 for a key.
 	services int
+	grounds  desired.Grounds
 }
 
 // removed is one task, or one key, whose unannounced removal was let pass.
 type removed struct {
-	at time.Time
-	// services are how many a task has; 0 for a key.
+	subject string
+	at      time.Time
+	// services are how many a task has; 0 for a key, and for one that is back.
 	services int
+	grounds  desired.Grounds
 }
 
 // NewGuard returns a guard that has not judged anything.
 func NewGuard(policy Policy) *Guard {
 	return &Guard{
-		policy: policy, held: map[string]held{}, recent: map[string]removed{}, confirmed: map[string]time.Time{},
+		policy: policy, held: map[string]held{}, recent: map[string]*removed{}, confirmed: map[string]time.Time{},
 		turns: turns{let: map[string]letTurn{}, held: map[string]held{}},
 	}
 }
@@ -66,26 +69,29 @@ func (g *Guard) Allow(losses []Loss, running int, now time.Time) (heldBack map[s
 		before, was := g.held[l.Task]
 		switch {
 		case !g.policy.Purge && l.Grounds.Has(kept):
-			heldBack[l.Task] = "kept: --no-purge"
+			heldBack[l.Task] = keptWhy
 		case was:
 			heldBack[l.Task] = before.why
 		case !passed && !confirmed:
 			more = append(more, l)
 		}
 	}
+	if len(more) == 0 {
+		return heldBack, false
+	}
 	lost := g.services + g.heldServices()
 	for _, l := range more {
 		lost += l.Services
 	}
-	if len(more) == 0 || !g.policy.tooMany(lost, running+lost) {
+	if !g.policy.tooMany(lost, running+lost) {
 		for _, l := range more {
-			g.remember(l.Task, l.Services, now)
+			g.remember(removed{l.Task, now, l.Services, l.Grounds})
 		}
 		return heldBack, false
 	}
 	why := fmt.Sprintf("%d of %d services lost within a minute", lost, running+lost)
 	for _, l := range more {
-		g.held[l.Task] = held{since: now, why: why, services: l.Services}
+		g.held[l.Task] = held{since: now, why: why, services: l.Services, grounds: l.Grounds}
 		heldBack[l.Task] = why
 	}
 	return heldBack, true
@@ -99,18 +105,49 @@ func (g *Guard) heldServices() (n int) {
 	return n
 }
 
+// Returned takes in that a task runs, be it again: what was removed of it is not gone, and nothing
+// of it is to be held back, but for what is excluded although it runs.
+func (g *Guard) Returned(task string) {
+	if r := g.recent[task]; r != nil && !r.grounds.Has(desired.Excluded) {
+		g.services -= r.services
+		r.services = 0
+		delete(g.recent, task)
+	}
+	if !g.held[task].grounds.Has(desired.Excluded) {
+		delete(g.held, task)
+	}
+	delete(g.confirmed, task)
+}
+
+// KeepGone is Returned for all tasks that run, or of which an end has been announced meanwhile.
+func (g *Guard) KeepGone(settled func(task string) bool) {
+	for _, task := range slices.Concat(slices.Collect(maps.Keys(g.recent)), slices.Collect(maps.Keys(g.held)), slices.Collect(maps.Keys(g.confirmed))) {
+		if settled(task) {
+			g.Returned(task)
+		}
+	}
+}
+
+// Holds reports whether a removal is held back: until it is announced, whoever names it.
+func (g *Guard) Holds(c Change) bool {
+	_, held := g.held[c.subject()]
+	return held && c.Grounds.Has(desired.Unannounced)
+}
+
 // remember notes an unannounced removal, of a task with so many services or of a key.
-func (g *Guard) remember(subject string, services int, now time.Time) {
-	g.recent[subject] = removed{at: now, services: services}
-	g.order = append(g.order, subject)
-	g.services += services
+func (g *Guard) remember(r removed) {
+	g.recent[r.subject] = &r
+	g.order = append(g.order, &r)
+	g.services += r.services
 }
 
 // forget drops what was removed longer ago.
 func (g *Guard) forget(now time.Time) {
-	for len(g.order) > 0 && now.Sub(g.recent[g.order[0]].at) > window {
-		g.services -= g.recent[g.order[0]].services
-		delete(g.recent, g.order[0])
+	for len(g.order) > 0 && now.Sub(g.order[0].at) > window {
+		r := g.order[0]
+		if g.services -= r.services; g.recent[r.subject] == r {
+			delete(g.recent, r.subject)
+		}
 		g.order = g.order[1:]
 	}
 	maps.DeleteFunc(g.confirmed, func(_ string, at time.Time) bool { return now.Sub(at) > max(g.policy.Confirm, window) })
@@ -127,7 +164,7 @@ func (g *Guard) Filter(p *Plan, now time.Time, empty bool) {
 	defer p.unconfirm()
 	g.forget(now)
 	if !g.policy.Purge {
-		p.Changes = slices.DeleteFunc(p.Changes, func(c Change) bool { return c.Grounds.Has(kept) })
+		p.kept = p.setAside(func(c Change) bool { return c.Grounds.Has(kept) })
 	}
 	j := judgement{plan: p, trips: g.trips(p), empty: empty, next: map[string]held{}}
 	seen, looked := map[string]bool{}, map[string]bool{}
@@ -191,7 +228,7 @@ func (g *Guard) hold(j *judgement, c Change, now time.Time) (why string) {
 	if !was || !j.confirmable(c) { // what no time confirms gathers none
 		before = held{since: now}
 	}
-	before.resyncs, before.why, before.services = before.resyncs+1, why, c.services()
+	before.resyncs, before.why, before.services, before.grounds = before.resyncs+1, why, c.services(), c.Grounds
 	if before.resyncs >= confirmResyncs && now.Sub(before.since) >= g.policy.Confirm {
 		return ""
 	}
@@ -202,20 +239,15 @@ func (g *Guard) hold(j *judgement, c Change, now time.Time) (why string) {
 // pass remembers an unannounced removal that goes. What time has confirmed says nothing
 // about what is to come.
 func (g *Guard) pass(c Change, now time.Time) {
-	if _, confirmed := g.held[c.subject()]; confirmed {
-		g.confirmed[c.subject()] = now
-		return
-	}
-	if !c.Grounds.Has(desired.Unannounced) {
-		return
-	}
-	r, again := g.recent[c.subject()]
+	r := g.recent[c.subject()]
 	switch {
-	case !again:
-		g.remember(c.subject(), c.services(), now)
+	case !c.Grounds.Has(desired.Unannounced):
+	case g.Holds(c): // until now
+		g.confirmed[c.subject()] = now
+	case r == nil:
+		g.remember(removed{c.subject(), now, c.services(), c.Grounds})
 	case r.at.Equal(now): // another service of the same task
 		r.services += c.services()
-		g.recent[c.subject()] = r
 		g.services += c.services()
 	}
 }

@@ -231,7 +231,7 @@ func TestManyLostTasksWait(t *testing.T) {
 	} {
 		g := NewGuard(guarded)
 		for i := range test.recent {
-			g.remember(fmt.Sprint("lost before ", i), 1, start)
+			g.remember(removed{fmt.Sprint("lost before ", i), start, 1, desired.Lost})
 		}
 		if why, _ := allow(g, "one more", desired.Lost, test.owned-test.recent-1, start); why == "" != test.allowed {
 			t.Errorf("one more after %d of %d: %q", test.recent, test.owned, why)

@@ -219,6 +219,8 @@ type Plan struct {
 	// Have are the keys that were read, by service name: whoever writes them need not
 	// read them again.
 	Have map[string][]consul.Key `json:"-"`
+	// kept are removals that Policy.Purge does not allow: they are neither drift nor held back.
+	kept []Change
 	// confirmable is set when time confirms what is held back.
 	confirmable bool
 }
@@ -229,12 +231,12 @@ func (p *Plan) InSync() bool {
 }
 
 // Waiting counts what another resync soon may find different: what is held back, but for
-// what an option excludes, and what of Consul has no worker of its own that notices when it
-// answers again.
+// what an option excludes and for keys that another Marathon's services hold, and what of
+// Consul has no worker of its own that notices when it answers again.
 func (p *Plan) Waiting() int {
 	n := 0
 	for _, c := range p.Held {
-		if !c.Grounds.Has(desired.Excluded) {
+		if !c.Grounds.Has(desired.Excluded) && !p.anothersSeen(c) {
 			n++
 		}
 	}

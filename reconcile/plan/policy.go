@@ -28,6 +28,8 @@ const (
 	window = time.Minute
 	// kept are the grounds on which nothing goes when Policy.Purge is off.
 	kept = desired.Missing | desired.Answered | desired.Excluded
+	// keptWhy is said of that.
+	keptWhy = "kept: --no-purge"
 )
 
 // tooMany reports whether losing so many of what we own is more than the limit.
@@ -70,8 +72,11 @@ func (p *Plan) holdable(c Change) bool {
 // no app of ours has the key's name.
 func (p *Plan) maybeAnothers(c Change) bool {
 	unknown := p.catalogUnread || p.another == desired.AnotherUnknown
-	return c.Op == Delete && (p.another == desired.AnotherSeen || unknown && !c.Grounds.Has(desired.LabelGone))
+	return p.anothersSeen(c) || c.Op == Delete && unknown && !c.Grounds.Has(desired.LabelGone)
 }
+
+// anothersSeen reports whether a key that goes may belong to another Marathon that has been seen.
+func (p *Plan) anothersSeen(c Change) bool { return c.Op == Delete && p.another == desired.AnotherSeen }
 
 // untraceable reports whether nobody can be asked about what is merely missing: no app
 // is known by a key's name, or a service names none. Then only time can confirm its
@@ -83,7 +88,7 @@ func (j *judgement) reason(c Change) string {
 	switch {
 	case j.empty:
 		return "Marathon told of no app at all"
-	case c.Op == Delete && j.plan.another == desired.AnotherSeen:
+	case j.plan.anothersSeen(c):
 		return "services of this registration ID belong to another Marathon framework"
 	case j.plan.maybeAnothers(c):
 		return "the catalog, which would show another Marathon with this registration ID, cannot be read"

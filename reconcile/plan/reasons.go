@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"consular/consul"
+	"consular/marathon"
 	"consular/reconcile/desired"
 )
 
@@ -17,7 +19,7 @@ func (e *explainer) reasons(x *Explanation, only string) {
 	e.reasonsOfClashes(x)
 	e.reasonsOfPlan(x, only)
 	for i := range e.actual.Agents {
-		if a := &e.actual.Agents[i]; a.Err != nil && e.stays(a) && e.showsOf(a, x.App, only) {
+		if a := &e.actual.Agents[i]; a.Err != nil && e.stays(a) && e.showsOf(a, x, only) {
 			x.unreadable(a.Address, unreadAgent(a))
 		}
 	}
@@ -27,6 +29,8 @@ func (e *explainer) reasons(x *Explanation, only string) {
 			x.unreadable(UnreadKeys, "the keys could not be read: "+u.Err)
 		case u.What == "app "+x.App:
 			x.unreadable("", "its definition, as Marathon has it, could not be read: "+u.Err)
+		case u.What == "app " && x.leaves():
+			x.unreadable("", "of one app that Marathon has not even the ID could be read: "+u.Err)
 		}
 	}
 	slices.SortStableFunc(x.Reasons, func(a, b desired.Reason) int {
@@ -37,9 +41,9 @@ func (e *explainer) reasons(x *Explanation, only string) {
 
 // showsOf reports whether the catalog shows something of an app, or of one task of it, on the
 // node of an agent that does not answer.
-func (e *explainer) showsOf(a *Agent, app, only string) bool {
+func (e *explainer) showsOf(a *Agent, x *Explanation, only string) bool {
 	for _, s := range a.OnNode {
-		if of, ours := e.tr.Owns(s); ours && of == app && (only == "" || desired.TaskOf(s) == only) {
+		if of, ours := e.tr.Owns(s); ours && (only == "" && of == x.App || x.tells(desired.TaskOf(s))) {
 			return true
 		}
 	}
@@ -78,7 +82,11 @@ func (e *explainer) reasonsOfTask(x *Explanation, w desired.Want, home *Agent) {
 			x.add(desired.Reason{Kind: desired.KindUnfit, Service: s.ID, Text: s.Err.Error()})
 		}
 	}
-	if a := e.agents[w.Host]; a != nil && home == nil && a.Err != nil {
+	switch a := e.agents[w.Host]; {
+	case home != nil:
+	case a == nil && w.Verdict == desired.Present:
+		x.unreadable(w.Host, "the agent on "+w.Host+" was not asked: the task has just started there")
+	case a != nil && a.Err != nil:
 		x.unreadable(a.Address, unreadAgent(a))
 	}
 }
@@ -96,6 +104,19 @@ func unreadAgent(a *Agent) string {
 		text += "; Consul has its node as failed, and Marathon tasks on it"
 	}
 	return text
+}
+
+// reasonsOfLeft adds why a service that is none of its task's there stays.
+func (e *explainer) reasonsOfLeft(x *Explanation, w desired.Want, s consul.Service) {
+	task, known := e.taskOf(w.Task)
+	switch {
+	case !e.ours(s):
+		x.add(desired.Reason{Kind: desired.KindHeld, Service: s.ID, Text: e.whose(s) + ", which is not Marathon's: left alone; no time changes this", By: e.whose(s)})
+	case known && task.State.Phase() == marathon.Unrecognised:
+		x.add(desired.Reason{Kind: desired.KindUnread, Service: s.ID, Text: "the task is in a state that nobody knows, " + string(task.State) + ": it stays as it is"})
+	case w.VersionGone:
+		x.add(desired.Reason{Kind: desired.KindUnknownDefinition, Service: s.ID, Text: "Marathon has deleted the version that the task runs: what is registered stays"})
+	}
 }
 
 // reasonsOfClashes adds who else wants its names, where the others go on.
@@ -117,17 +138,24 @@ func (e *explainer) reasonsOfClashes(x *Explanation) {
 // reasonsOfPlan adds what the plan does not do, and notes what it does.
 func (e *explainer) reasonsOfPlan(x *Explanation, only string) {
 	name := e.tr.ServiceName(x.App)
+	tells := func(task, id string) bool { return x.tells(task) && (x.service == "" || id == x.service) }
 	concerns := func(c Change) bool {
-		if only != "" {
-			return c.Task == only && (x.service == "" || c.ID == x.service)
-		}
-		return c.App == x.App || c.App == "" && c.Key != "" && c.Service == name
+		return tells(c.Task, c.ID) || only == "" && (c.App == x.App || c.App == "" && c.Key != "" && c.Service == name)
 	}
-	x.drift = x.drift || slices.ContainsFunc(e.judged.Changes, concerns)
+	for _, c := range e.judged.Changes {
+		if concerns(c) {
+			x.drift, x.guarded = true, x.guarded || c.Grounds.Has(desired.Unannounced|desired.Unhealthy)
+		}
+	}
 	for _, c := range e.judged.Held {
 		if concerns(c) {
-			x.drift = true
+			x.drift, x.confirmable = true, x.confirmable || c.Confirmable
 			x.add(desired.Reason{Kind: desired.KindHeld, Service: c.ID, Key: c.Key, Text: e.heldText(c)})
+		}
+	}
+	for _, c := range e.judged.kept {
+		if concerns(c) {
+			x.add(desired.Reason{Kind: desired.KindHeld, Service: c.ID, Key: c.Key, Text: strings.Join(c.Why, ", ") + ", and " + keptWhy + "; no time changes this"})
 		}
 	}
 	for _, c := range e.judged.Unconfirmed {
@@ -140,8 +168,7 @@ func (e *explainer) reasonsOfPlan(x *Explanation, only string) {
 		}
 	}
 	for _, c := range e.judged.Conflicts {
-		of := slices.ContainsFunc(x.Tasks, func(t TaskStory) bool { return t.ID == c.Task }) && (x.service == "" || c.ID == x.service)
-		if of || only == "" && c.Key != "" && c.Service == name {
+		if tells(c.Task, c.ID) || only == "" && c.Key != "" && c.Service == name {
 			x.drift = true
 			x.add(desired.Reason{Kind: desired.KindConflict, Service: c.ID, Key: c.Key, Text: "somebody else's is in its place: " + c.Why, By: c.Why})
 		}

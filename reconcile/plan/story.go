@@ -97,7 +97,7 @@ func (x *Explanation) answer() string {
 	switch {
 	case !x.listed && there == "":
 		state = " is neither in Marathon nor in Consul"
-	case !x.listed:
+	case !x.listed && (x.drift || !x.unread):
 		state = " is not in Marathon, but still in Consul"
 	case x.leftOut != "" && there == "":
 		state = " is not in Consul, for it is left out by " + shown(x.leftOut)
@@ -105,7 +105,7 @@ func (x *Explanation) answer() string {
 		state = " is left out by " + shown(x.leftOut) + ", but still in Consul"
 	case x.unread && !x.drift && services[LeftOver]+keys[LeftOver] == 0:
 		state = " is in Consul, as far as could be read"
-	case x.drift || services[Unknown]+services[Absent]+services[LeftOver]+keys[LeftOver] > 0:
+	case x.drift || services[Unknown]+services[Absent]+services[LeftOver]+keys[Unknown]+keys[LeftOver] > 0:
 		state = " is not in Consul as it should be"
 	case there == "" && len(x.Tasks) > 0 && !x.runs():
 		if state = " is not in Consul, for none of its tasks runs"; x.task != "" {
@@ -227,8 +227,12 @@ func (x *Explanation) advice() []string {
 	told := map[desired.Kind]bool{}
 	for _, r := range x.Reasons {
 		line := remedies[r.Kind]
-		if r.Kind == desired.KindHeld && x.leftOut != "" {
+		switch {
+		case r.Kind != desired.KindHeld || x.confirmable:
+		case x.leftOut != "":
 			line = "`consular sync --force` removes what is still there; no time does"
+		default:
+			line = "if Marathon is right, run `consular sync --force`, for no time removes it; if it is not, see what is wrong with it"
 		}
 		if !told[r.Kind] && line != "" {
 			told[r.Kind] = true
@@ -236,7 +240,11 @@ func (x *Explanation) advice() []string {
 		}
 	}
 	if len(lines) == 0 && x.drift {
-		lines = append(lines, "a running consular writes what differs within seconds; `consular sync` does so at once")
+		line := "a running consular writes what differs at its next resync; `consular sync` does so at once"
+		if x.guarded {
+			line += ". Its guard may hold something back, for it remembers what went before: see its log"
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }
@@ -246,7 +254,7 @@ var remedies = map[desired.Kind]string{
 	desired.KindExcluded:          "to have it in Consul, change that option or label",
 	desired.KindQuarantined:       "give one of the apps, or the service of its port, another name (README, \"Shaping services\")",
 	desired.KindUnread:            "see that what could not be read is up and may be read; until then nothing of it changes",
-	desired.KindUnknownDefinition: "Marathon could not be asked for the version; a restart of the app gives its tasks one that is known",
+	desired.KindUnknownDefinition: "Marathon does not tell of the version; a restart of the app gives its tasks one that is known",
 	desired.KindUnfit:             "change the app's definition or its labels",
 	desired.KindConflict:          "remove what is in its place, or give it another ID or key; ours is written at the next resync",
 	desired.KindHeld:              "if Marathon is right, wait, or run `consular sync --force`; if it is not, see what is wrong with it",

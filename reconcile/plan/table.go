@@ -30,7 +30,7 @@ func (p *Plan) WriteTable(w io.Writer, colour bool) error {
 		change(string(c.Op), c)
 	}
 	for _, c := range p.Held {
-		change("held back", c, p.HeldWhy...)
+		change("held back", c, c.HeldWhy)
 	}
 	for _, c := range p.Unconfirmed {
 		change("unconfirmed", c, "its app could not be asked for")

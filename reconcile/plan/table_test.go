@@ -48,9 +48,9 @@ func TestTableSaysWhatIsLeft(t *testing.T) {
 			[]string{"in sync"},
 		},
 		"held and unconfirmed": {
-			Plan{Held: []Change{{Op: Deregister, Task: "t1"}}, HeldWhy: []string{"too many"}, Unconfirmed: []Change{{Op: Deregister, Task: "t2"}}},
+			Plan{Held: []Change{{Op: Deregister, Task: "t1", HeldWhy: "too many"}}, HeldWhy: []string{"another's", "too many"}, Unconfirmed: []Change{{Op: Deregister, Task: "t2"}}},
 			[]string{"held back", "too many", "unconfirmed", "2 held back"},
-			[]string{"in sync"},
+			[]string{"in sync", "another's"}, // which is why something else is held back
 		},
 		"a clash": {
 			Plan{Clashes: []desired.Clash{{Name: "a-b", Apps: []string{"/a/b", "/a-b"}}}},

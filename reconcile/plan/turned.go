@@ -25,6 +25,10 @@ type turns struct {
 	// let has those that were let turn.
 	let  map[string]letTurn
 	held map[string]held
+	// services counts those of the tasks that count, and of those that are held back. It is
+	// right until some time: then one counts no more.
+	services int
+	until    time.Time
 }
 
 // letTurn is a task that was let turn critical; it counts until some time.
@@ -48,16 +52,9 @@ func (g *Guard) AllowCritical(t Turn, mirrored int, now time.Time) (why string, 
 	case was:
 		return before.why, false
 	}
-	n := t.Services
-	for _, let := range g.turns.let {
-		if now.Before(let.until) {
-			n += let.services
-		}
-	}
-	for _, h := range g.turns.held {
-		n += h.services
-	}
-	if n > guardedAbove && g.policy.tooMany(n, max(mirrored, n)) {
+	g.turns.recount(now)
+	g.turns.services += t.Services
+	if n := g.turns.services; n > guardedAbove && g.policy.tooMany(n, max(mirrored, n)) {
 		why = fmt.Sprintf("%d of %d services that mirror Marathon have turned critical at once", n, mirrored)
 		g.turns.held[t.Task] = held{since: now, why: why, services: t.Services}
 		return why, true
@@ -66,10 +63,34 @@ func (g *Guard) AllowCritical(t Turn, mirrored int, now time.Time) (why string, 
 	return "", false
 }
 
+// recount counts anew if the count is not right any more: not for each of very many that turn.
+func (t *turns) recount(now time.Time) {
+	if now.Before(t.until) {
+		return
+	}
+	t.services, t.until = 0, now.Add(turnsAtLeast)
+	for _, let := range t.let {
+		if !now.Before(let.until) {
+			continue
+		}
+		if t.services += let.services; let.until.Before(t.until) {
+			t.until = let.until
+		}
+	}
+	for _, h := range t.held {
+		t.services += h.services
+	}
+}
+
 // Recovered takes in that Marathon does not call a task unhealthy any more.
 func (g *Guard) Recovered(task string) {
-	delete(g.turns.let, task)
-	delete(g.turns.held, task)
+	_, let := g.turns.let[task]
+	_, held := g.turns.held[task]
+	if let || held {
+		delete(g.turns.let, task)
+		delete(g.turns.held, task)
+		g.turns.until = time.Time{}
+	}
 }
 
 // KeepCritical forgets the tasks that are unhealthy no more.
@@ -99,7 +120,7 @@ func (g *Guard) holdTurn(c Change, mirrored int, now time.Time, looked map[strin
 	h.resyncs++
 	g.turns.held[c.Task] = h
 	if h.resyncs >= confirmResyncs && now.Sub(h.since) >= g.policy.Confirm {
-		delete(g.turns.held, c.Task)
+		g.Recovered(c.Task)
 		g.turns.let[c.Task] = letTurn{until: now} // believed, and counted no more
 		return ""
 	}

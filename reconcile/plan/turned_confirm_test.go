@@ -34,3 +34,23 @@ func TestATurnForgetsNoRemoval(t *testing.T) {
 		t.Error("its removal is held back no more")
 	}
 }
+
+// What goes because it has moved, or has ended, confirms no removal that was held back: lost
+// once more, the task counts like any other.
+func TestWhatIsAnnouncedConfirmsNoRemoval(t *testing.T) {
+	for _, grounds := range []desired.Grounds{desired.Moved, desired.Ended} {
+		g := NewGuard(guarded)
+		g.held["t1"] = held{since: start, why: "lost", services: 1}
+		p := Plan{another: desired.NoAnother, Services: 12, Changes: []Change{{Op: Deregister, Task: "t1", ID: "t1", Grounds: grounds}}}
+		if g.Filter(&p, start, false); len(p.Changes) != 1 {
+			t.Fatalf("%s: held back: %q", grounds, p.HeldWhy)
+		}
+		losses := []Loss{{"t1", 1, desired.Lost}}
+		for _, c := range removalsOf(Deregister, desired.Lost, 9)[2:] {
+			losses = append(losses, Loss{c.Task, 1, desired.Lost})
+		}
+		if held, _ := g.Allow(losses, 4, start); len(held) != 8 {
+			t.Errorf("%s: of 8 of 12 that are lost %d are held back", grounds, len(held))
+		}
+	}
+}
