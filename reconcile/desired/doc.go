@@ -22,7 +22,8 @@
 //	names.go         who wants which name; clash.go: who goes on where several do
 //	another.go       whether another Marathon has our registration ID
 //	trouble.go       what is wrong with labels
-//	health.go        what answers say of the health of tasks; health_event.go: what events say
+//	health.go        what answers say of the health of tasks, and health_ready.go of readiness;
+//	                 health_event.go: what events say
 //	health_read.go   which apps are to be read for a verdict that no event tells of
 //	health_want.go   what checks on services should be and say; probes.go: those that agents make
 //
