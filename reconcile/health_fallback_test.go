@@ -19,7 +19,7 @@ func TestAFallbackTurns(t *testing.T) {
 		app.Tasks[0].Host = h2
 		x.marathon.apps = []marathon.App{app, appOn(h1, "/other", "o1")}
 		x.connect()
-		time.Sleep(time.Minute)
+		time.Sleep(90 * time.Second) // between two resyncs
 		x.wants("", "t1")
 		says := func(when, want string) {
 			t.Helper()
