@@ -214,7 +214,7 @@ func TestRollingUpgradeSeenByConsumers(t *testing.T) {
 // What an upgrade of very many tasks asks of Marathon does not grow by a check: their events
 // are the verdict.
 func TestAnUpgradeWithACheckReadsNoMore(t *testing.T) {
-	const n, few = 200, 3
+	const n, few = 200, 10
 	s := healthEnv(t, theCluster(t))
 	s.run(s.consular())
 	upgrade := func(id, service string, app simulator.App) int {
@@ -229,7 +229,8 @@ func TestAnUpgradeWithACheckReadsNoMore(t *testing.T) {
 	plain := upgrade("/plain", "plain", web("/plain", n))
 	checked := upgrade("/checked", "checked", checkedWeb("/checked", n))
 	t.Logf("%d reads without a check, %d with one", plain, checked)
-	// How many moments of a deployment one read answers for depends on the machine: a few more are
+	// How many moments of a deployment one read answers for depends on the machine (5 and 1 at load 20;
+	// TestAnUpgradeWithOneCheckReadsNoMore compares them without it): a few more are
 	// no read for a task.
 	if checked > plain+few || plain == 0 {
 		t.Errorf("%d reads without a check, and %d with one", plain, checked)
