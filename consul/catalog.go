@@ -43,7 +43,8 @@ func (c *Catalog) Nodes(ctx context.Context) ([]CatalogNode, error) {
 		ID, Node, Address string
 		TaggedAddresses   map[string]string
 	}
-	if err := notNull(c.read(ctx, "/v1/catalog/nodes", "", &answer), answer); err != nil {
+	err := c.read(ctx, "/v1/catalog/nodes", "", &answer)
+	if err = notNull(err, answer == nil); err != nil {
 		return nil, c.agent.failed("list nodes", err, "node:read")
 	}
 	health, err := c.health(ctx, "/v1/health/state/any")
@@ -86,14 +87,16 @@ const (
 func (c *Catalog) health(ctx context.Context, path string) (health, error) {
 	h := health{serf: map[string]string{}, left: map[string]bool{}}
 	var checks []struct{ Node, Status string }
-	if err := notNull(c.read(ctx, path, `CheckID == "serfHealth"`, &checks), checks); err != nil {
+	err := c.read(ctx, path, `CheckID == "serfHealth"`, &checks)
+	if err = notNull(err, checks == nil); err != nil {
 		return h, c.agent.failed("read health of nodes", err, "node:read")
 	}
 	for _, check := range checks {
 		h.serf[check.Node] = check.Status
 	}
 	var members []member
-	if err := notNull(c.read(ctx, "/v1/agent/members", "", &members), members); err != nil {
+	err = c.read(ctx, "/v1/agent/members", "", &members)
+	if err = notNull(err, members == nil); err != nil {
 		return h, c.agent.failed("list members", err, "node:read")
 	}
 	for _, m := range members {
@@ -169,8 +172,8 @@ func (c *Catalog) Find(ctx context.Context, name, id string) ([]CatalogService, 
 		ServiceTags                            []string
 		ServiceMeta                            map[string]string
 	}
-	err := notNull(c.read(ctx, "/v1/catalog/service/"+name, "ServiceID == "+strconv.Quote(id), &answer), answer)
-	if err != nil {
+	err := c.read(ctx, "/v1/catalog/service/"+name, "ServiceID == "+strconv.Quote(id), &answer)
+	if err = notNull(err, answer == nil); err != nil {
 		return nil, c.agent.failed(fmt.Sprintf("find service %s in the catalog", printable(id)), err, "service:read")
 	}
 	found := make([]CatalogService, 0, len(answer))
@@ -218,13 +221,5 @@ func (c *Catalog) read(ctx context.Context, path, filter string, answer any) err
 	}
 	_, err := c.agent.client.Raw().Query(path, answer,
 		(&api.QueryOptions{AllowStale: true, Filter: filter}).WithContext(ctx))
-	return err
-}
-
-// notNull makes an error of an answer null: it lists nothing, not even that there is nothing.
-func notNull[T any](err error, answer []T) error {
-	if err == nil && answer == nil {
-		return errors.New("the answer is null")
-	}
 	return err
 }

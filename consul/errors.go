@@ -63,6 +63,14 @@ func (c *Cluster) explain(err error, permission string) error {
 	return err
 }
 
+// notNull makes an error of an answer null: it lists nothing, not even that there is nothing.
+func notNull(err error, null bool) error {
+	if err == nil && null {
+		return errors.New("the answer is null")
+	}
+	return err
+}
+
 // errWebPage is an answer that was made for people, whatever its status.
 var errWebPage = errors.New("answered with a web page, not as Consul's API does")
 

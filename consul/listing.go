@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -73,11 +72,8 @@ func (a *Agent) get(ctx context.Context, path string, size int) ([]byte, error) 
 	return body.Bytes(), nil
 }
 
-// decode decodes an object that maps IDs to what has them. null is none.
+// decode decodes an object that maps IDs to what has them.
 func decode[V any](body []byte, into *map[string]V) error {
 	err := json.Unmarshal(body, into)
-	if err == nil && *into == nil {
-		err = errors.New("the answer is null")
-	}
-	return err
+	return notNull(err, *into == nil)
 }

@@ -41,16 +41,23 @@ func (x *fakeCluster) wantsLabels(n int) {
 	}
 }
 
+// holdsLabels begins with apps of which a snapshot has two of three labels no more: 12 of 18 keys are
+// held back.
+func (x *fakeCluster) holdsLabels() {
+	x.Helper()
+	x.marathon.labelled("a", "b", "c")
+	x.connect()
+	x.marathon.labelled("a")
+	x.Missed("oversize")
+	time.Sleep(2 * time.Second)
+	x.wantsLabels(3)
+}
+
 // A task that starts has the labels of its app brought up to date: not those that are held
 // back, until time has confirmed that they go.
 func TestHoldOfKeysIsNotTalkedAway(t *testing.T) {
 	inFakeCluster(t, func(x *fakeCluster) {
-		x.marathon.labelled("a", "b", "c")
-		x.connect()
-		x.marathon.labelled("a")
-		x.Missed("oversize") // 12 of 18 keys are not wanted any more
-		time.Sleep(2 * time.Second)
-		x.wantsLabels(3)
+		x.holdsLabels()
 		x.tells(taskOn(h1, "/0", "0.2"))
 		time.Sleep(time.Second)
 		x.wantsLabels(3)
@@ -65,11 +72,7 @@ func TestHoldOfKeysIsNotTalkedAway(t *testing.T) {
 // Of one app some labels may go, and some not yet.
 func TestHoldOfKeysIsOfEachKey(t *testing.T) {
 	inFakeCluster(t, func(x *fakeCluster) {
-		x.marathon.labelled("a", "b", "c")
-		x.connect()
-		x.marathon.labelled("a")
-		x.Missed("oversize")
-		time.Sleep(2 * time.Second)
+		x.holdsLabels()
 		x.marathon.labelled("a", "b", "c")
 		x.marathon.set(func(m *fakeMarathon) { m.apps[0].Labels = map[string]string{"b": "web"} })
 		time.Sleep(20 * time.Second) // c has been held back, and a may go
@@ -85,12 +88,7 @@ func TestHoldOfKeysIsOfEachKey(t *testing.T) {
 // That the app is gone is announced: its labels go at once, held back or not.
 func TestHoldOfKeysEndsWithTheApp(t *testing.T) {
 	inFakeCluster(t, func(x *fakeCluster) {
-		x.marathon.labelled("a", "b", "c")
-		x.connect()
-		x.marathon.labelled("a")
-		x.Missed("oversize")
-		time.Sleep(2 * time.Second)
-		x.wantsLabels(3)
+		x.holdsLabels()
 		x.marathon.set(func(m *fakeMarathon) { m.apps = m.apps[1:] })
 		x.Event(marathon.DeploymentEnded{Version: "v2", Apps: []string{"/0"}})
 		time.Sleep(time.Second)
